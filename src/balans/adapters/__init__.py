@@ -1,0 +1,1 @@
+"""Outside protocols and services; none knows another."""

@@ -1,0 +1,1 @@
+"""Commands, one file each; each imports its layer only when it runs."""

@@ -1,0 +1,87 @@
+"""Kinds of things, with the spelling used in files, on the wire and in the database.
+
+One sign rule everywhere: consumption is positive, production negative.
+"""
+
+from enum import StrEnum
+
+
+class Resource(StrEnum):
+    """What a metering point measures."""
+
+    ELECTRICITY = "electricity"
+    REACTIVE = "reactive"
+    COLD_WATER = "cold_water"
+    HOT_WATER = "hot_water"
+    GAS = "gas"
+    HEAT = "heat"
+
+
+class Phase(StrEnum):
+    """The phase (or all three) that a point or a load is connected to."""
+
+    L1 = "L1"
+    L2 = "L2"
+    L3 = "L3"
+    THREE = "L123"
+
+
+class PointRole(StrEnum):
+    """What a metering point is in the balance of its node."""
+
+    CONSUMER = "consumer"
+    INFLOW = "inflow"
+    PRODUCTION = "production"
+    SUB_METER = "sub_meter"
+
+
+class NodeKind(StrEnum):
+    """The levels of the object tree, from the top down."""
+
+    REGION = "region"
+    CITY = "city"
+    DISTRICT = "district"
+    STREET = "street"
+    BUILDING = "building"
+    RISER = "riser"
+    FLAT = "flat"
+
+
+class LoadClass(StrEnum):
+    """How far control may go with a load.
+
+    Red is never switched. Yellow may be off for 7 to 15 minutes. Green may wait for long.
+    """
+
+    RED = "red"
+    YELLOW = "yellow"
+    GREEN = "green"
+
+
+class CommandState(StrEnum):
+    """The life of a command: queued, sent, then confirmed, failed or expired."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class LimitSource(StrEnum):
+    """Who set a limit. The strictest of all that apply holds, whoever set it."""
+
+    OPERATOR = "operator"
+    CUSTOMER = "customer"
+    DEVICE = "device"
+
+
+UNIT: dict[Resource, str] = {
+    Resource.ELECTRICITY: "kWh",
+    Resource.REACTIVE: "kvarh",
+    Resource.COLD_WATER: "m³",
+    Resource.HOT_WATER: "m³",
+    Resource.GAS: "m³",
+    Resource.HEAT: "kWh",
+}
+"""The unit in which a resource is shown; registers themselves count pulses."""

@@ -1,0 +1,1 @@
+"""Framework-free knowledge: pure functions on frozen dataclasses and arrays."""

@@ -1,0 +1,1 @@
+"""Local demand management: which load is off, for how long, and why."""

@@ -1,0 +1,1 @@
+"""Registers, hourly profiles and what is missing in them."""

@@ -1,0 +1,1 @@
+"""The server daemon that talks to hubs: MQTT to database and back."""

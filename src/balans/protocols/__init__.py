@@ -1,0 +1,1 @@
+"""Wire formats, sans-IO: bytes in, events out. No clock, no socket, no file."""

@@ -1,0 +1,62 @@
+"""Hub <-> head-end: journalled entries up, acknowledgements and commands down.
+
+Theory of operation
+-------------------
+The hub appends every entry to its journal under the next *offset* and publishes *batches* of
+consecutive entries. The head-end stores a batch in one transaction and, after COMMIT, answers
+with what it holds: the *contiguous* mark (every offset below it is stored) and the *holes*
+above it. The hub trims below the contiguous mark and sends the holes again. Batches may be
+lost, repeated, reordered or cut differently when they are sent again; nothing depends on it.
+A journal has a random identity, so a hub that lost its disk starts a new sequence.
+
+The broker's own acknowledgement proves nothing and is not used.
+"""
+
+from balans.protocols.hub.frames import (
+    Ack,
+    Batch,
+    Command,
+    CommandReport,
+    Entry,
+    EntryKind,
+    Hello,
+    HubFrameError,
+    Limits,
+    LimitSetting,
+    LoadStatus,
+    Refused,
+    SiteAction,
+    SiteStatus,
+    Topics,
+    decode,
+    decode_command_report,
+    encode,
+    encode_command_report,
+)
+from balans.protocols.hub.ranges import Ranges
+from balans.protocols.hub.sender import BatchSender, Journal
+
+__all__ = [
+    "Ack",
+    "Batch",
+    "BatchSender",
+    "Command",
+    "CommandReport",
+    "Entry",
+    "EntryKind",
+    "Hello",
+    "HubFrameError",
+    "Journal",
+    "LimitSetting",
+    "Limits",
+    "LoadStatus",
+    "Ranges",
+    "Refused",
+    "SiteAction",
+    "SiteStatus",
+    "Topics",
+    "decode",
+    "decode_command_report",
+    "encode",
+    "encode_command_report",
+]

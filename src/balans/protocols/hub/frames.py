@@ -1,0 +1,291 @@
+"""Messages between hub and head-end, and their topics. Times are Unix seconds (UTC)."""
+
+import re
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from balans.core.errors import BalansError
+from balans.core.words import CommandState, LimitSource, LoadClass
+from balans.protocols.codec import Codec
+
+VERSION = 1
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class HubFrameError(BalansError):
+    """The bytes or the topic are no message between hub and head-end."""
+
+    code = "hub_frame"
+
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Offset = Annotated[int, Meta(ge=0, le=2**62)]
+JournalId = Annotated[int, Meta(ge=1, le=2**62)]
+Unix = Annotated[float, Meta(ge=0, le=4.2e9)]
+Watt = Annotated[float, Meta(ge=-1e9, le=1e9)]
+Text = Annotated[str, Meta(max_length=500)]
+
+
+class EntryKind(IntEnum):
+    """What the bytes of a journal entry are. A head-end keeps kinds it does not know."""
+
+    READINGS = 1  # packed readings, see `balans.protocols.readings`
+    COMMAND = 2  # `CommandReport`
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One entry of the journal."""
+
+    kind: Annotated[int, Meta(ge=0, le=255)]
+    data: bytes
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """Hub -> head-end on every connection: what the journal holds, [first, next).
+
+    `lost` are ranges [start, end) inside it that the hub can no longer read.
+    """
+
+    journal: JournalId
+    first: Offset
+    next: Offset
+    lost: tuple[tuple[Offset, Offset], ...] = ()
+    software: Text = ""
+
+
+class Batch(msgspec.Struct, frozen=True, tag="batch"):
+    """Hub -> head-end: the entries at offsets first, first + 1, …; `crc` is CRC-32 over them."""
+
+    journal: JournalId
+    first: Offset
+    entries: tuple[Entry, ...]
+    crc: int
+
+    @classmethod
+    def of(cls, journal: int, first: int, entries: tuple[Entry, ...]) -> "Batch":
+        """Return the batch of `entries` with its checksum."""
+        return cls(journal, first, entries, entries_crc(entries))
+
+    @property
+    def end(self) -> int:
+        """Offset after the last entry."""
+        return self.first + len(self.entries)
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True):
+    """A range [start, end) that the head-end cannot take, and why."""
+
+    start: Offset
+    end: Offset
+    reason: Text
+
+
+class Ack(msgspec.Struct, frozen=True, tag="ack"):
+    """Head-end -> hub, only after COMMIT: what is stored of a journal.
+
+    All below `contiguous` is stored, and all from there to `end` but the `holes`.
+    """
+
+    journal: JournalId
+    contiguous: Offset
+    end: Offset
+    holes: tuple[tuple[Offset, Offset], ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+
+class LoadStatus(msgspec.Struct, frozen=True, array_like=True):
+    """A load as the gateway sees it now.
+
+    `off_left_s` is the time until it must come back (null when on or when no limit applies);
+    `reason` a code such as ``over_limit`` with the words left to the reader's language.
+    """
+
+    name: Name
+    load_class: LoadClass
+    on: bool
+    power_w: Watt | None
+    reason: Text = ""
+    off_left_s: float | None = None
+    since: Unix | None = None
+
+
+class SiteAction(msgspec.Struct, frozen=True, array_like=True):
+    """One decision: which load, what, why, the limit that bound, and the expected effect."""
+
+    time: Unix
+    load: Name
+    on: bool
+    reason: Text
+    limit: Text = ""
+    expected_w: Watt = 0.0
+
+
+class SiteStatus(msgspec.Struct, frozen=True, tag="status"):
+    """Hub -> head-end after every decision: the live picture of a site. May be lost.
+
+    `valid_s` is the wall time within which the next status is due: three times that is stale.
+    `seq` repeats the number of the power sample behind it. `sensor_ok` is false while the
+    power sensor is stale, which counts as overload.
+    """
+
+    seq: int
+    time: Unix
+    step_s: float
+    site_w: Watt | None
+    limit_w: Watt | None
+    limit: Text
+    loads: tuple[LoadStatus, ...]
+    actions: tuple[SiteAction, ...] = ()
+    phase_w: tuple[Watt, ...] = ()
+    reference_w: Watt | None = None
+    sensor_ok: bool = True
+    valid_s: float = 60.0
+
+
+class Command(msgspec.Struct, frozen=True, tag="command"):
+    """Head-end -> hub: switch a load. The id makes it at-most-once; expired ones are dropped."""
+
+    id: Name
+    load: Name
+    on: bool
+    created: Unix
+    expires: Unix
+    author: Text
+    reason: Text
+
+
+class CommandReport(msgspec.Struct, frozen=True):
+    """Outcome of a command, the operator's or load control's own; travels in the journal."""
+
+    id: Name
+    load: Name
+    on: bool
+    author: Text
+    reason: Text
+    created: Unix
+    expires: Unix
+    state: CommandState
+    time: Unix
+    detail: Text = ""
+
+
+class LimitSetting(msgspec.Struct, frozen=True):
+    """A limit as the registry holds it; the clock times are local to the site."""
+
+    name: Text
+    source: LimitSource
+    limit_w: Watt
+    interval_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    zone: Text | None = None
+    from_time: Text | None = None
+    to_time: Text | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, tag="limits"):
+    """Head-end -> hub, retained: the server's limits for the site, beside the hub's own."""
+
+    version: int
+    limits: tuple[LimitSetting, ...]
+
+
+Message = Hello | Batch | Ack | SiteStatus | Command | Limits
+_codec: Codec[msgspec.Struct] = Codec(Message, HubFrameError)
+_report_codec: Codec[CommandReport] = Codec(CommandReport, HubFrameError)
+
+
+def entries_crc(entries: tuple[Entry, ...]) -> int:
+    """Return the CRC-32 over kinds and data of `entries`."""
+    crc = 0
+    for entry in entries:
+        crc = zlib.crc32(entry.data, zlib.crc32(bytes([entry.kind]), crc))
+    return crc
+
+
+def encode(message: Message) -> bytes:
+    """Return `message` as bytes."""
+    return _codec.encode(message)
+
+
+def decode(data: bytes) -> Message:
+    """Return the message in `data`.
+
+    Raises
+    ------
+    HubFrameError
+        For anything that is no message of this version, or a batch with a wrong checksum.
+    """
+    message = _codec.decode(data)
+    if isinstance(message, Batch) and message.crc != entries_crc(message.entries):
+        raise HubFrameError(f"batch at offset {message.first}: wrong checksum")
+    return message  # type: ignore[return-value]  # the codec decodes exactly this union
+
+
+def encode_command_report(report: CommandReport) -> bytes:
+    """Return `report` as the bytes of a journal entry."""
+    return _report_codec.encode(report)
+
+
+def decode_command_report(data: bytes) -> CommandReport:
+    """Return the report in a journal entry, or raise `HubFrameError`."""
+    return _report_codec.decode(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one hub: ``balans/1/hub/{hub}/…``."""
+
+    hub: str
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.hub):
+            raise HubFrameError(f"hub name {self.hub!r}: use 1-64 of A-Z a-z 0-9 _ . -")
+
+    ALL_UP = f"balans/{VERSION}/hub/+/up/+"
+
+    @property
+    def root(self) -> str:
+        """Prefix of all topics of the hub."""
+        return f"balans/{VERSION}/hub/{self.hub}"
+
+    @property
+    def hello(self) -> str:
+        """Hub -> head-end: `Hello`, QoS 1."""
+        return f"{self.root}/up/hello"
+
+    @property
+    def batch(self) -> str:
+        """Hub -> head-end: `Batch`, QoS 1."""
+        return f"{self.root}/up/batch"
+
+    @property
+    def status(self) -> str:
+        """Hub -> head-end: `SiteStatus`, QoS 0."""
+        return f"{self.root}/up/status"
+
+    @property
+    def ack(self) -> str:
+        """Head-end -> hub: `Ack`, QoS 1."""
+        return f"{self.root}/down/ack"
+
+    @property
+    def command(self) -> str:
+        """Head-end -> hub: `Command`, QoS 1."""
+        return f"{self.root}/down/command"
+
+    @property
+    def limits(self) -> str:
+        """Head-end -> hub: `Limits`, QoS 1, retained."""
+        return f"{self.root}/down/limits"
+
+    @classmethod
+    def parse_up(cls, topic: str) -> "Topics":
+        """Return the topics of the hub that published on `topic`, or raise `HubFrameError`."""
+        parts = topic.split("/")
+        if len(parts) != 6 or parts[:3] != ["balans", str(VERSION), "hub"] or parts[4] != "up":
+            raise HubFrameError(f"topic {topic!r} is none of a hub")
+        return cls(parts[3])

@@ -1,0 +1,161 @@
+"""Messages on the bus of a site, and the topics they travel on. Times are Unix seconds (UTC)."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from balans.core.errors import BalansError
+from balans.protocols.codec import Codec
+
+VERSION = 1
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class ModuleFrameError(BalansError):
+    """The bytes or the topic are no message of the site bus."""
+
+    code = "module_frame"
+
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Serial = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Unix = Annotated[float, Meta(ge=0, le=4.2e9)]
+Watt = Annotated[float, Meta(ge=-1e9, le=1e9)]
+
+
+class PowerSample(msgspec.Struct, frozen=True, tag="power"):
+    """Mean power of the sensors of a site over the `step_s` seconds before `time`.
+
+    May be lost; never touches a register. `seq` counts samples since the sender started.
+    `site_w` is what the inflow meter shows; `load_w` the sub-metered loads by name;
+    `phase_w` the inflow by phase (L1, L2, L3), empty where the meter does not tell;
+    `reference_w` what the site would draw without control, known only in a replay.
+    """
+
+    seq: int
+    time: Unix
+    step_s: Annotated[float, Meta(gt=0, le=3600)]
+    site_w: Watt
+    load_w: dict[Name, Watt] = {}
+    phase_w: tuple[Watt, ...] = ()
+    reference_w: Watt | None = None
+
+
+class ModuleReport(msgspec.Struct, frozen=True, tag="report"):
+    """Hourly registers of one module that no hub has confirmed yet, as packed readings."""
+
+    serial: Serial
+    readings: bytes
+
+
+class ReportReceived(msgspec.Struct, frozen=True, tag="received"):
+    """The hub holds these readings in its journal: packed readings, as they were reported."""
+
+    serial: Serial
+    readings: bytes
+
+
+class Switch(msgspec.Struct, frozen=True, tag="switch"):
+    """Switch a load, or set its power. Executed at most once by `id`, never after `expires`.
+
+    A load switched off comes back by the actuator's own timer after `max_off_s`, whatever
+    becomes of the sender; 0 means that no timer applies (green).
+    """
+
+    id: Name
+    load: Name
+    on: bool
+    issued: Unix
+    expires: Unix
+    max_off_s: Annotated[float, Meta(ge=0, le=86_400)]
+    author: str
+    reason: str
+    setpoint_w: Watt | None = None
+
+
+class ActuatorState(msgspec.Struct, frozen=True, tag="state"):
+    """Feedback of an actuator: its contact now, since when, and by which command.
+
+    `command` is the last command obeyed, empty after the actuator's own timer switched.
+    `refused` says why a command was not obeyed, empty otherwise.
+    """
+
+    load: Name
+    on: bool
+    since: Unix
+    time: Unix
+    command: str = ""
+    refused: str = ""
+    setpoint_w: Watt | None = None
+
+
+class Query(msgspec.Struct, frozen=True, tag="query"):
+    """Ask every actuator of the site for its state; sent when a gateway starts."""
+
+    time: Unix
+
+
+Message = PowerSample | ModuleReport | ReportReceived | Switch | ActuatorState | Query
+_codec: Codec[msgspec.Struct] = Codec(Message, ModuleFrameError)
+
+
+def encode(message: Message) -> bytes:
+    """Return `message` as bytes."""
+    return _codec.encode(message)
+
+
+def decode(data: bytes) -> Message:
+    """Return the message in `data`.
+
+    Raises
+    ------
+    ModuleFrameError
+        For anything that is no message of this version.
+    """
+    message = _codec.decode(data)
+    return message  # type: ignore[return-value]  # the codec decodes exactly this union
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one site: ``balans/1/site/{site}/…``."""
+
+    site: str
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.site):
+            raise ModuleFrameError(f"site name {self.site!r}: use 1-64 of A-Z a-z 0-9 _ . -")
+
+    @property
+    def root(self) -> str:
+        """Prefix of all topics of the site."""
+        return f"balans/{VERSION}/site/{self.site}"
+
+    @property
+    def power(self) -> str:
+        """Sensor -> hub: `PowerSample`, QoS 0."""
+        return f"{self.root}/power"
+
+    @property
+    def query(self) -> str:
+        """Gateway -> actuators: `Query`, QoS 1."""
+        return f"{self.root}/query"
+
+    def report(self, hub: str) -> str:
+        """Modules -> hub: `ModuleReport`, QoS 1."""
+        return f"{self.root}/report/{hub}"
+
+    def received(self, hub: str) -> str:
+        """Hub -> modules: `ReportReceived`, QoS 1."""
+        return f"{self.root}/received/{hub}"
+
+    def switch(self, load: str) -> str:
+        """Gateway -> actuator: `Switch`, QoS 1."""
+        return f"{self.root}/switch/{load}"
+
+    def state(self, load: str) -> str:
+        """Actuator -> gateway: `ActuatorState`, QoS 1."""
+        return f"{self.root}/state/{load}"

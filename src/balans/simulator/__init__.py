@@ -1,0 +1,1 @@
+"""Virtual meters, modules, sensors and actuators that speak the real wire only."""
