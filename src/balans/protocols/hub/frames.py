@@ -114,17 +114,6 @@ class LoadStatus(msgspec.Struct, frozen=True, array_like=True):
     since: Unix | None = None
 
 
-class SiteAction(msgspec.Struct, frozen=True, array_like=True):
-    """One decision: which load, what, why, the limit that bound, and the expected effect."""
-
-    time: Unix
-    load: Name
-    on: bool
-    reason: Text
-    limit: Text = ""
-    expected_w: Watt = 0.0
-
-
 class SiteStatus(msgspec.Struct, frozen=True, tag="status"):
     """Hub -> head-end after every decision: the live picture of a site. May be lost.
 
@@ -140,7 +129,6 @@ class SiteStatus(msgspec.Struct, frozen=True, tag="status"):
     limit_w: Watt | None
     limit: Text
     loads: tuple[LoadStatus, ...]
-    actions: tuple[SiteAction, ...] = ()
     phase_w: tuple[Watt, ...] = ()
     reference_w: Watt | None = None
     sensor_ok: bool = True
@@ -160,7 +148,10 @@ class Command(msgspec.Struct, frozen=True, tag="command"):
 
 
 class CommandReport(msgspec.Struct, frozen=True):
-    """Outcome of a command, the operator's or load control's own; travels in the journal."""
+    """State of a command, the operator's or load control's own; travels in the journal.
+
+    `limit` names the limit that bound, `expected_w` the change of site power that was expected.
+    """
 
     id: Name
     load: Name
@@ -171,6 +162,8 @@ class CommandReport(msgspec.Struct, frozen=True):
     expires: Unix
     state: CommandState
     time: Unix
+    limit: Text = ""
+    expected_w: Watt = 0.0
     detail: Text = ""
 
 

@@ -115,8 +115,7 @@ def decode(data: bytes) -> Message:
     ModuleFrameError
         For anything that is no message of this version.
     """
-    message = _codec.decode(data)
-    return message  # type: ignore[return-value]  # the codec decodes exactly this union
+    return _codec.decode(data)  # type: ignore[return-value]  # the codec decodes exactly this union
 
 
 @dataclass(frozen=True, slots=True)

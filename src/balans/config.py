@@ -1,0 +1,97 @@
+"""One typed settings object: TOML file, `BALANS_*` environment, secrets from `*_FILE`."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from balans.core.errors import InputError
+
+
+def default_data_dir() -> Path:
+    """Return the place for embedded parts: ``$XDG_DATA_HOME/balans``."""
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "balans"
+
+
+class Settings(BaseSettings):
+    """What the server processes need to know. The description of a field is its documentation."""
+
+    model_config = SettingsConfigDict(env_prefix="BALANS_", extra="forbid")
+
+    data_dir: Path = Field(
+        default_factory=default_data_dir, description="Folder of the embedded database and broker."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="External PostgreSQL, postgresql://…; absent: embedded."
+    )
+    mqtt_url: SecretStr | None = Field(
+        default=None, description="Broker, mqtt://[user:password@]host:port; absent: embedded."
+    )
+    secret_key: SecretStr | None = Field(
+        default=None, description="Key for sessions; absent: generated once in data_dir."
+    )
+    allowed_hosts: list[str] = Field(
+        default=["127.0.0.1", "localhost", "[::1]"], description="Names the pages answer to."
+    )
+    host: str = Field(default="127.0.0.1", description="Address the pages listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port the pages listen on.")
+    clock_file: Path | None = Field(
+        default=None, description="Clock of a replay; absent: the system's clock."
+    )
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (signature of the library)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then the file (passed as init values)."""
+        return env_settings, init_settings
+
+
+def load(path: Path | None = None) -> Settings:
+    """Return the settings from the TOML file at `path` (optional) and the environment.
+
+    Raises
+    ------
+    InputError
+        Naming the file and field, or the variable, that is wrong.
+    """
+    values = _read_toml(path) if path else {}
+    values.update(_secret_files())
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        origin = f"BALANS_{field.upper()}" if f"BALANS_{field.upper()}" in os.environ else path
+        raise InputError(f"{origin}: {field}: {first['msg']}") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _secret_files() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for field in ("database_url", "mqtt_url", "secret_key"):
+        name = f"BALANS_{field.upper()}_FILE"
+        if name in os.environ:
+            try:
+                found[field] = Path(os.environ[name]).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise InputError(f"{name}: {os.environ[name]}: {error.strerror}") from error
+    return found
