@@ -24,6 +24,7 @@ from balans.protocols.hub.frames import (
     Limits,
     LimitSetting,
     LoadStatus,
+    Poll,
     Refused,
     SiteStatus,
     Topics,
@@ -33,7 +34,7 @@ from balans.protocols.hub.frames import (
     encode_command_report,
 )
 from balans.protocols.hub.ranges import Ranges
-from balans.protocols.hub.sender import BatchSender, Journal
+from balans.protocols.hub.sender import BatchSender, Journal, JournalBehindError
 
 __all__ = [
     "Ack",
@@ -46,9 +47,11 @@ __all__ = [
     "Hello",
     "HubFrameError",
     "Journal",
+    "JournalBehindError",
     "LimitSetting",
     "Limits",
     "LoadStatus",
+    "Poll",
     "Ranges",
     "Refused",
     "SiteStatus",

@@ -1,7 +1,7 @@
 """Messages between hub and head-end, and their topics. Times are Unix seconds (UTC)."""
 
-import re
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
@@ -12,9 +12,22 @@ from msgspec import Meta
 from balans.core.errors import BalansError
 from balans.core.words import CommandState, LimitSource, LoadClass
 from balans.protocols.codec import Codec
+from balans.protocols.fields import (
+    NAME,
+    Crc32,
+    DaySeconds,
+    JournalId,
+    Name,
+    Offset,
+    PhaseWatts,
+    Sequence,
+    StepSeconds,
+    Text,
+    Unix,
+    Watt,
+)
 
 VERSION = 1
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class HubFrameError(BalansError):
@@ -23,12 +36,16 @@ class HubFrameError(BalansError):
     code = "hub_frame"
 
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-Offset = Annotated[int, Meta(ge=0, le=2**62)]
-JournalId = Annotated[int, Meta(ge=1, le=2**62)]
-Unix = Annotated[float, Meta(ge=0, le=4.2e9)]
-Watt = Annotated[float, Meta(ge=-1e9, le=1e9)]
-Text = Annotated[str, Meta(max_length=500)]
+Span = tuple[Offset, Offset]
+
+
+def _check_spans(what: str, spans: Iterable[tuple[int, int]], start: int, end: int) -> None:
+    """Raise ValueError (which a decoder reports as malformed) unless sorted inside [start, end)."""
+    at = start
+    for first, last in spans:
+        if not at <= first < last <= end:
+            raise ValueError(f"{what} [{first}, {last}) out of order or outside [{start}, {end})")
+        at = last
 
 
 class EntryKind(IntEnum):
@@ -45,17 +62,29 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
 
 
-class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """Hub -> head-end on every connection: what the journal holds, [first, next).
+class Poll(msgspec.Struct, frozen=True, tag="poll"):
+    """Head-end -> all hubs when it starts or can store again: answer with `Hello`."""
 
-    `lost` are ranges [start, end) inside it that the hub can no longer read.
+    time: Unix
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """Hub -> head-end on every connection and `Poll`: what the journal holds, [first, next).
+
+    `lost` are ranges [start, end) inside it that the hub can no longer read. The head-end
+    answers with `Ack`; before that the hub sends no batch.
     """
 
     journal: JournalId
     first: Offset
     next: Offset
-    lost: tuple[tuple[Offset, Offset], ...] = ()
+    lost: tuple[Span, ...] = ()
     software: Text = ""
+
+    def __post_init__(self) -> None:
+        _check_spans("lost", self.lost, self.first, self.next)
+        if self.first > self.next:
+            raise ValueError(f"first {self.first} lies behind next {self.next}")
 
 
 class Batch(msgspec.Struct, frozen=True, tag="batch"):
@@ -63,8 +92,8 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
 
     journal: JournalId
     first: Offset
-    entries: tuple[Entry, ...]
-    crc: int
+    entries: Annotated[tuple[Entry, ...], Meta(min_length=1)]
+    crc: Crc32
 
     @classmethod
     def of(cls, journal: int, first: int, entries: tuple[Entry, ...]) -> "Batch":
@@ -78,7 +107,10 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True):
-    """A range [start, end) that the head-end cannot take, and why."""
+    """A range [start, end) whose content makes no sense to the head-end, and why.
+
+    The head-end keeps the bytes aside; for delivery the range counts as stored.
+    """
 
     start: Offset
     end: Offset
@@ -94,8 +126,13 @@ class Ack(msgspec.Struct, frozen=True, tag="ack"):
     journal: JournalId
     contiguous: Offset
     end: Offset
-    holes: tuple[tuple[Offset, Offset], ...] = ()
+    holes: tuple[Span, ...] = ()
     refused: tuple[Refused, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_spans("hole", self.holes, self.contiguous, self.end)
+        if self.contiguous > self.end:
+            raise ValueError(f"contiguous {self.contiguous} lies behind end {self.end}")
 
 
 class LoadStatus(msgspec.Struct, frozen=True, array_like=True):
@@ -110,7 +147,7 @@ class LoadStatus(msgspec.Struct, frozen=True, array_like=True):
     on: bool
     power_w: Watt | None
     reason: Text = ""
-    off_left_s: float | None = None
+    off_left_s: DaySeconds | None = None
     since: Unix | None = None
 
 
@@ -122,17 +159,17 @@ class SiteStatus(msgspec.Struct, frozen=True, tag="status"):
     power sensor is stale, which counts as overload.
     """
 
-    seq: int
+    seq: Sequence
     time: Unix
-    step_s: float
+    step_s: StepSeconds
     site_w: Watt | None
     limit_w: Watt | None
     limit: Text
     loads: tuple[LoadStatus, ...]
-    phase_w: tuple[Watt, ...] = ()
+    phase_w: PhaseWatts = ()
     reference_w: Watt | None = None
     sensor_ok: bool = True
-    valid_s: float = 60.0
+    valid_s: StepSeconds = 60.0
 
 
 class Command(msgspec.Struct, frozen=True, tag="command"):
@@ -182,11 +219,11 @@ class LimitSetting(msgspec.Struct, frozen=True):
 class Limits(msgspec.Struct, frozen=True, tag="limits"):
     """Head-end -> hub, retained: the server's limits for the site, beside the hub's own."""
 
-    version: int
+    version: Sequence
     limits: tuple[LimitSetting, ...]
 
 
-Message = Hello | Batch | Ack | SiteStatus | Command | Limits
+Message = Hello | Batch | Ack | SiteStatus | Command | Limits | Poll
 _codec: Codec[msgspec.Struct] = Codec(Message, HubFrameError)
 _report_codec: Codec[CommandReport] = Codec(CommandReport, HubFrameError)
 
@@ -239,6 +276,7 @@ class Topics:
             raise HubFrameError(f"hub name {self.hub!r}: use 1-64 of A-Z a-z 0-9 _ . -")
 
     ALL_UP = f"balans/{VERSION}/hub/+/up/+"
+    POLL = f"balans/{VERSION}/poll"
 
     @property
     def root(self) -> str:

@@ -1,29 +1,31 @@
 """Messages on the bus of a site, and the topics they travel on. Times are Unix seconds (UTC)."""
 
-import re
 from dataclasses import dataclass
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from balans.core.errors import BalansError
 from balans.protocols.codec import Codec
+from balans.protocols.fields import (
+    NAME,
+    DaySeconds,
+    Name,
+    PhaseWatts,
+    Sequence,
+    Serial,
+    StepSeconds,
+    Text,
+    Unix,
+    Watt,
+)
 
 VERSION = 1
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class ModuleFrameError(BalansError):
     """The bytes or the topic are no message of the site bus."""
 
     code = "module_frame"
-
-
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-Serial = Annotated[int, Meta(ge=0, le=2**32 - 1)]
-Unix = Annotated[float, Meta(ge=0, le=4.2e9)]
-Watt = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 
 class PowerSample(msgspec.Struct, frozen=True, tag="power"):
@@ -35,12 +37,12 @@ class PowerSample(msgspec.Struct, frozen=True, tag="power"):
     `reference_w` what the site would draw without control, known only in a replay.
     """
 
-    seq: int
+    seq: Sequence
     time: Unix
-    step_s: Annotated[float, Meta(gt=0, le=3600)]
+    step_s: StepSeconds
     site_w: Watt
     load_w: dict[Name, Watt] = {}
-    phase_w: tuple[Watt, ...] = ()
+    phase_w: PhaseWatts = ()
     reference_w: Watt | None = None
 
 
@@ -62,7 +64,7 @@ class Switch(msgspec.Struct, frozen=True, tag="switch"):
     """Switch a load, or set its power. Executed at most once by `id`, never after `expires`.
 
     A load switched off comes back by the actuator's own timer after `max_off_s`, whatever
-    becomes of the sender; 0 means that no timer applies (green).
+    becomes of the sender; 0 means that no timer applies (never used for a yellow load).
     """
 
     id: Name
@@ -70,9 +72,9 @@ class Switch(msgspec.Struct, frozen=True, tag="switch"):
     on: bool
     issued: Unix
     expires: Unix
-    max_off_s: Annotated[float, Meta(ge=0, le=86_400)]
-    author: str
-    reason: str
+    max_off_s: DaySeconds
+    author: Text
+    reason: Text
     setpoint_w: Watt | None = None
 
 
@@ -87,8 +89,8 @@ class ActuatorState(msgspec.Struct, frozen=True, tag="state"):
     on: bool
     since: Unix
     time: Unix
-    command: str = ""
-    refused: str = ""
+    command: Text = ""
+    refused: Text = ""
     setpoint_w: Watt | None = None
 
 
@@ -158,3 +160,8 @@ class Topics:
     def state(self, load: str) -> str:
         """Actuator -> gateway: `ActuatorState`, QoS 1."""
         return f"{self.root}/state/{load}"
+
+    @property
+    def all_states(self) -> str:
+        """Filter for the states of all actuators of the site."""
+        return f"{self.root}/state/+"

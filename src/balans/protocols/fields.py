@@ -1,0 +1,27 @@
+"""Types of the fields that both wires share, with the bounds every decoder enforces.
+
+A number outside its bounds, NaN and infinity among them, a name that could break out of its
+topic, or text with a NUL is refused when the message is decoded.
+"""
+
+import re
+from typing import Annotated
+
+from msgspec import Meta
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]{1,64}\Z")]
+Text = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00]*\Z")]
+Serial = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Sequence = Annotated[int, Meta(ge=0, le=2**62)]
+Offset = Annotated[int, Meta(ge=0, le=2**62)]
+JournalId = Annotated[int, Meta(ge=1, le=2**62)]
+Crc32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Unix = Annotated[float, Meta(ge=0, le=4.2e9)]
+"""Seconds since 1970-01-01 00:00 UTC, up to the year 2103."""
+StepSeconds = Annotated[float, Meta(gt=0, le=3600)]
+DaySeconds = Annotated[float, Meta(ge=0, le=86_400)]
+Watt = Annotated[float, Meta(ge=-1e9, le=1e9)]
+PhaseWatts = Annotated[tuple[Watt, ...], Meta(max_length=3)]
+"""Power on L1, L2, L3 in this order; empty where the meter does not tell."""
