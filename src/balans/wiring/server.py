@@ -1,0 +1,81 @@
+"""Readies a server process for the tables: settings into the environment, Django set up."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from balans.config import Settings
+
+
+def environment_of(settings: Settings, database_url: str | None) -> dict[str, str]:
+    """Return the variables that give `settings` to another process, or to Django's settings.
+
+    `database_url` replaces the one in `settings`, since an embedded server has a URL only once
+    it runs. A secret key is made, once, in the data directory where none is configured.
+    """
+    found = {
+        "BALANS_DATA_DIR": str(settings.data_dir),
+        "BALANS_ALLOWED_HOSTS": json.dumps(settings.allowed_hosts),
+        "BALANS_HOST": settings.host,
+        "BALANS_PORT": str(settings.port),
+        "BALANS_LOG_LEVEL": settings.log_level,
+        "BALANS_SECRET_KEY": secret_key(settings),
+        "DJANGO_SETTINGS_MODULE": "balans.web.settings",
+    }
+    if settings.clock_file is not None:
+        found["BALANS_CLOCK_FILE"] = str(settings.clock_file)
+    if settings.mqtt_url is not None:
+        found["BALANS_MQTT_URL"] = settings.mqtt_url.get_secret_value()
+    if database_url:
+        found["BALANS_DATABASE_URL"] = database_url
+    return found
+
+
+def setup_django(settings: Settings, database_url: str) -> None:
+    """Make the tables usable in this process. Call it once, before anything of `storage` is used.
+
+    Parameters
+    ----------
+    settings
+        The effective configuration of the process.
+    database_url
+        The server to use, ``postgresql://…``: external, or the embedded one that was started.
+
+    Raises
+    ------
+    InputError
+        If `database_url` is no URL of PostgreSQL.
+    """
+    from balans.wiring.database import database_settings
+
+    database_settings(database_url)
+    os.environ.update(environment_of(settings, database_url))
+    import django
+
+    django.setup()
+
+
+def secret_key(settings: Settings) -> str:
+    """Return the key for sessions: the configured one, else the one kept in the data directory."""
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    path = settings.data_dir / "secret_key"
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return _keep_new_key(path)
+
+
+def _keep_new_key(path: Path) -> str:
+    draft = path.with_name(f".secret_key.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(48), encoding="ascii")
+    try:
+        path.hardlink_to(draft)  # unlike a rename this keeps the key of a process that was faster
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text(encoding="ascii")
