@@ -135,13 +135,8 @@ class BatchSender:
 
     @property
     def idle(self) -> bool:
-        """True when the head-end holds everything the journal has."""
-        return not self._waiting()
-
-    def _waiting(self) -> tuple[tuple[int, int], ...]:
-        journal = self.journal
-        held = Ranges.of((*self._held.spans, *journal.lost))
-        return held.missing(journal.first, journal.next).spans
+        """True when the head-end has settled everything: it is stored, or known to be lost."""
+        return not self._held.missing(self.journal.first, self.journal.next).spans
 
     def _expire(self, now_s: float) -> None:
         """Take overdue batches back; after a silence go back to introducing."""
@@ -160,6 +155,7 @@ class BatchSender:
             return None
         self._hello = Hello(journal.id, journal.first, journal.next, journal.lost, self.software)
         self._hello_s = now_s
+        self._known_end = max(self._known_end, *(end for _, end in journal.lost), journal.first)
         return self._hello
 
     def _due_batches(self, now_s: float) -> list[Hello | Batch]:
