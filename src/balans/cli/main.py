@@ -82,7 +82,7 @@ def root(
         Path | None,
         typer.Option(metavar="FILE", envvar="BALANS_CONFIG", help="Settings in one TOML file."),
     ] = None,
-    version: Annotated[
+    _version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print version."),
     ] = False,

