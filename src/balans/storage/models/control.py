@@ -15,9 +15,9 @@ class Load(TenantRow):
     node = inside("storage.Node")
     name = models.CharField(max_length=64)
     title = models.CharField(max_length=200, blank=True)
-    load_class = word(LoadClass)
+    load_class = word()
     rated_w = models.FloatField()
-    phase = word(Phase, null=True, blank=True)
+    phase = word(null=True, blank=True)
     max_off_s = models.IntegerField(null=True, blank=True)  # yellow only
     min_on_s = models.IntegerField(default=0)
     recover = models.CharField(max_length=8, default="defer")  # defer | lose
@@ -70,7 +70,7 @@ class Limit(TenantRow, Period):
 
     node = inside("storage.Node")
     name = models.CharField(max_length=64)
-    source = word(LimitSource)
+    source = word()
     kw = models.DecimalField(max_digits=12, decimal_places=3)
     interval_s = models.IntegerField(default=0)
     zone = models.CharField(max_length=64, blank=True)
@@ -106,7 +106,7 @@ class Command(TenantRow):
     reason = models.CharField(max_length=500)
     created = models.DateTimeField()
     expires = models.DateTimeField()
-    state = word(CommandState)
+    state = word()
     limit_name = models.CharField(max_length=500, blank=True)
     expected_w = models.FloatField(default=0.0)
     sent_at = models.DateTimeField(null=True, blank=True)
@@ -132,7 +132,7 @@ class CommandEvent(TenantRow):
     """The audit row of a change of state. Each state is entered at most once."""
 
     command = inside("storage.Command")
-    state = word(CommandState)
+    state = word()
     at = models.DateTimeField()
     detail = models.CharField(max_length=500, blank=True)
 

@@ -14,6 +14,7 @@ else:  # the classes take no parameters at run time
     TextField = models.TextField
     AnyLookup = Lookup
 
+WORD_LENGTH = 24
 CODE = r"^[A-Za-z0-9_.-]{1,64}$"
 
 
@@ -62,9 +63,9 @@ class Above(_PathLookup):
     operator = "@>"
 
 
-def word(words: type[StrEnum], **options: Any) -> Any:
-    """Return a column that holds one of `words`; `word_check` lets the database insist."""
-    return models.CharField(max_length=24, choices=[(w.value, w.value) for w in words], **options)
+def word(**options: Any) -> Any:
+    """Return a column for one word of an enumeration; `word_check` lets the database insist."""
+    return models.CharField(max_length=WORD_LENGTH, **options)
 
 
 def word_check(table: str, field: str, words: type[StrEnum]) -> models.CheckConstraint:

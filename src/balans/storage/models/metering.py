@@ -19,9 +19,9 @@ class MeteringPoint(TenantRow):
     node = inside("storage.Node")
     code = models.CharField(max_length=64)
     name = models.CharField(max_length=200)
-    resource = word(Resource)
-    phase = word(Phase, null=True, blank=True)
-    role = word(PointRole)
+    resource = word()
+    phase = word(null=True, blank=True)
+    role = word()
 
     class Meta:
         db_table = "metering_point"
@@ -47,7 +47,7 @@ class Meter(TenantRow):
     """
 
     serial = models.CharField(max_length=64)
-    resource = word(Resource)
+    resource = word()
     pulse_weight_numerator = models.BigIntegerField()
     pulse_weight_denominator = models.BigIntegerField(default=1)
     transformer_ratio_numerator = models.BigIntegerField(default=1)

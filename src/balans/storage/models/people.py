@@ -37,7 +37,7 @@ class Grant(TenantRow):
     """A role of a user on a node and all below it. `path` follows the node by a trigger."""
 
     user = inside("storage.User")
-    role = word(Role)
+    role = word()
     node = inside("storage.Node")
     path = LtreeField(editable=False)
 
@@ -69,7 +69,7 @@ class Contract(TenantRow, Period):
     number = models.CharField(max_length=64)
     customer = inside("storage.Customer")
     node = inside("storage.Node")
-    resource = word(Resource)
+    resource = word()
     contracted_kw = models.DecimalField(max_digits=12, decimal_places=3, null=True)
     tariff = models.CharField(max_length=200, blank=True)
 

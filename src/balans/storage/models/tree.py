@@ -49,7 +49,7 @@ class Node(TenantRow):
     """
 
     parent = inside("storage.Node", null=True, blank=True)
-    kind = word(NodeKind)
+    kind = word()
     code = models.CharField(max_length=64)
     name = models.CharField(max_length=200)
     timezone = models.CharField(max_length=64, blank=True)
