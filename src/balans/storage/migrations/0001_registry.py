@@ -847,7 +847,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="meter",
             constraint=models.UniqueConstraint(
-                fields=("tenant", "serial", "resource"), name="meter_serial_unique"
+                fields=("tenant", "serial"), name="meter_serial_unique"
             ),
         ),
         migrations.AddConstraint(

@@ -57,9 +57,7 @@ class Meter(TenantRow):
     class Meta:
         db_table = "meter"
         constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "serial", "resource"], name="meter_serial_unique"
-            ),
+            models.UniqueConstraint(fields=["tenant", "serial"], name="meter_serial_unique"),
             word_check("meter", "resource", Resource),
             models.CheckConstraint(
                 name="meter_positive",

@@ -13,7 +13,7 @@ from balans.storage.models.fields import (
     word_check,
 )
 from balans.storage.models.tree import Period, TenantRow
-from balans.storage.roles import Role
+from balans.usecases.rights import Role
 
 
 class User(AbstractBaseUser, TenantRow):

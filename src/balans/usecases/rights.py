@@ -1,4 +1,4 @@
-"""Roles and what each may do: the one table of rights."""
+"""Roles and what each may do: the one table of rights. `storage.access` enforces it."""
 
 from enum import StrEnum
 
