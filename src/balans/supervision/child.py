@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -273,21 +274,20 @@ def _spawn(launch: Launch) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _death_signal(number: int) -> Callable[[], None] | None:
-    """Return what the forked child does first: ask for `number` when its parent dies.
+def end_with_parent(number: int, parent: int) -> None:
+    """Ask Linux to send this process `number` when `parent` dies; end now if it is dead.
 
-    It runs after the change of user, which would clear the request.
+    A change of user clears the request, so a program that drops its rights asks again.
     """
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl, parent, getppid = ctypes.CDLL(None).prctl, os.getpid(), os.getppid
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
-    def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-        if getppid() != parent:
-            os._exit(1)
 
-    return ask
+def _death_signal(number: int) -> Callable[[], None]:
+    """Return what the forked child does first, after its change of user."""
+    return partial(end_with_parent, number, os.getpid())
 
 
 def _watchdog(pid: int, launch: Launch) -> subprocess.Popen[bytes] | None:
