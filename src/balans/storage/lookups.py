@@ -1,0 +1,209 @@
+"""Reads of the registry, as frozen values. Call inside a scope; rights are `access`'s business."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from balans.core.errors import UnavailableError
+from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
+from balans.storage.models import Hub, Limit, Load, MeteringPoint, Node, TariffZone
+from balans.storage.records import (
+    HubInfo,
+    LimitInfo,
+    LoadInfo,
+    NodeInfo,
+    NodeTree,
+    PointInfo,
+    TariffZoneInfo,
+)
+
+UTC = ZoneInfo("UTC")
+_P = TypeVar("_P", Limit, TariffZone)
+
+
+def nodes(rows: "QuerySet[Node]") -> list[NodeInfo]:
+    """Return `rows` as values, each after its parent, siblings by code."""
+    zones = dict(Node.objects.exclude(timezone="").values_list("path", "timezone"))
+    found = [_node(row, zones) for row in rows.order_by("code")]
+    return [tree.node for root in nested(found) for tree in root.walk()]
+
+
+def node(node_id: int) -> NodeInfo:
+    """Return one node by id, which must exist in the scope."""
+    return nodes(Node.objects.filter(id=node_id))[0]
+
+
+def site_by_code(tenant_id: int, code: str) -> NodeInfo | None:
+    """Return the node with `code`, for processes that act for the system; None if unknown."""
+    found = nodes(Node.objects.filter(tenant_id=tenant_id, code=code))
+    return found[0] if found else None
+
+
+def nested(flat: Iterable[NodeInfo]) -> tuple[NodeTree, ...]:
+    """Return `flat` as trees; a node whose parent is not among them becomes a root."""
+    flat = list(flat)
+    there = {node.id for node in flat}
+    below: dict[int | None, list[NodeInfo]] = defaultdict(list)
+    for node in flat:
+        below[node.parent_id if node.parent_id in there else None].append(node)
+
+    def grow(node: NodeInfo, depth: int) -> NodeTree:
+        children = tuple(grow(child, depth + 1) for child in below[node.id])
+        return NodeTree(node, depth, children)
+
+    return tuple(grow(node, 0) for node in below[None])
+
+
+def controlled(rows: "QuerySet[Node]") -> "QuerySet[Node]":
+    """Return those of `rows` that are sites under load control."""
+    return rows.filter(Exists(Hub.objects.filter(site_id=OuterRef("pk"), controls=True)))
+
+
+def points(rows: "QuerySet[MeteringPoint]") -> list[PointInfo]:
+    """Return `rows` as values, by code."""
+    return [
+        PointInfo(
+            id=row.pk,
+            code=row.code,
+            name=row.name,
+            node_id=row.node_id,
+            node_code=row.node.code,
+            resource=Resource(row.resource),
+            role=PointRole(row.role),
+            phase=Phase(row.phase) if row.phase else None,
+        )
+        for row in rows.select_related("node").order_by("code")
+    ]
+
+
+def points_of(node: NodeInfo, *, below: bool = False) -> list[PointInfo]:
+    """Return the metering points of `node`, with `below` those of all nodes under it too."""
+    rows = MeteringPoint.objects.filter(tenant_id=node.tenant_id)
+    where = Q(node__path__under=node.path) if below else Q(node_id=node.id)
+    return points(rows.filter(where))
+
+
+def loads(rows: "QuerySet[Load]") -> list[LoadInfo]:
+    """Return `rows` as values, by name."""
+    return [
+        LoadInfo(
+            id=row.pk,
+            site_id=row.site_id,
+            node_id=row.node_id,
+            node_code=row.node.code,
+            name=row.name,
+            title=row.title or row.name,
+            load_class=LoadClass(row.load_class),
+            rated_w=row.rated_w,
+            phase=Phase(row.phase) if row.phase else None,
+            max_off_s=row.max_off_s,
+            min_on_s=row.min_on_s,
+            recover=row.recover,
+            deadline=row.deadline,
+            actuator=row.actuator.serial if row.actuator else None,
+            sub_meter=row.sub_meter.code if row.sub_meter else None,
+            released=row.released,
+        )
+        for row in rows.select_related("node", "actuator", "sub_meter").order_by("name")
+    ]
+
+
+def loads_of_site(site: NodeInfo) -> list[LoadInfo]:
+    """Return the loads that load control of `site` can switch, or must leave alone."""
+    return loads(Load.objects.filter(site_id=site.id))
+
+
+def loads_of_node(node: NodeInfo) -> list[LoadInfo]:
+    """Return the loads that belong to `node` or to a node below it, whatever their site."""
+    return loads(Load.objects.filter(tenant_id=node.tenant_id, node__path__under=node.path))
+
+
+def limits_of(node: NodeInfo, at: datetime) -> list[LimitInfo]:
+    """Return the limits of `node` in force at `at`, the smallest first."""
+    rows = _valid(Limit.objects.filter(node_id=node.id), at).order_by("kw", "name")
+    return [
+        LimitInfo(
+            name=row.name,
+            source=LimitSource(row.source),
+            kw=row.kw,
+            interval_s=row.interval_s,
+            zone=row.zone,
+            from_time=row.from_time,
+            to_time=row.to_time,
+            valid_from=row.valid_from,
+            valid_to=row.valid_to,
+        )
+        for row in rows
+    ]
+
+
+def zones_of(node: NodeInfo, at: datetime) -> list[TariffZoneInfo]:
+    """Return the tariff zones at `at`: those of the node, else of the nearest ancestor with any."""
+    ids = (*node.ancestor_ids, node.id)
+    found: dict[int, list[TariffZoneInfo]] = defaultdict(list)
+    for row in _valid(TariffZone.objects.filter(node_id__in=ids), at).order_by("from_time"):
+        zone = TariffZoneInfo(row.name, row.from_time, row.to_time, row.price, row.currency)
+        found[row.node_id].append(zone)
+    return next((found[node_id] for node_id in reversed(ids) if found[node_id]), [])
+
+
+def hub(code: str) -> HubInfo | None:
+    """Return the hub with `code`, or None."""
+    return next(iter(hubs(Hub.objects.filter(code=code))), None)
+
+
+def gateway_of(site_id: int) -> HubInfo | None:
+    """Return the hub that runs load control of a site, or None."""
+    return next(iter(hubs(Hub.objects.filter(site_id=site_id, controls=True))), None)
+
+
+def hubs(rows: "QuerySet[Hub]") -> list[HubInfo]:
+    """Return `rows` as values, by code."""
+    return [
+        HubInfo(
+            id=row.pk,
+            tenant_id=row.tenant_id,
+            code=row.code,
+            name=row.name or row.code,
+            site_id=row.site_id,
+            site_code=row.site.code,
+            controls=row.controls,
+        )
+        for row in rows.select_related("site").order_by("code")
+    ]
+
+
+def _node(row: Node, zones: dict[str, str]) -> NodeInfo:
+    return NodeInfo(
+        id=row.pk,
+        tenant_id=row.tenant_id,
+        code=row.code,
+        name=row.name,
+        kind=NodeKind(row.kind),
+        path=row.path,
+        parent_id=row.parent_id,
+        timezone=_zone(row.path, zones),
+    )
+
+
+def _zone(path: str, zones: dict[str, str]) -> ZoneInfo:
+    while path:
+        if path in zones:
+            return _zone_info(zones[path])
+        path = path.rpartition(".")[0]
+    return UTC
+
+
+def _zone_info(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError) as error:
+        raise UnavailableError(f"time zone {name}: no data on this machine") from error
+
+
+def _valid(rows: "QuerySet[_P]", at: datetime) -> "QuerySet[_P]":
+    return rows.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=at), valid_from__lte=at)
