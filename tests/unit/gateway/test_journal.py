@@ -1,0 +1,390 @@
+"""The journal keeps every durable entry at its offset, whatever happens to its files."""
+
+import itertools
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from balans.core.errors import UnavailableError
+from balans.gateway.journal import Journal
+from balans.gateway.segment import FILE_HEADER, MARKER_BYTES, MAX_DATA_BYTES, encode_entry
+from balans.protocols.hub import Entry
+
+tricky = st.sampled_from([b"", MARKER_BYTES, encode_entry(1, Entry(1, b"inner"), 0), b"\x00" * 20])
+entries = st.builds(Entry, st.integers(0, 255), st.binary(max_size=20) | tricky)
+entry_lists = st.lists(entries, min_size=1, max_size=12)
+
+
+identities = itertools.count(1)
+
+
+def open_journal(folder: Path, segment_bytes: int = 120) -> Journal:
+    return Journal(folder, segment_bytes, lambda: next(identities))
+
+
+def base_of(path: Path) -> int:
+    return int(path.name[:20])
+
+
+def held(journal: Journal) -> dict[int, Entry]:
+    return dict(journal.entries())
+
+
+def written(folder: Path, rows: list[Entry], segment_bytes: int = 120) -> int:
+    """Fill a journal one entry at a time; return its identity."""
+    journal = open_journal(folder, segment_bytes)
+    for index, row in enumerate(rows):
+        assert journal.append([row]) == index
+    journal.close()
+    return journal.id
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.seg"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+def temporary() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="journal-")
+
+
+@given(entry_lists)
+def test_entries_are_read_back_after_reopening(rows: list[Entry]) -> None:
+    with temporary() as name:
+        identity = written(Path(name), rows)
+        journal = open_journal(Path(name))
+        assert (journal.id, journal.first, journal.next) == (identity, 0, len(rows))
+        assert list(journal.entries()) == list(enumerate(rows))
+        assert journal.findings == []
+        journal.close()
+
+
+@given(entry_lists, st.data())
+def test_a_file_cut_anywhere_keeps_the_entries_before_the_cut(
+    rows: list[Entry], data: st.DataObject
+) -> None:
+    """A crash between write and fsync leaves any prefix of what was written last."""
+    with temporary() as name:
+        identity = written(Path(name), rows)
+        last = segments(Path(name))[-1]
+        size = last.stat().st_size
+        cut = data.draw(st.integers(0, size - 1))
+        os.truncate(last, cut)
+        journal = open_journal(Path(name))
+        kept = journal.next
+        base = base_of(last)
+        assert list(journal.entries()) == list(enumerate(rows))[:kept]
+        assert journal.lost == ()
+        ends = itertools.accumulate(
+            (len(encode_entry(0, row, 0)) for row in rows[base:]), initial=FILE_HEADER.size
+        )
+        complete = [end for end in ends if end <= cut]
+        assert kept == base + max(len(complete) - 1, 0)
+        assert (journal.id == identity) == (cut in complete)
+        assert bool(journal.findings) == (cut not in complete)
+        assert_goes_on(journal, Path(name))
+
+
+def assert_goes_on(journal: Journal, folder: Path) -> None:
+    """A mended journal takes entries, and opens without findings about its tail afterwards."""
+    at = journal.next
+    assert journal.append([Entry(9, b"after")]) == at
+    before = held(journal)
+    journal.close()
+    again = open_journal(folder)
+    assert again.id == journal.id
+    assert held(again) == before
+    assert held(again)[at] == Entry(9, b"after")
+    again.close()
+
+
+@given(entry_lists, st.data())
+@settings(max_examples=200)
+def test_damage_anywhere_loses_only_what_it_touched_and_says_so(
+    rows: list[Entry], data: st.DataObject
+) -> None:
+    with temporary() as name:
+        identity = written(Path(name), rows)
+        path = data.draw(st.sampled_from(segments(Path(name))))
+        raw = bytearray(path.read_bytes())
+        start = data.draw(st.integers(0, len(raw) - 1))
+        stop = min(len(raw), start + data.draw(st.integers(1, 30)))
+        original = bytes(raw)
+        raw[start:stop] = bytes(byte ^ 0x55 for byte in raw[start:stop])
+        path.write_bytes(raw)
+        journal = open_journal(Path(name))
+        found = held(journal)
+        lost = {o for s, e in journal.lost for o in range(s, e)}
+        assert all(found[offset] == rows[offset] for offset in found)
+        assert set(found) | lost == set(range(journal.next))
+        assert not set(found) & lost
+        touched = touched_offsets(original, base_of(path), rows, range(start, stop))
+        assert set(range(len(rows))) - set(found) == touched
+        if journal.next < len(rows):
+            assert journal.id != identity
+        assert bool(journal.findings)
+        assert_goes_on(journal, Path(name))
+
+
+def touched_offsets(raw: bytes, base: int, rows: list[Entry], damage: range) -> set[int]:
+    touched = set()
+    at = FILE_HEADER.size
+    for offset, row in enumerate(rows[base:], base):
+        end = at + len(encode_entry(0, row, 0))
+        if end > len(raw):
+            break
+        if damage.start < end and damage.stop > at:
+            touched.add(offset)
+        at = end
+    return touched
+
+
+def test_a_missing_segment_is_lost_as_a_range(folder: Path) -> None:
+    rows = [Entry(1, bytes(30)) for _ in range(20)]
+    written(folder, rows)
+    first, second, third, *_ = segments(folder)
+    second.unlink()
+    journal = open_journal(folder)
+    assert journal.lost == ((base_of(second), base_of(third)),)
+    assert set(held(journal)) == set(range(20)) - set(range(base_of(second), base_of(third)))
+    assert journal.read(base_of(second), 20, 1000) == ()
+    assert "are damaged and lost" in str(journal.findings[0])
+    assert first.name in journal.findings[0].where
+    journal.close()
+
+
+def test_damage_that_appears_while_open_is_found_when_read(folder: Path) -> None:
+    journal = open_journal(folder, 10_000)
+    journal.append([Entry(1, bytes([n]) * 10) for n in range(5)])
+    path = segments(folder)[0]
+    raw = bytearray(path.read_bytes())
+    raw[FILE_HEADER.size + 26 * 2 + 20] ^= 1
+    path.write_bytes(raw)
+    assert len(journal.read(0, 5, 1000)) == 2
+    assert journal.lost == ((2, 3),)
+    assert journal.read(2, 5, 1000) == ()
+    assert [entry.data[0] for entry in journal.read(3, 5, 1000)] == [3, 4]
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.seg", "1.seg", "9" * 20 + "-00000001.seg", "0" * 20 + ".seg"]
+)
+def test_foreign_files_are_passed_over_with_a_finding(folder: Path, name: str) -> None:
+    written(folder, [Entry(1, b"x")])
+    (folder / name).write_bytes(b"what is this")
+    journal = open_journal(folder)
+    assert journal.next == 1
+    assert [finding.severity for finding in journal.findings] == ["warning"]
+    journal.close()
+
+
+@pytest.mark.parametrize("raw", [b"", b"x", b"\x00" * 100, b"BALJRNL1" + b"\xff" * 40])
+def test_a_journal_of_rubbish_begins_anew_behind_it(folder: Path, raw: bytes) -> None:
+    folder.mkdir()
+    (folder / f"{5:020d}-00000001.seg").write_bytes(raw)
+    journal = open_journal(folder)
+    assert journal.next == 5
+    assert journal.findings
+    assert_goes_on(journal, folder)
+
+
+def test_read_is_bounded_and_gives_at_least_one(folder: Path) -> None:
+    journal = open_journal(folder, 10_000)
+    journal.append([Entry(1, bytes(84)) for _ in range(10)])  # 100 bytes each on disk
+    assert len(journal.read(0, 10, 250)) == 2
+    assert len(journal.read(0, 10, 1)) == 1
+    assert len(journal.read(8, 10, 250)) == 2
+    assert len(journal.read(3, 5, 10_000)) == 2
+    with pytest.raises(ValueError, match="offset 10 outside"):
+        journal.read(10, 11, 100)
+    with pytest.raises(ValueError, match="at most"):
+        journal.append([Entry(1, bytes(MAX_DATA_BYTES + 1))])
+    journal.close()
+
+
+def test_only_one_process_owns_the_folder(folder: Path) -> None:
+    journal = open_journal(folder)
+    with pytest.raises(UnavailableError, match="another process owns it"):
+        open_journal(folder)
+    journal.close()
+    open_journal(folder).close()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnavailableError, match=r"journal .*file/journal"):
+        Journal(tmp_path / "file" / "journal")
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Let files of this process grow to 400 bytes and no further."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, previous)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_appends_nothing_and_the_journal_goes_on(folder: Path) -> None:
+    journal = Journal(folder)
+    rows = [Entry(1, bytes([n]) * 84) for n in range(4)]  # 100 bytes each on disk
+    journal.append(rows[:2])
+    with pytest.raises(UnavailableError, match="File too large"):
+        journal.append([rows[2], rows[3]])
+    assert segments(folder)[0].stat().st_size == 232
+    assert journal.append([rows[2]]) == 2
+    journal.close()
+    again = Journal(folder)
+    assert list(again.entries()) == list(enumerate(rows[:3]))
+    assert again.findings == []
+    again.close()
+
+
+def test_a_journal_opens_on_a_full_disk_and_can_be_read_and_trimmed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = written(folder, [Entry(1, bytes(30)) for _ in range(9)])
+    os.truncate(segments(folder)[-1], segments(folder)[-1].stat().st_size - 1)
+
+    def no_space(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", no_space)
+        journal = open_journal(folder)
+        assert journal.id != identity
+        assert len(held(journal)) == 8
+        with pytest.raises(UnavailableError, match="No space left"):
+            journal.append([Entry(1, b"x")])
+        journal.trim(6)
+        assert 0 < journal.first <= 6
+    assert journal.append([Entry(1, b"x")]) == 8
+    journal.close()
+    again = open_journal(folder)
+    assert again.id == journal.id
+    again.close()
+
+
+def test_renewing_keeps_the_entries_under_a_new_identity(folder: Path) -> None:
+    journal = open_journal(folder)
+    journal.append([Entry(1, b"a")])
+    old = journal.id
+    journal.renew()
+    assert journal.id != old
+    assert held(journal) == {0: Entry(1, b"a")}
+    assert_goes_on(journal, folder)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from balans.gateway.journal import Journal
+from balans.protocols.hub import Entry
+journal = Journal(Path(sys.argv[1]), 5_000)
+while True:
+    at = journal.next
+    journal.append([Entry(1, str(at + n).encode() * 20) for n in range(3)])
+    print(journal.next, flush=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 7, 40])
+def test_what_was_appended_survives_sigkill(folder: Path, lines: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        confirmed = 0
+        for _ in range(lines):
+            confirmed = int(writer.stdout.readline())
+        writer.kill()
+    journal = Journal(folder)
+    assert journal.next >= confirmed > 0
+    assert all(entry.data == str(at).encode() * 20 for at, entry in journal.entries())
+    assert len(held(journal)) == journal.next
+    journal.close()
+
+
+class JournalAsList(RuleBasedStateMachine):
+    """The journal against a plain list, over restarts, renewals and trims."""
+
+    @initialize(segment_bytes=st.sampled_from([1, 80, 300]))
+    def start(self, segment_bytes: int) -> None:
+        self.directory = temporary()
+        self.folder = Path(self.directory.name)
+        self.segment_bytes = segment_bytes
+        self.model: list[Entry] = []
+        self.trimmed = 0
+        self.identities: set[int] = set()
+        self.journal = Journal(self.folder, segment_bytes)
+
+    @rule(rows=st.lists(entries, min_size=1, max_size=4))
+    def append(self, rows: list[Entry]) -> None:
+        assert self.journal.append(rows) == len(self.model)
+        self.model += rows
+
+    @rule(data=st.data())
+    def trim(self, data: st.DataObject) -> None:
+        below = data.draw(st.integers(0, len(self.model)))
+        self.journal.trim(below)
+        self.trimmed = max(self.trimmed, below)
+
+    @rule()
+    def reopen(self) -> None:
+        identity = self.journal.id
+        self.journal.close()
+        self.journal = Journal(self.folder, self.segment_bytes)
+        assert self.journal.id == identity
+        assert self.journal.findings == []
+
+    @rule()
+    def renew(self) -> None:
+        self.identities.add(self.journal.id)
+        self.journal.renew()
+        assert self.journal.id not in self.identities
+
+    @rule(data=st.data(), max_bytes=st.integers(1, 300))
+    def read(self, data: st.DataObject, max_bytes: int) -> None:
+        if self.journal.first < self.journal.next:
+            start = data.draw(st.integers(self.journal.first, self.journal.next - 1))
+            end = data.draw(st.integers(start + 1, self.journal.next))
+            rows = self.journal.read(start, end, max_bytes)
+            assert 1 <= len(rows) <= end - start
+            assert list(rows) == self.model[start : start + len(rows)]
+
+    @invariant()
+    def holds_the_rest_of_the_list(self) -> None:
+        if not hasattr(self, "journal"):
+            return
+        assert self.journal.first <= self.trimmed
+        assert self.journal.next == len(self.model)
+        assert self.journal.lost == ()
+        expected = list(enumerate(self.model))[self.journal.first :]
+        assert list(self.journal.entries()) == expected
+
+    def teardown(self) -> None:
+        if hasattr(self, "journal"):
+            self.journal.close()
+            self.directory.cleanup()
+
+
+TestJournalAsList = JournalAsList.TestCase
+TestJournalAsList.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
