@@ -37,6 +37,14 @@ class Settings(BaseSettings):
     allowed_hosts: list[str] = Field(
         default=["127.0.0.1", "localhost", "[::1]"], description="Names the pages answer to."
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+$",
+        description="Address that people type, https://…; absent: plain http on this machine.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None, description="Bearer token for /metrics; absent: this machine only."
+    )
     host: str = Field(default="127.0.0.1", description="Address the pages listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port the pages listen on.")
     clock_file: Path | None = Field(
@@ -87,7 +95,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _secret_files() -> dict[str, str]:
     found: dict[str, str] = {}
-    for field in ("database_url", "mqtt_url", "secret_key"):
+    for field in ("database_url", "mqtt_url", "secret_key", "metrics_token"):
         name = f"BALANS_{field.upper()}_FILE"
         if name in os.environ:
             try:

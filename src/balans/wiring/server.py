@@ -25,6 +25,10 @@ def environment_of(settings: Settings, database_url: str | None) -> dict[str, st
     }
     if settings.clock_file is not None:
         found["BALANS_CLOCK_FILE"] = str(settings.clock_file)
+    if settings.public_url is not None:
+        found["BALANS_PUBLIC_URL"] = settings.public_url
+    if settings.metrics_token is not None:
+        found["BALANS_METRICS_TOKEN"] = settings.metrics_token.get_secret_value()
     if settings.mqtt_url is not None:
         found["BALANS_MQTT_URL"] = settings.mqtt_url.get_secret_value()
     if database_url:
