@@ -1,0 +1,205 @@
+"""Words of load control. Powers are W, energies Wh; consumption is positive, production negative.
+
+Times are seconds of one steady clock (Unix seconds of the site); hours of the day are seconds
+since local midnight.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from balans.core.words import LimitSource, LoadClass
+
+DAY_S = 86_400
+YELLOW_OFF_MIN_S = 420
+"""The shortest off time a yellow load must bear: 7 minutes."""
+YELLOW_OFF_MAX_S = 900
+"""The longest off time of any yellow load: 15 minutes."""
+DAY_ZONE = "day"
+"""Name of the tariff zone that holds where no other does."""
+NEVER = float("-inf")
+
+
+class Recover(StrEnum):
+    """What becomes of energy that was not drawn."""
+
+    DEFER = "defer"
+    LOSE = "lose"
+
+
+class LoadKind(StrEnum):
+    """How a load can be held back."""
+
+    SWITCH = "switch"
+    MODULATING = "modulating"
+
+
+class Reason(StrEnum):
+    """Why a load was switched or its power set."""
+
+    OVER_LIMIT = "over_limit"
+    SENSOR_LOST = "sensor_lost"
+    OPERATOR = "operator"
+    OFF_TIME_USED_UP = "off_time_used_up"
+    STAGGER = "stagger"
+    DEADLINE = "deadline"
+    HEADROOM_BACK = "headroom_back"
+    NIGHT_ZONE = "night_zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A consumer and how far control may go with it.
+
+    `max_off_s` holds for yellow, `deadline_s` (seconds since local midnight) for green,
+    `min_w` for modulating loads: below it they can only be stopped.
+    """
+
+    name: str
+    load_class: LoadClass
+    rated_w: float
+    max_off_s: float = YELLOW_OFF_MAX_S
+    min_on_s: float = 300.0
+    recover: Recover = Recover.DEFER
+    kind: LoadKind = LoadKind.SWITCH
+    min_w: float = 0.0
+    max_w: float = 0.0
+    deadline_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Hours of the day [from_s, to_s); past midnight when `to_s` <= `from_s`."""
+
+    from_s: int
+    to_s: int
+
+    def holds(self, local_s: float) -> bool:
+        """Tell whether the second of the day `local_s` lies inside.
+
+        >>> Window(23 * 3600, 7 * 3600).holds(3600)
+        True
+        """
+        if self.from_s < self.to_s:
+            return self.from_s <= local_s < self.to_s
+        return local_s >= self.from_s or local_s < self.to_s
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A tariff zone; without a window it is the rest of the day. `price` is per kWh."""
+
+    name: str
+    price: Decimal
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Power not to be exceeded: at every step, or as a mean over a clock-aligned interval.
+
+    It holds where both `zone` and `window` hold; None means always. 0 W means 0 W.
+    """
+
+    name: str
+    limit_w: float
+    source: LimitSource = LimitSource.OPERATOR
+    interval_s: int = 0
+    zone: str | None = None
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The power allowed now, the limit that says so, and whether energy is at its cheapest.
+
+    `power_w` is infinite, and `limit` empty, where no limit applies.
+    """
+
+    power_w: float
+    limit: str = ""
+    cheapest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A person's wish for one load until `until_s`: kept off, or kept from being shed."""
+
+    on: bool
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadState:
+    """What control knows of one load.
+
+    on
+        Its contact, as last commanded or reported.
+    since_s
+        When it was last switched.
+    setpoint_w
+        The power it is held to; None: free.
+    demand_w
+        What it drew when it was last free and owed nothing.
+    owed_wh
+        Energy held back and not yet drawn, an estimate.
+    gain
+        Share of the energy held back that would have been overload when it was shed (0..1).
+    fits_since_s
+        Since when what comes back would fit without a break; infinite: it does not fit now.
+    given_wh
+        Energy given up in the past, fading by half each day: the rotation's memory.
+    """
+
+    on: bool = True
+    since_s: float = NEVER
+    setpoint_w: float | None = None
+    demand_w: float = 0.0
+    owed_wh: float = 0.0
+    gain: float = 1.0
+    fits_since_s: float = float("inf")
+    given_wh: float = 0.0
+    hold: Hold | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is held back, owed or wished: control need not look at it."""
+        return self.on and self.setpoint_w is None and self.owed_wh <= 0 and self.hold is None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was measured over the step before `time_s`, the start of the coming step.
+
+    `site_w` is None when the sensor is lost or stale. `load_w` holds the mean power drawn by
+    each load, in the order of the loads; None where a load has no meter of its own.
+    """
+
+    time_s: float
+    step_s: float
+    local_s: float
+    site_w: float | None
+    load_w: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One switching: what, why, the limit that bound, and the change of power expected."""
+
+    load: str
+    on: bool
+    setpoint_w: float | None
+    reason: Reason
+    limit: str
+    effect_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do for the coming step. `headroom_w` is what is left after the actions."""
+
+    actions: tuple[Action, ...]
+    allowed_w: float
+    headroom_w: float
+    limit: str
+    over_w: float

@@ -1,0 +1,121 @@
+"""Which loads come back: those that must, and those that may because head-room has lasted."""
+
+from balans.core.words import LoadClass
+from balans.domain.demand.model import (
+    DAY_S,
+    Allowed,
+    Load,
+    LoadState,
+    Observation,
+    Reason,
+    Recover,
+)
+from balans.domain.demand.shed import least_loss
+from balans.domain.demand.track import come_back_w
+
+GREEN_SETTLE_S = 900.0
+"""Head-room must have lasted this long for green: by then every yellow load has come back."""
+STAGGER_S = 300.0
+"""Loads shed together are released one by one over the last minutes of their off time."""
+LONGEST_WAIT_S = float(DAY_S)
+"""A green load without a deadline comes back after a day at the latest."""
+
+
+def off_left_s(load: Load, state: LoadState, time_s: float) -> float:
+    """Return how long `load` may still be off: the timer of yellow, the slack of green [s]."""
+    gone_s = time_s - state.since_s
+    if load.load_class is LoadClass.YELLOW:
+        return load.max_off_s - gone_s
+    return LONGEST_WAIT_S - gone_s
+
+
+def deadline_slack_s(load: Load, state: LoadState, observation: Observation) -> float:
+    """Return how long catching up may still wait; infinite without deadline or owed energy [s].
+
+    Notes
+    -----
+    ``time to the deadline - owed energy / rated power - one step``, since what is owed by the
+    end of the coming step must also be drawn.
+    """
+    if load.load_class is not LoadClass.GREEN or load.deadline_s is None or state.owed_wh <= 0:
+        return float("inf")
+    left_s = (load.deadline_s - observation.local_s) % DAY_S
+    needed_s = state.owed_wh / load.rated_w * 3600 if load.rated_w > 0 else 0.0
+    return left_s - needed_s - observation.step_s
+
+
+def must_run(load: Load, state: LoadState, observation: Observation) -> bool:
+    """Tell whether `load` has to draw during the coming step to meet its deadline."""
+    if deadline_slack_s(load, state, observation) < observation.step_s:
+        return True
+    return _is_overdue(load, state, observation)
+
+
+def _is_overdue(load: Load, state: LoadState, observation: Observation) -> bool:
+    """Tell whether `load` owes energy since before its last deadline."""
+    if load.load_class is not LoadClass.GREEN or load.deadline_s is None or state.owed_wh <= 0:
+        return False
+    gone_s = (observation.local_s - load.deadline_s) % DAY_S
+    return state.since_s < observation.time_s - gone_s
+
+
+def due_reason(load: Load, state: LoadState, observation: Observation) -> Reason | None:
+    """Return why `load`, which is off, must come back for the coming step; None: it need not."""
+    if state.hold and state.hold.on:
+        return Reason.OPERATOR
+    left_s = off_left_s(load, state, observation.time_s)
+    if load.load_class is LoadClass.YELLOW:
+        return Reason.OFF_TIME_USED_UP if left_s < observation.step_s else None
+    if state.hold:
+        return None
+    if left_s < observation.step_s:
+        return Reason.DEADLINE
+    return Reason.DEADLINE if must_run(load, state, observation) else None
+
+
+def released_early(left_s: list[float], step_s: float) -> int:
+    """Return how many of the off times `left_s` to end now, so that they do not end together.
+
+    Notes
+    -----
+    If k of them end within the next n steps, k / n per step spreads them evenly; the largest such
+    rate, rounded down, is taken. A single load therefore always gets its whole time.
+
+    >>> released_early([60.0] * 10 + [240.0] * 2, step_s=60.0)
+    5
+    """
+    best = 0
+    for steps in range(2, int(STAGGER_S // step_s) + 1):
+        ending = sum(1 for left in left_s if left < step_s * (steps + 1))
+        best = max(best, ending // steps)
+    return best
+
+
+def fits(load: Load, state: LoadState, headroom_w: float, allowed_w: float) -> bool:
+    """Tell whether what comes back fits into `headroom_w`.
+
+    A load bigger than what is allowed can never fit. It is let in where at most half of what
+    shedding it has gained would be lost again.
+    """
+    need_w = come_back_w(load, state)
+    if need_w <= headroom_w:
+        return True
+    least = least_loss(load, allowed_w)
+    if least <= 0 or load.recover is Recover.LOSE:
+        return False
+    return (need_w - headroom_w) / need_w <= (least + state.gain) / 2
+
+
+def settle_s(load: Load, allowed: Allowed) -> float:
+    """Return how long head-room must have lasted before `load` may come back [s].
+
+    It will be on for at least its minimum on time, so the past is asked for as long as that.
+    """
+    if load.load_class is LoadClass.GREEN and not allowed.cheapest:
+        return max(GREEN_SETTLE_S, load.min_on_s)
+    return load.min_on_s
+
+
+def restores_per_pass(loads: int) -> int:
+    """Return how many loads may come back at once: their power is an estimate until measured."""
+    return max(1, loads // 10)
