@@ -15,6 +15,8 @@ RECORD = struct.Struct("<ddd")
 class SystemClock:
     """The present."""
 
+    speed = 1.0
+
     def now(self) -> datetime:
         """Return the time in UTC."""
         return datetime.now(UTC)
@@ -43,7 +45,7 @@ class SharedClock:
 
     def now_s(self) -> float:
         """Return the site's time [Unix s]."""
-        record = os.pread(self._fd, RECORD.size, 0)
+        record = self._record()
         if len(record) != RECORD.size:
             raise UnavailableError(f"{self.path}: is not the clock of a replay")
         site_s, wall_s, speed = RECORD.unpack(record)
@@ -53,6 +55,13 @@ class SharedClock:
         """Return the site's time in UTC."""
         return datetime.fromtimestamp(self.now_s(), UTC)
 
+    def _record(self) -> bytes:
+        """Read until two in a row agree: a read may fall into the middle of a write."""
+        record, before = os.pread(self._fd, RECORD.size, 0), None
+        while record != before:
+            record, before = os.pread(self._fd, RECORD.size, 0), record
+        return record
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
@@ -61,8 +70,7 @@ class SharedClock:
 class SharedClockWriter:
     """Sets the clock of a replay; one process at a time does so.
 
-    The file is written in place, so that readers need not open it again; 24 bytes within one
-    page change in one step.
+    The file is written in place, so that readers need not open it again.
     """
 
     def __init__(self, path: Path) -> None:
