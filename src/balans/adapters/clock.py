@@ -43,17 +43,26 @@ class SharedClock:
             self.close()
             raise
 
+    @property
+    def speed(self) -> float:
+        """Site seconds in a second of the wall clock; 0 while the clock is moved by steps."""
+        return self._values()[2]
+
     def now_s(self) -> float:
         """Return the site's time [Unix s]."""
-        record = self._record()
-        if len(record) != RECORD.size:
-            raise UnavailableError(f"{self.path}: is not the clock of a replay")
-        site_s, wall_s, speed = RECORD.unpack(record)
+        site_s, wall_s, speed = self._values()
         return float(site_s + (time.time() - wall_s) * speed) if speed else float(site_s)
 
     def now(self) -> datetime:
         """Return the site's time in UTC."""
         return datetime.fromtimestamp(self.now_s(), UTC)
+
+    def _values(self) -> tuple[float, float, float]:
+        record = self._record()
+        if len(record) != RECORD.size:
+            raise UnavailableError(f"{self.path}: is not the clock of a replay")
+        site_s, wall_s, speed = RECORD.unpack(record)
+        return site_s, wall_s, speed
 
     def _record(self) -> bytes:
         """Read until two in a row agree: a read may fall into the middle of a write."""
