@@ -219,8 +219,11 @@ async def _connect(client: aiomqtt.Client) -> None:
             await task
             await _disconnect(client)
         raise
-    except aiomqtt.MqttError:
-        client._client.disconnect()  # noqa: SLF001  (the driver forgets the socket it opened)
+    except aiomqtt.MqttError as error:
+        socket = client._client.socket()  # noqa: SLF001  (the driver forgets what it opened)
+        client._client.disconnect()  # noqa: SLF001
+        if socket is None and str(error) == "Operation timed out":
+            raise aiomqtt.MqttError("the broker hung up: wrong user or password?") from error
         raise
 
 
