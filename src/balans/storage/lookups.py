@@ -201,7 +201,7 @@ def _zone(path: str, zones: dict[str, str]) -> ZoneInfo:
 def _zone_info(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError) as error:
+    except (LookupError, OSError, ValueError) as error:
         raise UnavailableError(f"time zone {name}: no data on this machine") from error
 
 

@@ -292,7 +292,7 @@ def _timezone(where: str, name: str) -> Iterator[Finding]:
     if name:
         try:
             ZoneInfo(name)
-        except (OSError, ValueError):
+        except (LookupError, OSError, ValueError):
             yield Finding(where, f"timezone: {name!r} is not known")
 
 
