@@ -6,13 +6,12 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
-from numpy.typing import NDArray
+
+from balans.simulator.arrays import Watts
 
 MINUTE_S = 60
 DAY_MIN = 1_440
 WEEK_MIN = 10_080
-
-Watts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
