@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+from typing_extensions import override
 
 from balans.core.errors import InputError
 
@@ -31,6 +37,10 @@ class Settings(BaseSettings):
     mqtt_url: SecretStr | None = Field(
         default=None, description="Broker, mqtt://[user:password@]host:port; absent: embedded."
     )
+    service_user: str | None = Field(
+        default=None,
+        description="User of embedded parts started by root; absent: balans, postgres or nobody.",
+    )
     secret_key: SecretStr | None = Field(
         default=None, description="Key for sessions; absent: generated once in data_dir."
     )
@@ -50,16 +60,21 @@ class Settings(BaseSettings):
     clock_file: Path | None = Field(
         default=None, description="Clock of a replay; absent: the system's clock."
     )
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: str = Field(
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="What is logged at least: DEBUG, INFO, WARNING or ERROR.",
+    )
 
     @classmethod
+    @override
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (signature of the library)
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment first, then the file (passed as init values)."""
         return env_settings, init_settings
@@ -77,6 +92,9 @@ def load(path: Path | None = None) -> Settings:
     values.update(_secret_files())
     try:
         return Settings(**values)
+    except SettingsError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        raise InputError(f'BALANS_{field.upper()}: is not JSON, for instance ["name"]') from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -102,4 +120,6 @@ def _secret_files() -> dict[str, str]:
                 found[field] = Path(os.environ[name]).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise InputError(f"{name}: {os.environ[name]}: {error.strerror}") from error
+            except UnicodeDecodeError as error:
+                raise InputError(f"{name}: {os.environ[name]}: is not text") from error
     return found

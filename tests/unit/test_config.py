@@ -64,6 +64,19 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
+def test_a_list_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALANS_ALLOWED_HOSTS", "example.org")
+    with pytest.raises(InputError, match="BALANS_ALLOWED_HOSTS: is not JSON"):
+        load()
+
+
+def test_a_secret_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("BALANS_SECRET_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(InputError, match="BALANS_SECRET_KEY_FILE: .*key: is not text"):
+        load()
+
+
 def test_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"none\.toml: No such file"):
         load(tmp_path / "none.toml")

@@ -32,6 +32,7 @@ from typing import Any
 from balans.core.errors import UnavailableError
 from balans.supervision.account import Account
 
+LINUX: bool = sys.platform.startswith("linux")
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
 PROGRESS_S = 1.0
@@ -279,7 +280,7 @@ def end_with_parent(number: int, parent: int) -> None:
 
     A change of user clears the request, so a program that drops its rights asks again.
     """
-    if sys.platform.startswith("linux"):
+    if LINUX:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
@@ -292,7 +293,7 @@ def _death_signal(number: int) -> Callable[[], None]:
 
 def _watchdog(pid: int, launch: Launch) -> subprocess.Popen[bytes] | None:
     """Start the substitute for the parent-death signal where the system has none."""
-    if sys.platform.startswith("linux"):
+    if LINUX:
         return None
     script = f"read _; kill -{int(launch.death_signal)} {pid}"
     return subprocess.Popen(  # noqa: S603  (numbers only)

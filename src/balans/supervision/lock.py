@@ -10,6 +10,12 @@ from balans.core.errors import UnavailableError
 PROBE_GAP_S = 0.02
 
 
+class OwnedElsewhereError(UnavailableError):
+    """Another process owns the folder and runs what is in it."""
+
+    code = "owned_elsewhere"
+
+
 class OwnerLock:
     """A lock on a file that the operating system takes away when its holder dies.
 
@@ -26,7 +32,7 @@ class OwnerLock:
 
         Raises
         ------
-        UnavailableError
+        OwnedElsewhereError
             Another process owns the folder.
         """
         if self._fd is not None:
@@ -36,7 +42,7 @@ class OwnerLock:
         while not _try_lock(fd, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 os.close(fd)
-                raise UnavailableError(f"{self.path}: another process owns this folder")
+                raise OwnedElsewhereError(f"{self.path}: another process owns this folder")
             time.sleep(PROBE_GAP_S)
         self._fd = fd
 

