@@ -49,7 +49,8 @@ def _scope(tenant: str, actor: str, *, durable: bool) -> Iterator[None]:
     outermost = not connection.in_atomic_block
     try:
         with transaction.atomic(durable=durable):
-            before = _set(tenant, actor)
+            before = ("", "") if outermost else _present()
+            _set(tenant, actor)
             yield
             if not outermost:
                 _set(*before)
@@ -60,19 +61,23 @@ def _scope(tenant: str, actor: str, *, durable: bool) -> Iterator[None]:
             _give_back()
 
 
-def _set(tenant: str, actor: str) -> tuple[str, str]:
-    """Set both values until the end of the transaction; return those before."""
+def _present() -> tuple[str, str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "select coalesce(current_setting('balans.tenant', true), ''),"
             " coalesce(current_setting('balans.actor', true), '')"
         )
-        before: tuple[str, str] = cursor.fetchone()
+        tenant, actor = cursor.fetchone()
+    return tenant, actor
+
+
+def _set(tenant: str, actor: str) -> None:
+    """Set both until the end of the transaction, or of the savepoint when it is rolled back."""
+    with connection.cursor() as cursor:
         cursor.execute(
             "select set_config('balans.tenant', %s, true), set_config('balans.actor', %s, true)",
             [tenant, actor],
         )
-    return before
 
 
 def _give_back() -> None:

@@ -25,7 +25,8 @@ create table inbox_batch (
   flushed_at timestamptz,
   note text);
 alter table inbox_batch alter payload set storage external;
-create index inbox_batch_open on inbox_batch (id) where flushed_at is null;
+-- a note without flushed_at: put aside, since it cannot be flushed
+create index inbox_batch_open on inbox_batch (id) where flushed_at is null and note is null;
 
 create table hub_journal (
   tenant_id int not null references tenant (id),
@@ -46,9 +47,19 @@ create table inbox_quarantine (
   hour int not null,
   register int not null,
   flags smallint not null,
-  reason text not null,
+  reason text not null,               -- 'unknown channel' | 'impossible hour'
   received timestamptz not null,
   primary key (tenant_id, module, input, hour, register));
+
+-- What nobody has registered yet, one row an input; when it is, its readings leave quarantine.
+create table unknown_channel (
+  tenant_id int not null references tenant (id),
+  module bigint not null,
+  input smallint not null,
+  hub_id bigint not null,
+  first_seen timestamptz not null,
+  last_seen timestamptz not null,
+  primary key (tenant_id, module, input));
 """
 
 READINGS = f"""
@@ -115,6 +126,7 @@ SEALED = [
     "inbox_batch",
     "hub_journal",
     "inbox_quarantine",
+    "unknown_channel",
     "reading_day",
     "live_status",
     "site_minute",
@@ -125,6 +137,7 @@ REFERENCES = [
     ("inbox_batch", "hub_id", "hub"),
     ("hub_journal", "hub_id", "hub"),
     ("inbox_quarantine", "hub_id", "hub"),
+    ("unknown_channel", "hub_id", "hub"),
     ("live_status", "site_id", "node"),
     ("site_minute", "site_id", "node"),
     ("study", "site_id", "node"),

@@ -1,0 +1,81 @@
+"""Things noticed about data: where, what, how bad, since when, how often. Call inside a scope."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.db import connection
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """One thing noticed now. The same `what` at the same `place` is one row with a count.
+
+    `detail` is an example, kept from the last time. Without a tenant only the system sees it.
+    """
+
+    tenant_id: int | None
+    place: str
+    what: str
+    detail: str = ""
+    severity: Severity = Severity.ERROR
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataFinding:
+    """A finding as it is kept."""
+
+    place: str
+    what: str
+    detail: str
+    severity: Severity
+    first_seen: datetime
+    last_seen: datetime
+    n: int
+
+
+def record(noticed: Iterable[Noticed], at: datetime) -> None:
+    """Keep what was noticed at `at`, in the present transaction."""
+    counts: dict[tuple[int | None, str, str], tuple[Noticed, int]] = {}
+    for one in noticed:
+        key = (one.tenant_id, one.place, one.what)
+        counts[key] = (one, counts.get(key, (one, 0))[1] + one.n)
+    rows = [
+        (one.tenant_id, one.place, one.what, one.severity.value, one.detail, at, at, n)
+        for one, n in counts.values()
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPSERT, rows)
+
+
+_UPSERT = """
+insert into finding as f (tenant_id, place, what, severity, detail, first_seen, last_seen, n)
+values (%s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (tenant_id, place, what) do update set
+  severity = excluded.severity, detail = excluded.detail, n = f.n + excluded.n,
+  last_seen = greatest(f.last_seen, excluded.last_seen)
+"""
+
+
+def latest(limit: int = 100) -> list[DataFinding]:
+    """Return the findings that the scope can see, the last seen first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select place, what, detail, severity, first_seen, last_seen, n from finding"
+            " order by last_seen desc, id desc limit %s",
+            [limit],
+        )
+        return [
+            DataFinding(place, what, detail, Severity(severity), first, last, n)
+            for place, what, detail, severity, first, last, n in cursor.fetchall()
+        ]

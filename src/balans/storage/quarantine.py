@@ -1,0 +1,63 @@
+"""Readings that cannot be stored yet or at all, kept apart so that they block no others.
+
+Call inside a system scope.
+"""
+
+from datetime import datetime
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from balans.core.hours import time_of
+from balans.storage import findings, flush_sql
+from balans.storage.dayrows import READING
+from balans.storage.findings import Noticed, Severity
+
+UNKNOWN = "unknown channel"
+IMPOSSIBLE = "impossible hour"
+
+
+def release() -> NDArray[np.void]:
+    """Return the readings (n,) of inputs that have been registered since, and forget them here."""
+    with connection.cursor() as cursor:
+        cursor.execute(flush_sql.REGISTERED_SINCE)
+        registered = cursor.fetchall()
+        if not registered:
+            return np.zeros(0, READING)
+        tenants, modules, inputs = (list(column) for column in zip(*registered, strict=True))
+        cursor.execute(flush_sql.RELEASE, [tenants, modules, inputs])
+        rows = cursor.fetchall()
+    found = np.zeros(len(rows), READING)
+    names = ("tenant", "hub", "module", "input", "flags", "hour", "register")
+    for name, column in zip(names, zip(*rows, strict=True), strict=False):
+        found[name] = column
+    return found
+
+
+def keep(readings: NDArray[np.void], reason: str, at: datetime) -> int:
+    """Put `readings` (n,) of type `READING` aside for `reason`; return how many."""
+    if not len(readings):
+        return 0
+    columns = ("tenant", "hub", "module", "input", "hour", "register", "flags")
+    with connection.cursor() as cursor:
+        lists = [readings[name].tolist() for name in columns]
+        cursor.execute(flush_sql.QUARANTINE, [reason, at, *lists])
+        kept = cursor.rowcount
+        inputs, last, counts = np.unique(
+            readings[::-1][["tenant", "hub", "module", "input"]],
+            return_index=True,
+            return_counts=True,
+        )
+        if reason == UNKNOWN:
+            cursor.executemany(flush_sql.NOTE_UNKNOWN, [(*row, at, at) for row in inputs.tolist()])
+    examples = readings[::-1][last]
+    noticed = (_noticed(*pair, reason) for pair in zip(examples, counts.tolist(), strict=True))
+    findings.record(noticed, at)
+    return int(kept)
+
+
+def _noticed(example: np.void, n: int, reason: str) -> Noticed:
+    place = f"module {example['module']} input {example['input']}"
+    detail = f"register {example['register']} at {time_of(int(example['hour'])).isoformat()}"
+    return Noticed(int(example["tenant"]), place, reason, detail, Severity.WARNING, n)
