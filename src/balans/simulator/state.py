@@ -53,7 +53,7 @@ def load(path: Path, spec: TownSpec) -> dict[str, Snapshot] | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             arrays = dict(data)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise StateError(f"{path}: damaged ({error}); begin anew without it") from error
