@@ -17,6 +17,7 @@ its connections first and then stops the child. When the product dies without th
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -31,6 +32,8 @@ from typing import Any
 
 from balans.core.errors import UnavailableError
 from balans.supervision.account import Account
+
+log = logging.getLogger(__name__)
 
 LINUX: bool = sys.platform.startswith("linux")
 PR_SET_PDEATHSIG = 1
@@ -145,10 +148,13 @@ class Child:
     def _keep(self) -> None:
         try:
             self._run_until_unwanted()
+        except Exception as error:
+            log.exception("%s: its keeper failed", self.launch.name)
+            self._failure = f"its keeper failed: {error!r}"
+            if self._process is not None:
+                self._give_up(self._process)
         finally:
-            if not self._settled.is_set():
-                self._failure = self._failure or "its keeper failed"
-                self._settled.set()
+            self._settled.set()
 
     def _run_until_unwanted(self) -> None:
         failures, retry_until = 0, time.monotonic() + self.launch.retry_s
