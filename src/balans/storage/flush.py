@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from balans.core.hours import day_of, hour_of, time_of
 from balans.protocols.readings import Flag
-from balans.storage import findings, flush_sql, quarantine
+from balans.storage import findings, flush_sql, live, quarantine
 from balans.storage.dayrows import (
     DOUBTS,
     STAGE_COLUMNS,
@@ -222,7 +222,7 @@ def _store_reports(contents: Contents) -> int:
     apply_reports(reports)
     with connection.cursor() as cursor:
         for site_id in sorted({report.site_id for report in reports}):
-            cursor.execute("select pg_notify('balans_live', %s)", [str(site_id)])
+            cursor.execute("select pg_notify(%s, %s)", [live.CHANNEL, str(site_id)])
     return len(reports)
 
 

@@ -5,6 +5,8 @@ import os
 import secrets
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from balans.config import Settings
 
 
@@ -15,25 +17,19 @@ def environment_of(settings: Settings, database_url: str | None) -> dict[str, st
     it runs. A secret key is made, once, in the data directory where none is configured.
     """
     found = {
-        "BALANS_DATA_DIR": str(settings.data_dir),
-        "BALANS_ALLOWED_HOSTS": json.dumps(settings.allowed_hosts),
-        "BALANS_HOST": settings.host,
-        "BALANS_PORT": str(settings.port),
-        "BALANS_LOG_LEVEL": settings.log_level,
-        "BALANS_SECRET_KEY": secret_key(settings),
-        "DJANGO_SETTINGS_MODULE": "balans.web.settings",
+        f"BALANS_{name.upper()}": _text(value) for name, value in settings if value is not None
     }
-    if settings.clock_file is not None:
-        found["BALANS_CLOCK_FILE"] = str(settings.clock_file)
-    if settings.public_url is not None:
-        found["BALANS_PUBLIC_URL"] = settings.public_url
-    if settings.metrics_token is not None:
-        found["BALANS_METRICS_TOKEN"] = settings.metrics_token.get_secret_value()
-    if settings.mqtt_url is not None:
-        found["BALANS_MQTT_URL"] = settings.mqtt_url.get_secret_value()
+    found["BALANS_SECRET_KEY"] = secret_key(settings)
+    found["DJANGO_SETTINGS_MODULE"] = "balans.web.settings"
     if database_url:
         found["BALANS_DATABASE_URL"] = database_url
     return found
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, list) else str(value)
 
 
 def setup_django(settings: Settings, database_url: str) -> None:
