@@ -1,0 +1,35 @@
+"""Load control of one site: what comes in from sensors, actuators and people, and what goes out.
+
+The caller owns sockets, files and the clock. It passes every message to `LoadControl` with the
+time, calls `LoadControl.tick` about once a second, carries out what is returned in the order
+given, and keeps `LoadControl.memory` for the next start.
+
+Rules beyond those of `balans.domain.demand`
+--------------------------------------------
+- *Unknown is untouched.* After a start, and after a switching that was never confirmed, a load
+  is left alone until its actuator has told its state. Timers go on from what the actuator says.
+- *A lost sensor counts as overload*: no sample for three steps. Timers and minimum on times of
+  the loads hold all the same.
+- *Every shed ends by the actuator's own timer too*: yellow after its longest off time, green at
+  its deadline or after 12 hours, so that a dead gateway keeps nothing off.
+- *An operator's "off"* is a wish within the rules: red never, yellow no longer than its timer,
+  and not before the load has been on for its minimum time (the command waits for that).
+- *An operator's "on"* is carried out when what comes back fits under the limit; it waits for that.
+"""
+
+from balans.usecases.run_load_control.control import LoadControl, Output
+from balans.usecases.run_load_control.limits import limits_of
+from balans.usecases.run_load_control.memory import ControlledSite, Memory
+from balans.usecases.run_load_control.orders import CONTROL, DEVICE, Detail, Order
+
+__all__ = [
+    "CONTROL",
+    "DEVICE",
+    "ControlledSite",
+    "Detail",
+    "LoadControl",
+    "Memory",
+    "Order",
+    "Output",
+    "limits_of",
+]

@@ -1,0 +1,342 @@
+"""The controller of one site; its rules stand in the description of the package."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from balans.core.words import CommandState, LoadClass
+from balans.domain.demand.decide import decide
+from balans.domain.demand.model import (
+    Action,
+    Allowed,
+    Hold,
+    Limit,
+    LoadState,
+    Observation,
+    Reason,
+)
+from balans.domain.demand.shed import may_shed
+from balans.domain.demand.timetable import allowed_power, count_step, make_timetable
+from balans.domain.demand.track import come_back_w
+from balans.protocols.hub import Command, CommandReport, SiteStatus
+from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
+from balans.usecases.run_load_control.loads import INFINITE, Loads
+from balans.usecases.run_load_control.memory import ControlledSite, Memory
+from balans.usecases.run_load_control.orders import CONTROL, DEVICE, Detail, Order
+
+STALE_STEPS = 3
+ORDER_S = 30.0
+"""An order of load control is good for two steps, and at least this long."""
+QUERY_S = 10.0
+DEFAULT_STEP_S = 60.0
+
+Output = Query | Switch | CommandReport | SiteStatus
+
+
+@dataclass(slots=True)
+class _View:
+    """The last decision, and the sample behind it."""
+
+    time_s: float
+    seq: int = 0
+    step_s: float = DEFAULT_STEP_S
+    decided: bool = False
+    blind: bool = False
+    sample: PowerSample | None = None
+    allowed: Allowed = field(default_factory=lambda: Allowed(INFINITE))
+    headroom_w: float = -INFINITE
+
+    @property
+    def load_w(self) -> Mapping[str, float]:
+        return self.sample.load_w if self.sample else {}
+
+
+class LoadControl:
+    """Load control of one site, without input and output.
+
+    Parameters
+    ----------
+    site
+        Loads, limits and zones.
+    new_id
+        Source of ids for orders: 32 hexadecimal digits, never twice the same.
+    now_s
+        Time of the start [Unix s].
+    memory
+        What an earlier run remembered; loads that are gone are forgotten.
+    """
+
+    def __init__(
+        self,
+        site: ControlledSite,
+        new_id: Callable[[], str],
+        now_s: float,
+        memory: Memory | None = None,
+    ) -> None:
+        self.site = site
+        self.dropped_samples = 0
+        self._memory = memory or Memory()
+        self._new_id = new_id
+        states = [self._memory.states.get(load.name, LoadState()) for load in site.loads]
+        self._loads = Loads(site.loads, states, self._memory.reasons)
+        self._commands = self._memory.commands
+        self._table = make_timetable(site.limits, site.zones)
+        self._view = _View(now_s)
+        self._queried_s = -INFINITE
+        self._changed = False
+
+    @property
+    def memory(self) -> Memory:
+        """What the next start needs to know."""
+        names = (load.name for load in self.site.loads)
+        self._memory.states = dict(zip(names, self._loads.states, strict=True))
+        return self._memory
+
+    @property
+    def on_the_way(self) -> bool:
+        """Whether a switching waits for the feedback of its actuator."""
+        return bool(self._commands.sent)
+
+    # --- what comes in ---
+
+    def sample(self, sample: PowerSample, now_s: float) -> list[Output]:
+        """Decide on a new measurement.
+
+        One told again is answered with the status again; one that is old, or from another time,
+        is dropped.
+        """
+        view = self._view
+        if view.sample and (view.seq, view.time_s) == (sample.seq, sample.time):
+            return [self.status()]
+        tolerance_s = STALE_STEPS * sample.step_s
+        is_late = view.sample is not None and 0 <= view.time_s - sample.time <= tolerance_s
+        if is_late or abs(now_s - sample.time) > tolerance_s:
+            self.dropped_samples += 1
+            return []
+        if sample.time < view.time_s:
+            self._set_back(sample.time)
+        view.sample, view.seq, view.step_s, view.blind = sample, sample.seq, sample.step_s, False
+        return [
+            *self._decide(sample.time, sample.site_w, now_s),
+            *self._let_waiting_go(now_s),
+            self.status(),
+        ]
+
+    def actuator(self, told: ActuatorState, now_s: float) -> list[Output]:
+        """Take feedback: it may finish an order, and it tells the state of the load."""
+        index = self._loads.find(told.load)
+        if index is None:
+            return []
+        outputs: list[Output] = [*self._commands.take_feedback(told, now_s)]
+        if told.load not in self._commands.sent:
+            if self._loads.moved_by_itself(index, told):
+                outputs.append(self._device_report(told, now_s))
+            self._loads.adopt(index, told, now_s)
+            self._changed = True
+        return [*outputs, *self._let_waiting_go(now_s)]
+
+    def command(self, command: Command, now_s: float) -> list[Output]:
+        """Take an operator's command; one that is known changes nothing."""
+        if not self._commands.is_new(command.id, command.expires, now_s):
+            return []
+        order = Order(
+            id=command.id,
+            load=command.load,
+            on=command.on,
+            author=command.author,
+            reason=command.reason,
+            created_s=command.created,
+            expires_s=command.expires,
+        )
+        if command.expires <= now_s:
+            return [order.report(CommandState.EXPIRED, now_s, Detail.LATE)]
+        index = self._loads.find(command.load)
+        if index is None:
+            return [order.report(CommandState.FAILED, now_s, Detail.UNKNOWN_LOAD)]
+        if self.site.loads[index].load_class is LoadClass.RED:
+            return [order.report(CommandState.FAILED, now_s, Detail.RED_LOAD)]
+        return self._obey(index, order, now_s)
+
+    def set_server_limits(self, limits: Iterable[Limit]) -> None:
+        """Let `limits` hold beside the site's own; the strictest wins."""
+        own = {limit.name for limit in self.site.limits}
+        server = [
+            replace(limit, name=f"{limit.name} (server)") if limit.name in own else limit
+            for limit in limits
+        ]
+        self._table = make_timetable((*self.site.limits, *server), self.site.zones)
+
+    def tick(self, now_s: float, *, sensor_silent: bool = True) -> list[Output]:
+        """Do what time alone brings about: queries, repeats, expiries, timers, a lost sensor.
+
+        `sensor_silent` tells that the caller, too, has heard no sample for some seconds of its
+        own time; the clock of a replay may jump.
+        """
+        outputs: list[Output] = [*self._query(now_s), *self._commands.repeat(now_s)]
+        for order in self._commands.overdue(now_s):
+            outputs.append(self._commands.fail(order, now_s, Detail.NO_CONFIRMATION))
+            self._loads.known.discard(order.load)
+            self._changed = True
+        outputs += self._let_waiting_go(now_s)
+        outputs += self._commands.expire_waiting(now_s)
+        for index in self._loads.used_up(now_s):
+            self._loads.put(index, on=True, since_s=now_s)
+            name = self.site.loads[index].name
+            action = Action(name, True, None, Reason.OFF_TIME_USED_UP, "", 0.0)  # noqa: FBT003  (the domain's order)
+            outputs += self._give_order(action, now_s)
+        if sensor_silent:
+            outputs += self._without_sensor(now_s)
+        if self._changed and self._view.decided:
+            outputs.append(self.status())
+        return outputs
+
+    def status(self) -> SiteStatus:
+        """Return the live picture after the last decision."""
+        self._changed = False
+        view, sample = self._view, self._view.sample
+        limit_w = view.allowed.power_w
+        return SiteStatus(
+            seq=view.seq,
+            time=view.time_s,
+            step_s=view.step_s,
+            site_w=sample.site_w if sample else None,
+            limit_w=limit_w if limit_w < INFINITE else None,
+            limit=view.allowed.limit,
+            loads=tuple(
+                self._loads.status(index, view.time_s, view.load_w)
+                for index in range(len(self.site.loads))
+            ),
+            phase_w=sample.phase_w if sample else (),
+            reference_w=sample.reference_w if sample else None,
+            sensor_ok=sample is not None,
+            valid_s=view.step_s,
+        )
+
+    # --- deciding ---
+
+    def _decide(self, time_s: float, site_w: float | None, now_s: float) -> list[Output]:
+        """Run one pass over the loads whose state is known, and turn its actions into orders."""
+        view, table = self._view, self._table
+        start_s, local_s = time_s - view.step_s, self.site.local_s(time_s)
+        meters = count_step(
+            table, self._memory.meters, start_s, self.site.local_s(start_s), view.step_s, site_w
+        )
+        allowed = allowed_power(table, meters, time_s, local_s)
+        known = self._loads.indices()
+        loads = [self.site.loads[index] for index in known]
+        drawn_w = tuple(view.load_w.get(load.name) for load in loads)
+        states, decision = decide(
+            loads,
+            [self._loads.states[index] for index in known],
+            Observation(time_s, view.step_s, local_s, site_w, drawn_w),
+            allowed,
+        )
+        for index, state in zip(known, states, strict=True):
+            self._loads.states[index] = state
+        self._memory.meters = meters
+        view.time_s, view.allowed, view.headroom_w = time_s, allowed, decision.headroom_w
+        view.decided = True
+        self._changed = True
+        return [output for action in decision.actions for output in self._give_order(action, now_s)]
+
+    def _give_order(self, action: Action, now_s: float) -> list[CommandReport | Switch]:
+        index = self._loads.find(action.load)
+        assert index is not None  # noqa: S101  (actions are about the loads that were passed in)
+        self._loads.reasons[action.load] = action.reason
+        holds_back = not action.on or action.setpoint_w is not None
+        order = Order(
+            id=self._new_id(),
+            load=action.load,
+            on=action.on,
+            author=CONTROL,
+            reason=action.reason,
+            created_s=now_s,
+            expires_s=now_s + max(ORDER_S, 2 * self._view.step_s),
+            setpoint_w=action.setpoint_w,
+            max_off_s=self._device_timer_s(index, now_s) if holds_back else 0.0,
+            limit=action.limit,
+            expected_w=action.effect_w,
+        )
+        return self._commands.send(order, now_s)
+
+    def _device_report(self, told: ActuatorState, now_s: float) -> CommandReport:
+        """Return the audit row of a switching that nobody ordered."""
+        at_s = min(told.since, now_s)
+        reason = Reason.OFF_TIME_USED_UP if told.on else ""
+        order = Order(self._new_id(), told.load, told.on, DEVICE, reason, at_s, at_s)
+        return order.report(CommandState.CONFIRMED, at_s)
+
+    def _device_timer_s(self, index: int, now_s: float) -> float:
+        return self._loads.device_timer_s(index, self.site.local_s(now_s))
+
+    def _without_sensor(self, now_s: float) -> list[Output]:
+        """Decide blindly, once a step, when no sample has come for three of them."""
+        view = self._view
+        if now_s - view.time_s < (1 if view.blind else STALE_STEPS) * view.step_s:
+            return []
+        view.sample, view.blind = None, True
+        return self._decide(now_s, None, now_s)
+
+    def _set_back(self, time_s: float) -> None:
+        """Follow a clock that was set back: no timer may run for longer because of it."""
+        for index, state in enumerate(self._loads.states):
+            if state.since_s > time_s:
+                self._loads.states[index] = replace(state, since_s=time_s)
+
+    # --- persons' commands ---
+
+    def _obey(self, index: int, order: Order, now_s: float) -> list[Output]:
+        """Carry `order` out, or let it wait for the rule that holds it back."""
+        obstacle = self._obstacle(index, order, now_s)
+        if obstacle:
+            return [*self._commands.hold_back(order, obstacle, now_s)]
+        self._commands.waiting.pop(order.id, None)
+        self._changed = True
+        state = self._loads.states[index]
+        if _is_so(state, order):
+            self._loads.states[index] = replace(state, hold=None)
+            return [order.report(CommandState.CONFIRMED, now_s, Detail.ALREADY_SO)]
+        demand_w = state.demand_w if state.owed_wh > 0 else self._drawn_w(index)
+        self._loads.reasons[order.load] = Reason.OPERATOR
+        self._loads.put(index, on=order.on, since_s=now_s)
+        if not order.on:
+            order = replace(order, max_off_s=self._device_timer_s(index, now_s))
+            hold = Hold(on=False, until_s=now_s + order.max_off_s)
+            self._loads.states[index] = replace(
+                self._loads.states[index], demand_w=demand_w, gain=1.0, hold=hold
+            )
+        return [*self._commands.send(order, now_s)]
+
+    def _obstacle(self, index: int, order: Order, now_s: float) -> Detail | None:
+        """Return the rule that holds `order` back now."""
+        load, state = self.site.loads[index], self._loads.states[index]
+        if load.name not in self._loads.known or load.name in self._commands.sent:
+            return Detail.STATE_UNKNOWN
+        if _is_so(state, order):
+            return None
+        if order.on:
+            headroom_w = self._view.headroom_w + (state.setpoint_w or 0.0 if state.on else 0.0)
+            return None if come_back_w(load, state) <= headroom_w else Detail.NO_HEADROOM
+        return None if may_shed(load, state, now_s, 0.0) else Detail.MIN_ON_TIME
+
+    def _let_waiting_go(self, now_s: float) -> list[Output]:
+        outputs: list[Output] = []
+        for held in list(self._commands.waiting.values()):
+            index = self._loads.find(held.order.load)
+            if index is not None and held.order.expires_s > now_s:
+                outputs += self._obey(index, held.order, now_s)
+        return outputs
+
+    def _drawn_w(self, index: int) -> float:
+        load = self.site.loads[index]
+        guess_w = load.rated_w if self._loads.states[index].on else 0.0
+        return self._view.load_w.get(load.name, guess_w)
+
+    def _query(self, now_s: float) -> list[Query]:
+        if not self._loads.unknown() or now_s - self._queried_s < QUERY_S:
+            return []
+        self._queried_s = now_s
+        return [Query(now_s)]
+
+
+def _is_so(state: LoadState, order: Order) -> bool:
+    return state.on == order.on and state.setpoint_w is None

@@ -1,0 +1,76 @@
+"""A switching to be carried out, and why it may not be."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from balans.core.words import CommandState
+from balans.protocols.hub import CommandReport
+from balans.protocols.module import Switch
+
+CONTROL = "dlm"
+"""The author of load control's own orders."""
+DEVICE = "device"
+"""The author of switchings that an actuator did by itself: its timer, or a hand at the contact."""
+
+
+class Detail(StrEnum):
+    """Why a command waits, or ended as it did. What an actuator says is added after a colon."""
+
+    RED_LOAD = "red_load"
+    UNKNOWN_LOAD = "unknown_load"
+    STATE_UNKNOWN = "state_unknown"
+    MIN_ON_TIME = "min_on_time"
+    NO_HEADROOM = "no_headroom"
+    ALREADY_SO = "already_so"
+    LATE = "arrived_expired"
+    NO_CONFIRMATION = "no_confirmation"
+    REFUSED = "refused"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A switching to be carried out. `expected_w` is the change of site power it should make."""
+
+    id: str
+    load: str
+    on: bool
+    author: str
+    reason: str
+    created_s: float
+    expires_s: float
+    setpoint_w: float | None = None
+    max_off_s: float = 0.0
+    limit: str = ""
+    expected_w: float = 0.0
+
+    def report(self, state: CommandState, time_s: float, detail: str = "") -> CommandReport:
+        """Return the report that the order has entered `state`."""
+        return CommandReport(
+            id=self.id,
+            load=self.load,
+            on=self.on,
+            author=self.author,
+            reason=self.reason,
+            created=self.created_s,
+            expires=self.expires_s,
+            state=state,
+            time=time_s,
+            limit=self.limit,
+            expected_w=self.expected_w,
+            detail=detail[:500],
+        )
+
+    def switch(self) -> Switch:
+        """Return the message to the actuator."""
+        return Switch(
+            id=self.id,
+            load=self.load,
+            on=self.on,
+            issued=self.created_s,
+            expires=self.expires_s,
+            max_off_s=self.max_off_s,
+            author=self.author,
+            reason=self.reason,
+            setpoint_w=self.setpoint_w,
+        )
