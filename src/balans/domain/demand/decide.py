@@ -62,6 +62,7 @@ from balans.domain.demand.shed import (
     choose,
     gain_of_shedding,
     is_wanted,
+    least_loss,
     may_shed,
     reducible_w,
 )
@@ -198,7 +199,7 @@ class _Pass:
             load, relief_w = self.loads[index], self.expected_w[index]
             if relief_w <= RELIEF_SHARE * load.rated_w or not self._may_shed(index):
                 continue
-            gain = gain_of_shedding(load, relief_w, over_w, self.allowed.power_w)
+            gain = gain_of_shedding(relief_w, over_w, self._least_loss(load))
             if gain is not None:
                 found.append(Candidate(index, relief_w, self._given_wh(index), gain))
         return found
@@ -300,13 +301,16 @@ class _Pass:
             )
         if state.on:
             return headroom_w > RELIEF_SHARE * load.rated_w
-        return fits(load, state, headroom_w, self.allowed.power_w)
+        return fits(load, state, headroom_w, self._least_loss(load))
 
     def _back_reason(self, index: int) -> Reason:
         is_green = self.loads[index].load_class is LoadClass.GREEN
         return Reason.NIGHT_ZONE if is_green and self.allowed.cheapest else Reason.HEADROOM_BACK
 
     # --- common ---
+
+    def _least_loss(self, load: Load) -> float:
+        return least_loss(load, self.allowed.power_w, self.observation.low_w)
 
     def _held(self) -> list[int]:
         """Return the loads that are off or held to a power."""

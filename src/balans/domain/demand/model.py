@@ -173,6 +173,8 @@ class Observation:
 
     `site_w` is None when the sensor is lost or stale. `load_w` holds the mean power drawn by
     each load, in the order of the loads; None where a load has no meter of its own.
+    `low_w` is what the site drew besides its loads in the quietest hour of the last day
+    (`lowest_hour.LowestHour`), None before a day has been seen.
     """
 
     time_s: float
@@ -180,6 +182,7 @@ class Observation:
     local_s: float
     site_w: float | None
     load_w: tuple[float | None, ...]
+    low_w: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

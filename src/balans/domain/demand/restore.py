@@ -8,9 +8,7 @@ from balans.domain.demand.model import (
     LoadState,
     Observation,
     Reason,
-    Recover,
 )
-from balans.domain.demand.shed import least_loss
 from balans.domain.demand.track import come_back_w
 
 GREEN_SETTLE_S = 900.0
@@ -91,19 +89,16 @@ def released_early(left_s: list[float], step_s: float) -> int:
     return best
 
 
-def fits(load: Load, state: LoadState, headroom_w: float, allowed_w: float) -> bool:
+def fits(load: Load, state: LoadState, headroom_w: float, least: float) -> bool:
     """Tell whether what comes back fits into `headroom_w`.
 
-    A load bigger than what is allowed can never fit. It is let in where at most half of what
-    shedding it has gained would be lost again.
+    A load that cannot come back inside the limit (`least` above 0, see `shed.least_loss`) is let
+    in where at most half of what shedding it has gained beyond that would be lost again.
     """
     need_w = come_back_w(load, state)
     if need_w <= headroom_w:
         return True
-    least = least_loss(load, allowed_w)
-    if least <= 0 or load.recover is Recover.LOSE:
-        return False
-    return (need_w - headroom_w) / need_w <= (least + state.gain) / 2
+    return least > 0 and need_w - headroom_w <= need_w * (least + state.gain) / 2
 
 
 def settle_s(load: Load, allowed: Allowed) -> float:

@@ -30,24 +30,31 @@ class Candidate:
     is_stop: bool = True
 
 
-def gain_of_shedding(load: Load, relief_w: float, over_w: float, allowed_w: float) -> float | None:
+def gain_of_shedding(relief_w: float, over_w: float, least: float) -> float | None:
     """Return the share of the held-back energy that is overload now, or None: better not shed.
 
     Notes
     -----
-    Of each Wh held back, ``min(1, over / relief)`` is overload avoided. What is deferred comes
-    back at rated power, of which ``(rated - allowed) / rated`` is overload at any time, however
-    low the rest. Shedding a load that is bigger than the limit can therefore make things worse.
+    Of each Wh held back, ``gain = min(1, over / relief)`` is overload avoided. Of what comes
+    back, `least` (see `least_loss`) is overload in the best hour and 1 in the worst. Where a load
+    cannot come back inside the limit, shedding pays only if the gain exceeds the middle of the
+    two; otherwise it would make the day worse.
     """
     gain = min(1.0, over_w / relief_w)
-    return gain if gain >= least_loss(load, allowed_w) else None
+    return gain if least <= 0 or gain >= (1 + least) / 2 else None
 
 
-def least_loss(load: Load, allowed_w: float) -> float:
-    """Return the share of deferred energy that is overload when it comes back at best (0..1)."""
-    if load.recover is Recover.LOSE or load.rated_w <= 0:
+def least_loss(load: Load, allowed_w: float, low_w: float | None) -> float:
+    """Return the share of deferred energy that is overload even in the quietest hour (0..1).
+
+    Notes
+    -----
+    ``(rated + low - allowed) / rated``, between 0 and 1, with `low_w` the power of the rest of
+    the site in its quietest hour. Not known yet: 0, hope is not given up before a day has passed.
+    """
+    if low_w is None or load.recover is Recover.LOSE or load.rated_w <= 0:
         return 0.0
-    return min(1.0, max(0.0, (load.rated_w - allowed_w) / load.rated_w))
+    return min(1.0, max(0.0, (load.rated_w + low_w - allowed_w) / load.rated_w))
 
 
 def is_wanted(state: LoadState) -> bool:
