@@ -1,0 +1,165 @@
+"""``balans db`` on real servers: made, filled, backed up, restored, never half."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from balans.adapters.localpg import LocalPostgres
+
+Done = subprocess.CompletedProcess[str]
+
+
+def balans(*args: str, url: str | None = None) -> Done:
+    environment = {name: value for name, value in os.environ.items() if "BALANS_" not in name}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    if url:
+        environment["BALANS_DATABASE_URL"] = url
+    return subprocess.run(
+        [sys.executable, "-m", "balans", *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
+def result(done: Done) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def data_dir(server_dir: Path) -> Path:
+    return server_dir / "commands"
+
+
+@pytest.fixture(scope="module")
+def filled(data_dir: Path) -> dict[str, Any]:
+    """An embedded database with two tenants, made by the command."""
+    made = result(balans("db", "init", "--json", "--data-dir", str(data_dir)))
+    with LocalPostgres(data_dir) as server, psycopg.connect(server.url) as connection:
+        connection.execute("SET balans.tenant = 'all'")
+        connection.execute(
+            "INSERT INTO tenant (code, name) VALUES ('one', 'Жилкооп'), ('two', 'Apă')"
+        )
+    return made
+
+
+def tenants(url: str) -> set[tuple[str, str]]:
+    with psycopg.connect(url) as connection:
+        connection.execute("SET balans.tenant = 'all'")
+        return {(row[0], row[1]) for row in connection.execute("SELECT code, name FROM tenant")}
+
+
+BOTH = {("one", "Жилкооп"), ("two", "Apă")}
+
+
+@pytest.fixture(scope="module")
+def dump(filled: dict[str, Any], data_dir: Path, server_dir: Path) -> Path:
+    assert filled
+    file = server_dir / "balans.dump"
+    made = result(balans("db", "backup", str(file), "--json", "--data-dir", str(data_dir)))
+    assert made == {"file": str(file), "bytes": file.stat().st_size}
+    return file
+
+
+def test_init_makes_all_tables(filled: dict[str, Any]) -> None:
+    assert (filled["kind"], filled["running"]) == ("embedded", True)
+    assert filled["missing_migrations"] == []
+    assert "storage.0001_registry" in filled["applied"]
+    assert ":***@" in filled["url"]
+
+
+def test_init_and_migrate_again_do_nothing(filled: dict[str, Any], data_dir: Path) -> None:
+    assert filled
+    for command in ("init", "migrate"):
+        done = result(balans("db", command, "--json", "--data-dir", str(data_dir)))
+        assert done["applied"] == []
+
+
+def test_status_tells_idle_from_running(filled: dict[str, Any], data_dir: Path) -> None:
+    args = ("db", "status", "--data-dir", str(data_dir))
+    idle = result(balans(*args, "--json"))
+    assert (idle["running"], idle["exists"]) == (False, True)
+    with LocalPostgres(data_dir):
+        running = result(balans(*args, "--json"))
+        assert running["running"]
+        assert running["version"] == filled["version"]
+        assert running["bytes"] > 1_000_000
+        assert "missing migrations: none" in balans(*args).stdout
+
+
+def test_a_backup_is_private_and_not_overwritten(dump: Path, data_dir: Path) -> None:
+    assert dump.stat().st_mode & 0o777 == 0o600
+    before = dump.read_bytes()
+    done = balans("db", "backup", str(dump), "--data-dir", str(data_dir))
+    assert done.returncode == 2
+    assert "exists already" in done.stderr
+    assert dump.read_bytes() == before
+
+
+def test_a_backup_that_fails_leaves_no_file(data_dir: Path, dump: Path) -> None:
+    target = dump.parent / "no" / "such" / "folder.dump"
+    done = balans("db", "backup", str(target), "--data-dir", str(data_dir))
+    assert (done.returncode, str(target) in done.stderr) == (2, True)
+
+
+def test_a_backup_comes_back_whole_in_another_place(dump: Path, server_dir: Path) -> None:
+    other = server_dir / "other"
+    restored = result(balans("db", "restore", str(dump), "--json", "--data-dir", str(other)))
+    assert restored["missing_migrations"] == []
+    with LocalPostgres(other) as server:
+        assert tenants(server.url) == BOTH
+        with psycopg.connect(server.url) as connection:
+            connection.execute("SET balans.tenant = '1'")
+            seen = connection.execute("SELECT count(*) FROM tenant").fetchone()
+            assert seen == (1,), "row-level rules came along"
+
+
+def test_a_full_database_is_replaced_only_by_force(dump: Path, data_dir: Path) -> None:
+    with LocalPostgres(data_dir) as server:
+        with psycopg.connect(server.url) as connection:
+            connection.execute("SET balans.tenant = 'all'")
+            connection.execute("INSERT INTO tenant (code, name) VALUES ('late', 'Late')")
+        args = ("db", "restore", str(dump), "--data-dir", str(data_dir))
+        refused = balans(*args)
+        assert refused.returncode == 2
+        assert "--force deletes what is in it first" in refused.stderr
+        assert len(tenants(server.url)) == 3
+        assert balans(*args, "--force").returncode == 0
+        assert tenants(server.url) == BOTH
+
+
+@pytest.fixture
+def damaged(dump: Path) -> Iterator[Path]:
+    """A backup whose list of contents is whole, but not what follows."""
+    file = dump.with_name("damaged.dump")
+    content = bytearray(dump.read_bytes())
+    file.write_bytes(content[: len(content) * 9 // 10])
+    yield file
+    file.unlink()
+
+
+def test_a_damaged_backup_changes_nothing(damaged: Path, data_dir: Path) -> None:
+    with LocalPostgres(data_dir) as server:
+        before = tenants(server.url)
+        done = balans("db", "restore", str(damaged), "--force", "--data-dir", str(data_dir))
+        assert done.returncode == 1
+        assert "restore failed, nothing was changed: pg_restore" in done.stderr
+        assert tenants(server.url) == before
+
+
+def test_an_external_database_is_used_alike(pg_url: str, dump: Path) -> None:
+    assert result(balans("db", "restore", str(dump), "--json", url=pg_url))["kind"] == "external"
+    assert tenants(pg_url) == BOTH
+    file = dump.with_name("external.dump")
+    assert balans("db", "backup", str(file), url=pg_url).returncode == 0
+    assert file.stat().st_size > 10_000
