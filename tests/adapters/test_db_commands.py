@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,20 +137,23 @@ def test_a_full_database_is_replaced_only_by_force(dump: Path, data_dir: Path) -
         assert tenants(server.url) == BOTH
 
 
-@pytest.fixture
-def damaged(dump: Path) -> Iterator[Path]:
-    """A backup whose list of contents is whole, but not what follows."""
+def test_a_backup_cut_short_is_refused(dump: Path, data_dir: Path) -> None:
+    file = dump.with_name("short.dump")
+    file.write_bytes(dump.read_bytes()[: dump.stat().st_size * 9 // 10])
+    done = balans("db", "restore", str(file), "--force", "--data-dir", str(data_dir))
+    assert done.returncode == 2
+    assert f"{file}: is damaged" in done.stderr
+
+
+def test_a_backup_damaged_inside_changes_nothing(dump: Path, data_dir: Path) -> None:
+    """Its list of contents is whole, so the mistake shows only in the middle of the work."""
     file = dump.with_name("damaged.dump")
     content = bytearray(dump.read_bytes())
-    file.write_bytes(content[: len(content) * 9 // 10])
-    yield file
-    file.unlink()
-
-
-def test_a_damaged_backup_changes_nothing(damaged: Path, data_dir: Path) -> None:
+    content[-300:] = b"\xff" * 300  # the rows stand at the end
+    file.write_bytes(content)
     with LocalPostgres(data_dir) as server:
         before = tenants(server.url)
-        done = balans("db", "restore", str(damaged), "--force", "--data-dir", str(data_dir))
+        done = balans("db", "restore", str(file), "--force", "--data-dir", str(data_dir))
         assert done.returncode == 1
         assert "restore failed, nothing was changed: pg_restore" in done.stderr
         assert tenants(server.url) == before

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from balans.core.errors import InputError, UnavailableError
-from balans.supervision import account as accounts
 from balans.supervision.account import Account, first_closed_folder, service_account
 from balans.supervision.child import LOG_LIMIT_BYTES, Child, Launch, run_as
 from balans.supervision.lock import OwnedElsewhereError, OwnerLock, is_owned
@@ -49,18 +48,13 @@ SERVE = "touch ready; exec sleep 600"
 
 def test_it_runs_from_start_to_stop(tmp_path: Path) -> None:
     child = Child(launch(tmp_path, SERVE))
-    assert child.pid is None
-    child.start()
-    pid = child.pid
-    assert pid
-    child.start()
-    assert child.pid == pid
-    child.stop()
-    assert child.pid is None
-    child.stop()
-    child.start()
-    assert child.pid not in {None, pid}
-    child.stop()
+    pids = [child.pid]
+    for action in (child.start, child.start, child.stop, child.stop, child.start, child.stop):
+        action()
+        pids.append(child.pid)
+    first, second = pids[1], pids[5]
+    assert pids == [None, first, first, None, None, second, None]
+    assert first not in {None, second}
 
 
 def test_a_dead_child_is_reaped_at_once_and_stays_dead_unless_watched(tmp_path: Path) -> None:
@@ -252,15 +246,15 @@ def as_root(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     def by_number(uid: int) -> pwd.struct_passwd:
         return entry({number: name for name, number in users.items()}[uid])
 
-    monkeypatch.setattr(accounts.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(accounts.pwd, "getpwnam", entry)
-    monkeypatch.setattr(accounts.pwd, "getpwuid", by_number)
-    monkeypatch.setattr(accounts.shutil, "which", lambda _name, **_path: None)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("pwd.getpwnam", entry)
+    monkeypatch.setattr("pwd.getpwuid", by_number)
+    monkeypatch.setattr("shutil.which", lambda _name, **_path: None)
     return users
 
 
 def test_a_normal_user_serves_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accounts.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert service_account("whoever") is None
 
 
@@ -303,7 +297,7 @@ def test_a_user_is_made_only_when_asked(
     tool = tmp_path / "useradd"
     tool.write_text(f"#!/bin/sh\necho $* > {tmp_path}/asked\n")
     tool.chmod(0o755)
-    monkeypatch.setattr(accounts.shutil, "which", lambda _name, **_path: str(tool))
+    monkeypatch.setattr("shutil.which", lambda _name, **_path: str(tool))
     with pytest.raises(UnavailableError, match="useradd balans"):
         service_account(create=True)
     assert (tmp_path / "asked").read_text().endswith("balans\n")

@@ -5,6 +5,8 @@ import struct
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from balans.core.errors import UnavailableError
 
@@ -97,3 +99,14 @@ class SharedClockWriter:
     def close(self) -> None:
         """Close the file; the clock goes on as it was set."""
         os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

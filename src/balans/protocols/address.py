@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
+from typing_extensions import override
+
 from balans.core.errors import InputError
 
 DEFAULT_PORT = 1883
@@ -17,6 +19,7 @@ class BrokerAddress:
     username: str | None = None
     password: str | None = None
 
+    @override
     def __str__(self) -> str:
         """Return the address with the password masked."""
         shown = (
