@@ -80,6 +80,10 @@ class ModuleBank:
         """Let the module at this index report nothing before `until_hour` is recorded."""
         self._silent_until[module] = until_hour
 
+    def end_silence(self) -> None:
+        """Let every module report again."""
+        self._silent_until[:] = -1
+
     def due(self, now_s: float) -> list[Report]:
         """Return what to send at `now_s` (any clock that only goes forward), oldest hours first.
 

@@ -209,6 +209,7 @@ class TownRunner:
     async def _drain(self) -> bool:
         """Wait until the hubs have confirmed every reading; return whether they have."""
         modules = self.world.modules
+        modules.end_silence()
         try:
             async with asyncio.timeout(self.options.drain_s):
                 while modules.pending:
