@@ -4,7 +4,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -147,7 +147,7 @@ def deliveries(draw: st.DrawFn) -> list[tuple[int, int]]:
 def test_order_cuts_and_repeats_do_not_matter(
     order: list[tuple[int, int]], flush_after: set[int]
 ) -> None:
-    clean = transaction.savepoint_create()
+    clean = connection.savepoint()
     held: list[tuple[int, int]] = []
     for i, (start, end) in enumerate(order):
         ack = store_batch("alice-hub", batch(start, end), NOW)
@@ -162,7 +162,7 @@ def test_order_cuts_and_repeats_do_not_matter(
         found = stored_readings(HOUR - N, HOUR + 1)
     assert found["hour"].tolist() == [HOUR - i for i in reversed(range(N))]
     assert found["register"].tolist() == [10_000 - 7 * i for i in reversed(range(N))]
-    transaction.savepoint_rollback(clean)
+    connection.savepoint_rollback(clean)
 
 
 def test_old_batches_are_purged_but_not_what_waits() -> None:
