@@ -91,7 +91,10 @@ def demo_town(seed: int = 1) -> TownSpec:
         modules=tuple(modules),
         flats=flats,
         loads=tuple(loads),
-        zones=(ZoneSpec("night", "23:00", "07:00", "0.15"),),
+        zones=(
+            ZoneSpec("night", "23:00", "07:00", "0.15"),
+            ZoneSpec("day", "07:00", "23:00", "0.25"),
+        ),
     )
 
 

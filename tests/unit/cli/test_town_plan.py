@@ -1,0 +1,72 @@
+"""What the product is told about a simulated town is complete, valid and the same everywhere."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from balans.cli.town_plan import gateway_toml, registry_plan
+from balans.core.words import LoadClass
+from balans.simulator.spec import TownSpec
+from balans.simulator.town import demo_town, synthetic_town
+from balans.usecases.check_registry import check_plan
+from balans.usecases.registry_plan import AccountPlan
+from balans.usecases.site_file import site_of
+from balans.usecases.toml_table import parse_toml
+
+
+@pytest.mark.parametrize("spec", [demo_town(), synthetic_town(2, 3, seed=4)], ids=["demo", "made"])
+def test_the_plan_is_without_findings(spec: TownSpec) -> None:
+    account = AccountPlan(
+        username="olga",
+        password="-",
+        grants=(("operator", spec.nodes[0].code),),
+    )
+    plan = registry_plan(spec, [account])
+    assert check_plan(plan) == []
+    assert len(plan.points) == len(plan.meters) == len(plan.mountings) == len(spec.channels)
+    assert len(plan.modules) == len(spec.modules)
+    assert plan.nodes[0].timezone == spec.timezone
+    assert plan.accounts == (account,)
+
+
+def test_mountings_tell_where_counting_began() -> None:
+    spec = demo_town()
+    for mounting, (module, channel) in zip(
+        registry_plan(spec).mountings, spec.channels, strict=True
+    ):
+        assert (mounting.module, mounting.input) == (module.serial, channel.input)
+        assert mounting.register_at_mount == channel.start_register
+        assert mounting.valid_from.timestamp() == spec.start_s
+        assert mounting.dial_at_mount == channel.start_register * channel.pulse_weight
+
+
+def test_loads_have_their_actuators_and_sub_meters() -> None:
+    plan = registry_plan(demo_town())
+    points = {point.code for point in plan.points}
+    for load in plan.loads:
+        red = load.load_class == LoadClass.RED
+        assert (load.actuator is None) is red
+        assert (load.sub_meter in points) is not red
+        assert load.released is not red
+        assert (load.max_off_s == 900) is (load.load_class == LoadClass.YELLOW)
+
+
+def test_the_gateway_knows_the_same_site(tmp_path: Path) -> None:
+    spec = demo_town()
+    text = gateway_toml(spec, "hub-1", "mqtt://u:p%40@127.0.0.1:1", tmp_path)
+    head = tomllib.loads(text)["gateway"]
+    assert head["hub"] == "hub-1"
+    assert head["mqtt_url"] == "mqtt://u:p%40@127.0.0.1:1"
+    site = site_of(parse_toml(text, "gateway.toml"), needs_profile=False)
+    assert [(load.name, load.load_class, load.rated_w) for load in site.loads] == [
+        (load.name, load.load_class, load.rated_w) for load in spec.loads
+    ]
+    assert [limit.limit_w for limit in site.limits] == [spec.sites[0].limit_w]
+    assert {zone.name: float(zone.price) for zone in site.zones} == {"night": 0.15, "day": 0.25}
+    assert {load.deadline_s for load in site.loads} == {None, 7 * 3600}
+
+
+def test_a_hub_that_controls_nothing_has_no_loads(tmp_path: Path) -> None:
+    text = gateway_toml(demo_town(), "hub-2", "mqtt://127.0.0.1", tmp_path)
+    assert tomllib.loads(text).keys() == {"gateway", "site"}
