@@ -21,10 +21,12 @@ def server_dir() -> Iterator[Path]:
 
     pytest's own temporary folders are private to the user who runs the tests.
     """
+    umask = os.umask(0o022)
     folder = Path(tempfile.mkdtemp(prefix="balans-test-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+    os.umask(umask)
 
 
 @pytest.fixture(scope="session")

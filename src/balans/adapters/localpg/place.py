@@ -116,13 +116,21 @@ def _moved(home: Path, state_dir: Path) -> Path:
     return state_dir / hashlib.sha256(bytes(home)).hexdigest()[:12]
 
 
-def make_base(place: Place) -> None:
-    """Make the folder for the server's data when it is not below the data directory."""
+def make_open(folder: Path) -> None:
+    """Make `folder` and what is missing above it, passable for every user.
+
+    Folders that exist already stay as they are.
+
+    Raises
+    ------
+    UnavailableError
+        It cannot be made.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        for folder in (place.base.parent, place.base):
-            if not folder.exists():
-                folder.mkdir(parents=True)
-                folder.chmod(0o755)
+        for path in reversed(missing):
+            path.mkdir()
+            path.chmod(0o755)
     except OSError as error:
         raise UnavailableError(f"{error.filename}: {error.strerror}") from error
 

@@ -210,7 +210,7 @@ class LocalPostgres:
             create=options.create_user,
         )
         place = self._place = existing or places.new_place(home, account, state_dir)
-        places.make_base(place)
+        places.make_open(place.base)
         places.check_open(place, account)
         binaries = self._binaries = reachable(self.binaries, account, state_dir)
         self._passwords = _read_passwords(place.connection) or Passwords.generate()
