@@ -1,0 +1,262 @@
+"""Replay a profile through load control: step by step, closed loop, one step late.
+
+Powers are kept as whole numbers of 0.01 W, so that what is written adds up exactly:
+``controlled = base + sum of the loads`` and ``demand = served + backlog + lost``.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from balans.core.errors import InputError
+from balans.domain.demand import (
+    Allowed,
+    Decision,
+    Load,
+    LoadState,
+    Meters,
+    Observation,
+    allowed_power,
+    count_step,
+    decide,
+    is_quiet,
+)
+from balans.domain.demand.lowest_hour import lowest_hours
+from balans.domain.demand.overload import Axis, LimitsByStep, limits_by_step
+from balans.domain.demand.plant import draw
+from balans.usecases.profile import Profile
+from balans.usecases.site_file import Site, rate_loads
+
+UNITS_PER_W = 100
+"""Powers are whole numbers of 1 / UNITS_PER_W watt."""
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Timer = Callable[[], int]
+Progress = Callable[[float], None]
+PROGRESS_EVERY = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A replayed profile; powers in 0.01 W per step, shape (n,) or (loads, n).
+
+    `decision_ns` holds how long each call of the reflex took; steps on which nothing was held
+    back and the limit was kept need no call.
+    """
+
+    site: Site
+    loads: tuple[Load, ...]
+    profile: Profile
+    limits: LimitsByStep
+    allowed_w: Floats
+    base: Ints
+    demand: Ints
+    drawn: Ints
+    backlog: Ints
+    lost: Ints
+    is_on: NDArray[np.bool_]
+    decisions: tuple[tuple[int, Decision], ...]
+    decision_ns: tuple[int, ...]
+
+    @property
+    def uncontrolled_w(self) -> Floats:
+        """What the site draws without control [W]."""
+        return to_watts(self.base + self.demand.sum(axis=0))
+
+    @property
+    def controlled_w(self) -> Floats:
+        """What the site draws under control [W]."""
+        return to_watts(self.base + self.drawn.sum(axis=0))
+
+    @property
+    def red_w(self) -> Floats:
+        """The part that control may never touch: the rest and the red loads [W]."""
+        red = [load.load_class == "red" for load in self.loads]
+        return to_watts(self.base + self.demand[red].sum(axis=0))
+
+
+def to_units(power_w: Floats) -> Ints:
+    """Return powers as whole numbers of 0.01 W."""
+    return np.rint(power_w * UNITS_PER_W).astype(np.int64)
+
+
+def to_watts(units: Ints) -> Floats:
+    """Return whole numbers of 0.01 W as W."""
+    return units / UNITS_PER_W
+
+
+def simulate_site(
+    site: Site, profile: Profile, timer: Timer, progress: Progress | None = None
+) -> Replay:
+    """Replay `profile` through the load control of `site`.
+
+    Parameters
+    ----------
+    timer
+        Gives nanoseconds; measures each decision.
+    progress
+        Is told the share done, now and then.
+
+    Raises
+    ------
+    InputError
+        If an interval limit is not a whole number of steps.
+
+    Notes
+    -----
+    The decision for step k takes the observation of step k - 1 and nothing later. A load that is
+    off shows 0 W: what it would want is not visible to control.
+    """
+    _check_intervals(site, profile)
+    largest = {name: float(power.max()) for name, power in profile.wanted_w.items()}
+    loop = _Loop(site, profile, rate_loads(site.loads, largest), timer)
+    loop.run(progress or (lambda _share: None))
+    return loop.result()
+
+
+def _check_intervals(site: Site, profile: Profile) -> None:
+    for limit in site.limits:
+        if limit.interval_s and limit.interval_s % profile.step_s:
+            msg = (
+                f"limit {limit.name!r}: interval_s = {limit.interval_s} is no whole number of "
+                f"steps of {profile.step_s:g} s"
+            )
+            raise InputError(msg)
+
+
+class _Loop:
+    """The closed loop: observe the step before, decide, let every load draw."""
+
+    def __init__(self, site: Site, profile: Profile, loads: tuple[Load, ...], timer: Timer) -> None:
+        self.site, self.profile, self.loads, self.timer = site, profile, loads, timer
+        shape = (len(loads), len(profile.start_s))
+        axis = Axis(profile.start_s, profile.local_s, profile.step_s)
+        self.table = site.timetable
+        self.limits = limits_by_step(self.table, axis)
+        self.base = to_units(profile.base_w)
+        self.demand = np.empty(shape, dtype=np.int64)
+        for row, load in enumerate(loads):
+            self.demand[row] = to_units(profile.wanted_w[load.name])
+        # What happens while nothing is held back; the loop overwrites the other steps.
+        self.drawn = self.demand.copy()
+        self.backlog = np.zeros(shape, dtype=np.int64)
+        self.lost = np.zeros(shape, dtype=np.int64)
+        self.is_on = np.ones(shape, dtype=np.bool_)
+        self.allowed_w = self.limits.instant_w.copy()
+        self.states = tuple(LoadState() for _ in loads)
+        self.meters: Meters = {}
+        self.counted = 0
+        self.decisions: list[tuple[int, Decision]] = []
+        self.decision_ns: list[int] = []
+        self._prepare_lists(axis)
+
+    def _prepare_lists(self, axis: Axis) -> None:
+        """Keep what the loop reads as lists: numpy is slow one number at a time."""
+        site_w = to_watts(self.base + self.demand.sum(axis=0))
+        self.site_w = site_w.tolist()
+        self.alarms = (np.flatnonzero(site_w[:-1] > self.limits.instant_w[1:]) + 1).tolist()
+        self.wanted = [row.tolist() for row in self.demand]
+        self.rated = [round(load.rated_w * UNITS_PER_W) for load in self.loads]
+        self.start_s, self.local_s = axis.start_s.tolist(), axis.local_s.tolist()
+        low_w = lowest_hours(axis.start_s, to_watts(self.base))
+        self.low_w = [None if value != value else value for value in low_w.tolist()]  # noqa: PLR0124
+        self.waiting = [0] * len(self.loads)
+
+    def run(self, progress: Progress) -> None:
+        """Go through the steps; where all loads are free, go on to the next one over a limit."""
+        count, told, step = len(self.start_s), 0, 1
+        self._allow(0)
+        while step < count:
+            if step - told >= PROGRESS_EVERY:
+                progress(step / count)
+                told = step
+            if is_quiet(self.states) and not any(self.waiting):
+                step = self._next_alarm(step)
+            if step < count:
+                self._decide(step)
+                self._draw(step)
+            step += 1
+        progress(1.0)
+
+    def _next_alarm(self, step: int) -> int:
+        """Return the first step from `step` on at which the power before it is not allowed."""
+        count = len(self.start_s)
+        if not self.table.interval_limits:
+            place = bisect_left(self.alarms, step)
+            return self.alarms[place] if place < len(self.alarms) else count
+        while step < count and self.site_w[step - 1] <= self._allow(step).power_w:
+            step += 1
+        return step
+
+    def _allow(self, step: int) -> Allowed:
+        """Return the power allowed in `step`, from what was drawn before it."""
+        if not self.table.interval_limits:
+            return self.table.segments[int(self.limits.segment[step])].instant
+        for done in range(self.counted, step):
+            self.meters = count_step(
+                self.table,
+                self.meters,
+                self.start_s[done],
+                self.local_s[done],
+                self.profile.step_s,
+                self.site_w[done],
+            )
+        self.counted = step
+        allowed = allowed_power(self.table, self.meters, self.start_s[step], self.local_s[step])
+        self.allowed_w[step] = allowed.power_w
+        return allowed
+
+    def _decide(self, step: int) -> None:
+        observation = Observation(
+            self.start_s[step],
+            self.profile.step_s,
+            self.local_s[step],
+            self.site_w[step - 1],
+            tuple((self.drawn[:, step - 1] / UNITS_PER_W).tolist()),
+            self.low_w[step],
+        )
+        allowed = self._allow(step)
+        begin = self.timer()
+        self.states, decision = decide(self.loads, self.states, observation, allowed)
+        self.decision_ns.append(self.timer() - begin)
+        if decision.actions:
+            self.decisions.append((step, decision))
+
+    def _draw(self, step: int) -> None:
+        total = int(self.base[step])
+        for row, (load, state) in enumerate(zip(self.loads, self.states, strict=True)):
+            ceiling = None
+            if not state.on:
+                ceiling = 0
+            elif state.setpoint_w is not None:
+                ceiling = round(state.setpoint_w * UNITS_PER_W)
+            power, left, lost = draw(
+                self.wanted[row][step], self.waiting[row], self.rated[row], ceiling, load.recover
+            )
+            self.drawn[row, step], self.backlog[row, step] = power, left
+            self.lost[row, step], self.is_on[row, step] = lost, state.on
+            self.waiting[row] = left
+            total += power
+        self.site_w[step] = total / UNITS_PER_W
+
+    def result(self) -> Replay:
+        """Return what happened."""
+        return Replay(
+            self.site,
+            self.loads,
+            self.profile,
+            self.limits,
+            self.allowed_w,
+            self.base,
+            self.demand,
+            self.drawn,
+            self.backlog,
+            self.lost,
+            self.is_on,
+            tuple(self.decisions),
+            tuple(self.decision_ns),
+        )
