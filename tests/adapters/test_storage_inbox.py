@@ -162,6 +162,7 @@ def test_order_cuts_and_repeats_do_not_matter(
         found = stored_readings(HOUR - N, HOUR + 1)
     assert found["hour"].tolist() == [HOUR - i for i in reversed(range(N))]
     assert found["register"].tolist() == [10_000 - 7 * i for i in reversed(range(N))]
+    assert clean
     connection.savepoint_rollback(clean)
 
 
