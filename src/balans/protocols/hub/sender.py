@@ -136,7 +136,13 @@ class BatchSender:
     @property
     def idle(self) -> bool:
         """True when the head-end has settled everything: it is stored, or known to be lost."""
-        return not self._held.missing(self.journal.first, self.journal.next).spans
+        return self.unsettled == 0
+
+    @property
+    def unsettled(self) -> int:
+        """How many entries the head-end is not known to have settled."""
+        waiting = self._held.missing(self.journal.first, self.journal.next)
+        return sum(end - start for start, end in waiting.spans)
 
     def _expire(self, now_s: float) -> None:
         """Take overdue batches back; after a silence go back to introducing."""

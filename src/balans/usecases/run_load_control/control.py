@@ -156,6 +156,11 @@ class LoadControl:
             return [order.report(CommandState.FAILED, now_s, Detail.RED_LOAD)]
         return self._obey(index, order, now_s)
 
+    def query(self, now_s: float) -> list[Output]:
+        """Ask every actuator for its state: feedback may have been lost with a connection."""
+        self._queried_s = now_s
+        return [Query(now_s)]
+
     def set_server_limits(self, limits: Iterable[Limit]) -> None:
         """Let `limits` hold beside the site's own; the strictest wins."""
         own = {limit.name for limit in self.site.limits}
@@ -171,7 +176,9 @@ class LoadControl:
         `sensor_silent` tells that the caller, too, has heard no sample for some seconds of its
         own time; the clock of a replay may jump.
         """
-        outputs: list[Output] = [*self._query(now_s), *self._commands.repeat(now_s)]
+        outputs: list[Output] = [*self._commands.repeat(now_s)]
+        if self._loads.unknown() and now_s - self._queried_s >= QUERY_S:
+            outputs += self.query(now_s)
         for order in self._commands.overdue(now_s):
             outputs.append(self._commands.fail(order, now_s, Detail.NO_CONFIRMATION))
             self._loads.known.discard(order.load)
@@ -330,12 +337,6 @@ class LoadControl:
         load = self.site.loads[index]
         guess_w = load.rated_w if self._loads.states[index].on else 0.0
         return self._view.load_w.get(load.name, guess_w)
-
-    def _query(self, now_s: float) -> list[Query]:
-        if not self._loads.unknown() or now_s - self._queried_s < QUERY_S:
-            return []
-        self._queried_s = now_s
-        return [Query(now_s)]
 
 
 def _is_so(state: LoadState, order: Order) -> bool:

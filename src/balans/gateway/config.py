@@ -1,0 +1,104 @@
+"""The gateway's configuration: the file of a site, with a table ``[gateway]`` beside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from balans.core.errors import InputError
+from balans.protocols.address import parse_broker_address
+from balans.usecases.run_load_control import ControlledSite
+from balans.usecases.site_file import site_of
+from balans.usecases.toml_table import TomlTable, one_table, parse_toml
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """What a gateway needs to know.
+
+    hub, site
+        Names in topics.
+    data_dir
+        Journal, memory and limits.
+    mqtt_url, server_mqtt_url
+        Broker of the site bus, and the broker through which the head-end is reached.
+    controlled
+        The site under load control; None for a hub that only meters.
+    metrics_port, health_file
+        Where health and figures are shown; None: not.
+    """
+
+    hub: str
+    site: str
+    data_dir: Path
+    mqtt_url: str
+    server_mqtt_url: str
+    controlled: ControlledSite | None
+    metrics_port: int | None
+    health_file: Path | None
+
+
+def read_config(path: Path, default_mqtt_url: str | None = None) -> GatewayConfig:
+    """Return the configuration in the file at `path`; relative paths in it are beside it.
+
+    Raises
+    ------
+    InputError
+        Naming the file and the field that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
+    return parse_config(text, path, default_mqtt_url)
+
+
+def parse_config(text: str, path: Path, default_mqtt_url: str | None = None) -> GatewayConfig:
+    """Return the configuration in `text`, the content of `path`; errors as `read_config`."""
+    root = parse_toml(text, str(path))
+    own = one_table(root, "gateway")
+    hub, site_code = own.name("hub"), own.name("site")
+    mqtt_url = _url(own, "mqtt_url", default_mqtt_url)
+    config = GatewayConfig(
+        hub=hub,
+        site=site_code,
+        data_dir=path.parent / own.text("data_dir", "a folder"),
+        mqtt_url=mqtt_url,
+        server_mqtt_url=_url(own, "server_mqtt_url", mqtt_url),
+        controlled=_controlled(root, own),
+        metrics_port=int(own.number("metrics_port", 0, 65_535))
+        if own.has("metrics_port")
+        else None,
+        health_file=path.parent / own.text("health_file") if own.has("health_file") else None,
+    )
+    own.finish()
+    root.finish()
+    return config
+
+
+def _url(own: TomlTable, key: str, default: str | None) -> str:
+    if default is not None and not own.has(key):
+        return default
+    url = own.text(key, "mqtt://[user[:password]@]host[:port]")
+    parse_broker_address(url, f"{own.file}: {own.place}.{key}")
+    return url
+
+
+def _port(own: TomlTable, key: str) -> int | None:
+    if not own.has(key):
+        return None
+    port = own.number(key, 0, 65_535)
+    if port != int(port):
+        raise own.fail(key, "a whole number")
+    return int(port)
+
+
+def _controlled(root: TomlTable, own: TomlTable) -> ControlledSite | None:
+    """Return the site, None where nothing is to be controlled; wrong tables are told anyway."""
+    wanted = own.values.get("control", True)
+    if own.has("control") and not isinstance(wanted, bool):
+        raise own.fail("control", "true or false")
+    site = site_of(root, needs_profile=False)
+    if not wanted or not site.loads:
+        return None
+    return ControlledSite(site.loads, site.limits, site.zones, site.timezone)

@@ -1,0 +1,201 @@
+"""The gateway: a hub's journal and load control of a site, joined to two brokers.
+
+::
+
+    modules --report--> Concentrator --> Recorder --> Journal --> Delivery --> head-end
+    sensor, actuators <--> SiteControl --reports--^          Delivery <--ack--
+                              ^--- commands, limits --- head-end
+
+The site bus and the way to the server are connections of their own: without the server the
+journal grows and control goes on; without the bus there is nothing to control.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from uuid import uuid4
+
+from balans import __version__
+from balans.adapters.monitor import Monitor
+from balans.adapters.mqtt import Link
+from balans.core.errors import BalansError
+from balans.gateway.concentrator import Concentrator
+from balans.gateway.config import GatewayConfig
+from balans.gateway.delivery import Delivery
+from balans.gateway.journal import Journal
+from balans.gateway.keep import LimitsFile, MemoryFile
+from balans.gateway.metrics import Metrics
+from balans.gateway.recorder import Recorder
+from balans.gateway.site_control import Files, PacedClock, Reconnected, SiteControl
+from balans.protocols import hub, module
+from balans.usecases.run_load_control import ControlledSite, LoadControl, limits_of
+from balans.wiring.service import Complaints, run_beside
+
+BEAT_S = 2.0
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One gateway process.
+
+    Parameters
+    ----------
+    config
+        Of this gateway.
+    clock
+        Time of the site.
+
+    Raises
+    ------
+    UnavailableError
+        If the journal cannot be opened, or another process owns it.
+    """
+
+    def __init__(self, config: GatewayConfig, clock: PacedClock) -> None:
+        self._config = config
+        self._clock = clock
+        self._metrics = Metrics()
+        self._complaints = Complaints(log)
+        self._site_topics = module.Topics(config.site)
+        self._hub_topics = hub.Topics(config.hub)
+        journal = Journal(config.data_dir / "journal")
+        for finding in journal.findings:
+            log.warning("%s", finding)
+        self._recorder = Recorder(journal, self._metrics, self._something_to_deliver)
+        software = f"balans {__version__}"
+        self._delivery = Delivery(self._hub_topics, self._recorder, self._metrics, software)
+        self._concentrator = Concentrator(
+            self._site_topics, config.hub, self._recorder, self._metrics
+        )
+        self._control = config.controlled and self._new_control(config.controlled)
+        self._site = self._new_site_link()
+        self._server = self._new_server_link()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then finish what has begun."""
+        jobs = [
+            self._site.run(),
+            self._server.run(),
+            self._concentrator.run(self._site),
+            self._delivery.run(self._server),
+            self._beat(),
+        ]
+        if self._control:
+            jobs.append(self._control.run(self._site, self._server))
+        with Monitor(
+            self._metrics.registry,
+            self._troubles,
+            self._config.metrics_port,
+            self._config.health_file,
+        ) as self._monitor:
+            try:
+                await run_beside(stop, jobs)
+            finally:
+                if self._control:
+                    self._control.save()
+                await self._recorder.close()
+
+    def _new_control(self, site: ControlledSite) -> SiteControl:
+        folder = self._config.data_dir
+        files = Files(MemoryFile(folder / "memory"), LimitsFile(folder / "limits"))
+        control = LoadControl(
+            site, lambda: uuid4().hex, self._clock.now().timestamp(), files.memory.read()
+        )
+        control.set_server_limits(files.limits.read())
+        return SiteControl(
+            control,
+            self._clock,
+            (self._site_topics, self._hub_topics),
+            self._recorder,
+            files,
+            self._metrics,
+        )
+
+    def _new_site_link(self) -> Link:
+        topics = self._site_topics
+        subscriptions = [(topics.report(self._config.hub), 1)]
+        if self._control:
+            subscriptions += [(topics.power, 0), (topics.all_states, 1)]
+        return Link(
+            self._config.mqtt_url,
+            f"balans-site-{self._config.hub}",
+            subscriptions,
+            lambda topic, data: self._guard("site", topic, lambda: self._from_site(topic, data)),
+            self._on_site_connected,
+        )
+
+    def _new_server_link(self) -> Link:
+        topics = self._hub_topics
+        return Link(
+            self._config.server_mqtt_url,
+            f"balans-hub-{self._config.hub}",
+            [(topics.ack, 1), (topics.command, 1), (topics.limits, 1), (hub.Topics.POLL, 1)],
+            self._on_server_message,
+            self._on_server_connected,
+        )
+
+    async def _on_site_connected(self) -> None:
+        if self._control:
+            self._control.take(Reconnected())
+
+    async def _on_server_connected(self) -> None:
+        self._delivery.introduce()
+
+    async def _on_server_message(self, topic: str, data: bytes) -> None:
+        acks: list[hub.Ack] = []
+        self._guard("server", topic, lambda: self._from_server(topic, data, acks))
+        for ack in acks:
+            await self._delivery.take_ack(ack)
+
+    def _guard(self, link: str, topic: str, handle: Callable[[], None]) -> None:
+        """Drop what makes no sense, with a complaint that names the place."""
+        try:
+            handle()
+        except BalansError as error:
+            self._metrics.dropped.labels(link).inc()
+            self._complaints.add(f"{link} broker, {topic}", f"dropped: {error}")
+
+    def _from_site(self, topic: str, data: bytes) -> None:
+        message, topics = module.decode(data), self._site_topics
+        match message:
+            case module.ModuleReport() if topic == topics.report(self._config.hub):
+                self._concentrator.take(message)
+            case module.PowerSample() if topic == topics.power and self._control:
+                self._control.take(message)
+            case module.ActuatorState() if topic == topics.state(message.load) and self._control:
+                self._control.take(message)
+            case _:
+                raise module.ModuleFrameError(f"a {type(message).__name__} does not belong here")
+
+    def _from_server(self, topic: str, data: bytes, acks: list[hub.Ack]) -> None:
+        message, topics = hub.decode(data), self._hub_topics
+        match message:
+            case hub.Ack() if topic == topics.ack:
+                acks.append(message)
+            case hub.Poll() if topic == topics.POLL:
+                self._delivery.introduce()
+            case hub.Command() if topic == topics.command and self._control:
+                self._control.take(message)
+            case hub.Limits() if topic == topics.limits and self._control:
+                limits_of(message.limits)
+                self._control.take(message)
+            case _:
+                raise hub.HubFrameError(f"a {type(message).__name__} does not belong here")
+
+    def _something_to_deliver(self) -> None:
+        self._delivery.wake()
+
+    def _troubles(self) -> list[str]:
+        troubles = [] if self._site.connected else [f"no connection to {self._site.address}"]
+        if self._recorder.refusing:
+            troubles.append(self._recorder.refusing)
+        return troubles
+
+    async def _beat(self) -> None:
+        while True:
+            for name, link in (("site", self._site), ("server", self._server)):
+                self._metrics.connected.labels(name).set(link.connected)
+            with contextlib.suppress(OSError):
+                self._monitor.beat()
+            await asyncio.sleep(BEAT_S)

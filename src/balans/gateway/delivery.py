@@ -1,0 +1,93 @@
+"""Brings the journal to the head-end, and trims what the head-end has settled."""
+
+import asyncio
+import logging
+
+from balans.adapters.mqtt import Link
+from balans.gateway.metrics import Metrics
+from balans.gateway.recorder import Recorder
+from balans.protocols.hub import Ack, Batch, BatchSender, JournalBehindError, Topics, encode
+
+COALESCE_S = 0.05
+IDLE_S = 1.0
+RESEND_S = 5.0
+log = logging.getLogger(__name__)
+
+
+class Delivery:
+    """The hub's side of delivery, on a connection.
+
+    Parameters
+    ----------
+    topics
+        Topics of the hub.
+    software
+        Name and version to introduce the hub with.
+    """
+
+    def __init__(self, topics: Topics, recorder: Recorder, metrics: Metrics, software: str) -> None:
+        self._topics = topics
+        self._recorder = recorder
+        self._metrics = metrics
+        self._sender = BatchSender(recorder.journal, resend_s=RESEND_S, software=software)
+        self._wake = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the head-end has settled everything."""
+        return self._sender.idle
+
+    def wake(self) -> None:
+        """There is something new to send."""
+        self._wake.set()
+
+    def introduce(self) -> None:
+        """Begin with `Hello`: after a connection, or when the head-end asks."""
+        self._sender.connected()
+        self._wake.set()
+
+    async def take_ack(self, ack: Ack) -> None:
+        """Trim what is settled, and send what has room now."""
+        for refused in ack.refused:
+            log.error(
+                "head-end put entries %d to %d aside: %s",
+                refused.start,
+                refused.end - 1,
+                refused.reason,
+            )
+        try:
+            below = self._sender.acknowledged(ack)
+        except JournalBehindError as error:
+            log.error("the journal begins anew: %s", error)  # noqa: TRY400  (its message says all)
+            await self._recorder.renew()
+            self._sender.connected()
+            below = None
+        if below is not None:
+            self._recorder.journal.trim(below)
+        self._wake.set()
+
+    async def run(self, link: Link) -> None:
+        """Send what is due, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_S):
+                    await self._wake.wait()
+                    await asyncio.sleep(COALESCE_S)
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            if link.connected:
+                await self._send(link)
+            self._measure()
+
+    async def _send(self, link: Link) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for message in self._sender.due(now_s):
+            topic = self._topics.batch if isinstance(message, Batch) else self._topics.hello
+            if not await link.publish(topic, encode(message), qos=1):
+                return
+
+    def _measure(self) -> None:
+        journal = self._recorder.journal
+        self._metrics.waiting.set(self._sender.unsettled)
+        self._metrics.journal_bytes.set(journal.size_bytes)

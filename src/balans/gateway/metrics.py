@@ -1,0 +1,45 @@
+"""The gateway's figures for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+DECISION_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2)
+FSYNC_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1.0)
+
+
+class Metrics:
+    """Counters and gauges of one gateway, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.reports = Counter("gateway_reports", "Module reports journalled", registry=r)
+        self.readings = Counter("gateway_readings", "Readings journalled", registry=r)
+        self.dropped = Counter(
+            "gateway_dropped_messages", "Messages that made no sense here", ["link"], registry=r
+        )
+        self.append_s = Histogram(
+            "gateway_journal_append_seconds",
+            "Time to make entries durable",
+            buckets=FSYNC_BUCKETS_S,
+            registry=r,
+        )
+        self.refused_appends = Counter(
+            "gateway_journal_refused", "Appends the disk refused", registry=r
+        )
+        self.waiting = Gauge(
+            "gateway_journal_unacknowledged", "Entries the head-end has not settled", registry=r
+        )
+        self.journal_bytes = Gauge("gateway_journal_bytes", "Journal on disk", registry=r)
+        self.connected = Gauge("gateway_connected", "1 while connected", ["link"], registry=r)
+        self.decision_s = Histogram(
+            "gateway_decision_seconds",
+            "From a power sample to what is to be done",
+            buckets=DECISION_BUCKETS_S,
+            registry=r,
+        )
+        self.switches = Counter("gateway_switches", "Switchings sent", ["on"], registry=r)
+        self.samples = Counter("gateway_samples", "Power samples taken", registry=r)
+        self.dropped_samples = Gauge(
+            "gateway_dropped_samples", "Power samples of another time", registry=r
+        )
+        self.sensor_ok = Gauge("gateway_sensor_ok", "1 while the power sensor is heard", registry=r)

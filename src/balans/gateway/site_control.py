@@ -1,0 +1,228 @@
+"""Load control at work: messages in, in the order they came; orders, reports and status out.
+
+For each input the order is: what was decided is remembered, reports become durable, switchings go
+to the actuators, and then the status goes to the server. The status of a power sample waits a
+moment for the actuators' feedback, so that it tells contacts rather than intentions.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from balans.adapters.mqtt import Link
+from balans.core.clock import Clock
+from balans.core.errors import UnavailableError
+from balans.gateway.keep import LimitsFile, MemoryFile
+from balans.gateway.metrics import Metrics
+from balans.gateway.recorder import Recorder
+from balans.protocols import hub, module
+from balans.protocols.hub import Command, CommandReport, Entry, EntryKind, Limits, SiteStatus
+from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
+from balans.usecases.run_load_control import LoadControl, Output, limits_of
+
+TICK_S = 0.25
+FEEDBACK_S = 0.1
+SENT_S = 0.5
+SILENT_S = 2.0
+SAVE_S = 60.0
+STANDING_VALID_S = 5.0
+"""While the clock of a replay stands between steps, a status is good for this long."""
+UNWRITTEN_MAX = 1_000
+INPUTS_MAX = 2_000
+log = logging.getLogger(__name__)
+
+
+class PacedClock(Clock, Protocol):
+    """A clock that knows how fast it goes."""
+
+    @property
+    def speed(self) -> float:
+        """Site seconds in a second of the wall clock; 0 while it is moved by steps."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The site bus was away: feedback may have been lost."""
+
+
+Input = PowerSample | ActuatorState | Command | Limits | Reconnected
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What outlives the process."""
+
+    memory: MemoryFile
+    limits: LimitsFile
+
+
+class SiteControl:
+    """Runs `LoadControl` on real connections.
+
+    Parameters
+    ----------
+    control
+        The brain.
+    clock
+        Time of the site.
+    topics
+        Of the site bus, and of the hub.
+    recorder
+        Takes the reports.
+    files
+        Memory and limits.
+    """
+
+    def __init__(
+        self,
+        control: LoadControl,
+        clock: PacedClock,
+        topics: tuple[module.Topics, hub.Topics],
+        recorder: Recorder,
+        files: Files,
+        metrics: Metrics,
+    ) -> None:
+        self.control = control
+        self._clock = clock
+        self._site_topics, self._hub_topics = topics
+        self._recorder = recorder
+        self._files = files
+        self._metrics = metrics
+        self._inputs: asyncio.Queue[Input] = asyncio.Queue(INPUTS_MAX)
+        self._unwritten: list[Entry] = []
+        self._publishing: set[asyncio.Task[bool]] = set()
+        self._limits: Limits | None = None
+        self._status_due_s: float | None = None
+        self._saved_s = 0.0
+        self._heard_s = 0.0
+
+    def take(self, message: Input) -> None:
+        """Let `message` wait for its turn; when too many wait it is dropped."""
+        if not self._inputs.full():
+            self._inputs.put_nowait(message)
+
+    async def run(self, site: Link, server: Link) -> None:
+        """Control the site until cancelled."""
+        loop = asyncio.get_running_loop()
+        self._heard_s = loop.time()
+        tick_s = loop.time()
+        while True:
+            due_s = min(tick_s, self._status_due_s or tick_s)
+            message = await self._next(due_s - loop.time())
+            outputs: list[Output] = [] if message is None else self._handle(message)
+            if loop.time() >= tick_s:
+                silent = loop.time() - self._heard_s > SILENT_S
+                outputs += self.control.tick(self._now_s(), sensor_silent=silent)
+                tick_s = loop.time() + TICK_S
+            await self._carry_out(outputs, site)
+            await self._tell(outputs, server)
+
+    def save(self) -> None:
+        """Keep what the next start needs to know."""
+        self._saved_s = asyncio.get_running_loop().time()
+        self._files.memory.write(self.control.memory)
+
+    async def _next(self, timeout_s: float) -> Input | None:
+        if not self._inputs.empty():
+            return self._inputs.get_nowait()
+        try:
+            async with asyncio.timeout(max(0.0, timeout_s)):
+                return await self._inputs.get()
+        except TimeoutError:
+            return None
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _handle(self, message: Input) -> list[Output]:
+        now_s = self._now_s()
+        match message:
+            case PowerSample():
+                return self._decide(message, now_s)
+            case ActuatorState():
+                return self.control.actuator(message, now_s)
+            case Command():
+                return self.control.command(message, now_s)
+            case Limits():
+                self._obey_limits(message)
+                return []
+            case Reconnected():
+                return self.control.query(now_s)
+
+    def _obey_limits(self, message: Limits) -> None:
+        if message == self._limits:
+            return  # retained: it comes again with every connection
+        self.control.set_server_limits(limits_of(message.limits))
+        self._files.limits.write(message)
+        self._limits = message
+        log.info("limits of the server: %s", message.limits)
+
+    def _decide(self, sample: PowerSample, now_s: float) -> list[Output]:
+        self._heard_s = asyncio.get_running_loop().time()
+        with self._metrics.decision_s.time():
+            outputs = self.control.sample(sample, now_s)
+        self._metrics.samples.inc()
+        self._metrics.dropped_samples.set(self.control.dropped_samples)
+        return outputs
+
+    async def _carry_out(self, outputs: Sequence[Output], site: Link) -> None:
+        reports = [output for output in outputs if isinstance(output, CommandReport)]
+        is_old = asyncio.get_running_loop().time() - self._saved_s > SAVE_S
+        if reports or is_old:
+            self.save()
+        if reports:
+            await self._write(reports)
+        messages = [output for output in outputs if isinstance(output, Switch | Query)]
+        if messages:
+            await self._publish(messages, site)
+
+    async def _write(self, reports: Sequence[CommandReport]) -> None:
+        """Make reports durable; while the disk refuses keep them here, and control goes on."""
+        self._unwritten += [
+            Entry(EntryKind.COMMAND, hub.encode_command_report(report)) for report in reports
+        ]
+        try:
+            await self._recorder.record(self._unwritten)
+        except UnavailableError as error:
+            log.error("%d reports wait: %s", len(self._unwritten), error)  # noqa: TRY400  (its message says all)
+            del self._unwritten[:-UNWRITTEN_MAX]
+        else:
+            self._unwritten.clear()
+
+    async def _publish(self, messages: Sequence[Switch | Query], site: Link) -> None:
+        """Hand messages to the bus, and wait a moment until it has taken them."""
+        for message in messages:
+            if isinstance(message, Switch):
+                topic = self._site_topics.switch(message.load)
+                self._metrics.switches.labels("on" if message.on else "off").inc()
+            else:
+                topic = self._site_topics.query
+            task = asyncio.ensure_future(site.publish(topic, module.encode(message), qos=1))
+            self._publishing.add(task)
+            task.add_done_callback(self._publishing.discard)
+        await asyncio.wait(set(self._publishing), timeout=SENT_S)
+
+    async def _tell(self, outputs: Sequence[Output], server: Link) -> None:
+        """Send the status that is due, once the actuators have answered or had their time."""
+        now_s = asyncio.get_running_loop().time()
+        if self._status_due_s is None and any(isinstance(o, SiteStatus) for o in outputs):
+            self._status_due_s = now_s + FEEDBACK_S
+        if self._status_due_s is None:
+            return
+        if self.control.on_the_way and now_s < self._status_due_s:
+            return
+        self._status_due_s = None
+        status = self.control.status()
+        status = msgspec.structs.replace(status, valid_s=self._valid_s(status.step_s))
+        self._metrics.sensor_ok.set(status.sensor_ok)
+        await server.publish(self._hub_topics.status, hub.encode(status))
+
+    def _valid_s(self, step_s: float) -> float:
+        """Return within what wall time the next status is due."""
+        speed = self._clock.speed
+        return max(1.0, min(3600.0, step_s / speed)) if speed > 0 else STANDING_VALID_S

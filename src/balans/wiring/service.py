@@ -1,0 +1,80 @@
+"""What every daemon has in common: its log, and its end at SIGTERM or Ctrl-C."""
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+log = logging.getLogger(__name__)
+
+
+def log_to_stderr(level: str) -> None:
+    """Write log lines of `level` and above to standard error."""
+    logging.basicConfig(level=level, format=FORMAT, stream=sys.stderr)
+
+
+def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run `main` with an event that SIGTERM and SIGINT set; it ends cleanly then."""
+
+    async def guarded() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await main(stop)
+
+    asyncio.run(guarded())
+
+
+async def run_beside(stop: asyncio.Event, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run `jobs`, which never end by themselves, until `stop` is set; then cancel them.
+
+    When a job fails the others are cancelled and its error is raised: whoever started the
+    process starts it again.
+    """
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    waiting = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+        log.info("stopping")
+    finally:
+        for task in (*tasks, waiting):
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
+
+
+class Complaints:
+    """Logs what is wrong with messages from outside, but not a line for each of a flood.
+
+    Parameters
+    ----------
+    log
+        Where to.
+    every_s
+        The same place is complained about at most this often; what was left out is counted.
+    """
+
+    def __init__(self, log: logging.Logger, every_s: float = 60.0) -> None:
+        self._log = log
+        self._every_s = every_s
+        self._last_s: dict[str, float] = {}
+        self._left_out: dict[str, int] = {}
+
+    def add(self, place: str, what: object) -> None:
+        """Complain about `what` at `place`."""
+        now_s = time.monotonic()
+        if now_s - self._last_s.get(place, -self._every_s) < self._every_s:
+            self._left_out[place] = self._left_out.get(place, 0) + 1
+            return
+        if len(self._last_s) > 1000:
+            self._last_s.clear()
+        self._last_s[place] = now_s
+        more = self._left_out.pop(place, 0)
+        self._log.warning("%s: %s%s", place, what, f" ({more} more before)" if more else "")
