@@ -63,22 +63,28 @@ class FakeGateway:
 
     async def run(self) -> None:
         while True:
+            client = aiomqtt.Client(
+                self._address.host,
+                self._address.port,
+                username=self._address.username,
+                password=self._address.password,
+                timeout=3,
+                socket_options=[NO_DELAY],
+            )
             with contextlib.suppress(aiomqtt.MqttError):
-                async with aiomqtt.Client(
-                    self._address.host,
-                    self._address.port,
-                    username=self._address.username,
-                    password=self._address.password,
-                    timeout=3,
-                    socket_options=[NO_DELAY],
-                ) as client:
-                    for topic in ("power", "state/+", "report/+"):
-                        await client.subscribe(f"{self._topics.root}/{topic}", 1)
-                    await client.publish(self._topics.query, module.encode(module.Query(0)), 1)
-                    self.connected.set()
-                    async for message in client.messages:
-                        await self._on_message(client, bytes(message.payload))
+                async with client:
+                    await self._serve(client)
+            if client._disconnected.done():
+                client._disconnected.exception()  # or asyncio complains that nobody looked
             await asyncio.sleep(0.05)
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        for topic in ("power", "state/+", "report/+"):
+            await client.subscribe(f"{self._topics.root}/{topic}", 1)
+        await client.publish(self._topics.query, module.encode(module.Query(0)), 1)
+        self.connected.set()
+        async for message in client.messages:
+            await self._on_message(client, bytes(message.payload))
 
     async def _on_message(self, client: aiomqtt.Client, payload: bytes) -> None:
         match module.decode(payload):

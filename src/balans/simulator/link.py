@@ -116,6 +116,9 @@ class Link:
                 await connecting
                 await client.__aexit__(None, None, None)
             client._client.disconnect()  # noqa: SLF001  (the driver has no other way)
+            lost = client._disconnected  # noqa: SLF001  (asyncio complains if nobody looks)
+            if lost.done() and not lost.cancelled():
+                lost.exception()
 
     def _client(self) -> aiomqtt.Client:
         address = self._address
