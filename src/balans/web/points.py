@@ -1,0 +1,161 @@
+"""A metering point: what was used each hour of a day, as chart, table and CSV."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_safe
+
+from balans.storage import access, lookups
+from balans.storage.profile import HourValue, hourly_profile
+from balans.storage.readings import last_reading
+from balans.storage.records import NodeInfo, PointInfo
+from balans.web.clock import site_clock
+from balans.web.shown import words
+from balans.web.shown.asked import AskedDay, asked_day
+from balans.web.shown.charts import Series, chart
+from balans.web.shown.days import HOUR, clock_label, day_of
+from balans.web.shown.numbers import MISSING, decimal
+from balans.web.shown.people import person
+from balans.web.shown.places import crumbs
+
+PER_UNIT = 1000
+"""Wh, varh or l in the unit that is shown: kWh, kvarh or m³."""
+DIGITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The point and the day that an address names, as far as the reader may see them."""
+
+    point: PointInfo
+    node: NodeInfo
+    day: AskedDay
+    values: list[HourValue]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the place."""
+        return self.node.timezone
+
+    @property
+    def hours(self) -> list[HourValue]:
+        """The hours of the day; `values` holds one more, for the register at its end."""
+        return self.values[:-1]
+
+
+@require_safe
+def point(request: HttpRequest, code: str) -> HttpResponse:
+    """Show one day of the metering point `code`."""
+    asked = _asked(request, code)
+    has_data = any(value.register is not None for value in asked.values)
+    context = {
+        "point": _about(asked),
+        "crumbs": crumbs(person(request), asked.node, asked.point.name),
+        "day": asked.day,
+        "path": request.path,
+        "profile": _profile(asked) if has_data else None,
+        "empty": None if has_data else _empty(asked),
+    }
+    return render(request, "balans/point.html", context)
+
+
+@require_safe
+def point_csv(request: HttpRequest, code: str) -> HttpResponse:
+    """Give the same day as a file: decimal points, times with offset, an empty cell for a gap."""
+    asked = _asked(request, code)
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    name = f"{asked.point.code}-{asked.day.iso}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    writer = csv.writer(response)
+    writer.writerow(["start", "end", "register_pulses", "used", "unit", "quality"])
+    for value in asked.hours:
+        start, end = (t.astimezone(asked.zone) for t in (value.start, value.start + HOUR))
+        used = "" if value.energy is None else f"{float(value.energy) / PER_UNIT:.{DIGITS}f}"
+        register = "" if value.register is None else value.register
+        cells = [start.isoformat(), end.isoformat(), register, used, asked.point.unit]
+        writer.writerow([*cells, value.quality])
+    return response
+
+
+def _asked(request: HttpRequest, code: str) -> Asked:
+    found = access.point_for(person(request), code)
+    node = lookups.node(found.node_id)
+    last = last_reading(found) or site_clock().now()
+    # A reading at midnight closes the day before; the newest day with an hour in it is shown.
+    day = asked_day(request, day_of(last - HOUR, node.timezone).day, node.timezone)
+    hours = day.local.hours
+    values = hourly_profile(found, hours[0], hours[-1] + 2 * HOUR)
+    return Asked(found, node, day, values)
+
+
+def _about(asked: Asked) -> dict[str, str]:
+    point = asked.point
+    about = [
+        words.word(words.RESOURCES, point.resource),
+        words.word(words.POINT_ROLES, point.role),
+        words.word(words.PHASES, point.phase) if point.phase else "",
+        asked.node.name,
+    ]
+    return {
+        "code": point.code,
+        "name": point.name,
+        "unit": point.unit,
+        "about": " · ".join(part for part in about if part),
+    }
+
+
+def _profile(asked: Asked) -> dict[str, Any]:
+    used = [None if v.energy is None else float(v.energy) / PER_UNIT for v in asked.hours]
+    known = [value for value in used if value is not None]
+    count = len(asked.hours)
+    bars = Series(_("Used"), "bar", used)
+    times = [value.start for value in asked.hours]
+    return {
+        "total": decimal(sum(known), DIGITS) if known else MISSING,
+        "complete": len(known) == count,
+        "register": _register(asked.values[-1].register),
+        "coverage": ngettext(
+            "%(known)s of %(count)d hour known", "%(known)s of %(count)d hours known", count
+        )
+        % {"known": len(known), "count": count},
+        "chart": chart(times, [bars], asked.zone, unit=asked.point.unit, digits=DIGITS)
+        | {"width": HOUR.total_seconds()},
+        "rows": list(_rows(asked)),
+    }
+
+
+def _rows(asked: Asked) -> Iterator[dict[str, Any]]:
+    for value in asked.hours:
+        energy = None if value.energy is None else float(value.energy) / PER_UNIT
+        yield {
+            "label": clock_label(value.start, asked.zone),
+            "register": _register(value.register),
+            "used": decimal(energy, DIGITS),
+            "quality": words.word(words.QUALITIES, value.quality),
+            "missing": value.energy is None,
+        }
+
+
+def _register(register: int | None) -> str:
+    return decimal(register, 0)
+
+
+def _empty(asked: Asked) -> dict[str, str]:
+    if last_reading(asked.point) is None:
+        return {
+            "kind": "waiting",
+            "title": _("Waiting for the first reading"),
+            "text": _("The meter is registered. Its first hour appears here as soon as it is in."),
+        }
+    return {
+        "kind": "none",
+        "title": _("No data on this day"),
+        "text": _("Nothing was delivered for it, or no meter was mounted then."),
+    }

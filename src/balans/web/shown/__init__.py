@@ -1,0 +1,1 @@
+"""How things are shown: words of the reader's language, numbers, local time, charts."""

@@ -1,0 +1,45 @@
+"""Numbers with the separators of the reader's language."""
+
+from typing import Final
+
+from django.utils.formats import number_format
+
+MISSING: Final = "–"
+"""Shown where nothing is known. A missing value is never zero."""
+
+FINE_BELOW_W: Final = 20_000
+
+
+def decimal(value: float | None, digits: int) -> str:
+    """Return `value` with `digits` decimals, or the sign for missing.
+
+    >>> decimal(None, 1)
+    '–'
+    """
+    if value is None:
+        return MISSING
+    return number_format(round(value, digits) + 0.0, digits, use_l10n=True, force_grouping=True)
+
+
+def kw_digits(scale_w: float | None) -> int:
+    """Return how many decimals kilowatts need where the largest value is `scale_w` [W].
+
+    >>> kw_digits(4000), kw_digits(60_000)
+    (2, 1)
+    """
+    return 2 if scale_w is None or abs(scale_w) < FINE_BELOW_W else 1
+
+
+def kw(power_w: float | None, digits: int = 2) -> str:
+    """Return a power in kW, without its unit."""
+    return decimal(None if power_w is None else power_w / 1000, digits)
+
+
+def minutes_seconds(seconds: float) -> str:
+    """Return a remaining time as minutes and seconds.
+
+    >>> minutes_seconds(605.4)
+    '10:05'
+    """
+    whole = max(0, round(seconds))
+    return f"{whole // 60}:{whole % 60:02d}"

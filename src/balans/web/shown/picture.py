@@ -1,0 +1,207 @@
+"""The live picture of a site as a flat table of texts.
+
+The page is rendered from it and the stream sends what changed in it, so both always agree.
+Keys are ``site.…`` and ``load.<name>.…``; an empty text hides what shows it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from balans.protocols.hub import LoadStatus, SiteStatus
+from balans.web.shown import words
+from balans.web.shown.days import moment
+from balans.web.shown.numbers import MISSING, decimal, kw, kw_digits, minutes_seconds
+from balans.web.shown.reasons import reason_text
+
+STALE_AFTER: Final = 3
+DEAD_AFTER: Final = 9
+NEAR: Final = 0.9
+GAUGE_ROOM: Final = 1.25
+
+Picture = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A status of a site, and how long ago it came [s of the wall clock]."""
+
+    status: SiteStatus
+    age_s: float
+
+    @property
+    def freshness(self) -> str:
+        """How far the status can be trusted: fresh, stale (3 intervals) or dead (9)."""
+        if self.age_s < STALE_AFTER * self.status.valid_s:
+            return "fresh"
+        return "stale" if self.age_s < DEAD_AFTER * self.status.valid_s else "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """What a reader sees of a site: some of its loads, or with `whole` its power and limit too."""
+
+    loads: tuple[str, ...]
+    whole: bool
+    zone: ZoneInfo
+
+
+def picture(heard: Heard | None, reader: Reader, speed: float) -> Picture:
+    """Return the texts of a site for `reader`.
+
+    Parameters
+    ----------
+    heard
+        The last status; None before the first.
+    reader
+        Nothing else is mentioned.
+    speed
+        Seconds of the site's clock in a second of the reader's, for counting down.
+    """
+    texts = _freshness(heard, reader.zone)
+    texts["speed"] = f"{speed:g}"
+    states = {load.name: load for load in heard.status.loads} if heard else {}
+    dead = heard is None or heard.freshness == "dead"
+    off = 0
+    for name in reader.loads:
+        state = states.get(name)
+        off += state is not None and not state.on
+        texts.update(_load(name, None if state is None else state, dead=dead))
+    texts["site.off"] = _off_count(off)
+    if reader.whole:
+        texts.update(_site(heard.status if heard else None))
+    texts["announce"] = _announcement(texts)
+    return texts
+
+
+def changes(before: Picture, after: Picture) -> Picture:
+    """Return what of `after` differs from `before`."""
+    return {key: text for key, text in after.items() if before.get(key) != text}
+
+
+def level(site_w: float | None, limit_w: float | None) -> str:
+    """Return how a load stands to its limit: inside, near (90 %), over, unlimited or unknown.
+
+    >>> level(3950, 4000), level(4001, 4000), level(None, 4000)
+    ('near', 'over', 'unknown')
+    """
+    if site_w is None:
+        return "unknown"
+    if limit_w is None:
+        return "unlimited"
+    if site_w > limit_w:
+        return "over"
+    return "near" if site_w > NEAR * limit_w else "inside"
+
+
+def _freshness(heard: Heard | None, zone: ZoneInfo) -> Picture:
+    state = heard.freshness if heard else "waiting"
+    return {
+        "site.freshness": state,
+        "site.freshness_word": words.word(words.FRESHNESS, state),
+        "site.freshness_tone": words.FRESHNESS_TONES[state],
+        "site.age_s": f"{heard.age_s:.0f}" if heard else "",
+        "site.time": moment(datetime.fromtimestamp(heard.status.time, UTC), zone) if heard else "",
+    }
+
+
+def _site(status: SiteStatus | None) -> Picture:
+    if status is None:
+        return _site_texts(None, None, "", ()) | {"site.sensor_silent": ""}
+    shown_w = status.site_w if status.sensor_ok else None
+    texts = _site_texts(shown_w, status.limit_w, status.limit, status.phase_w)
+    texts["site.sensor_silent"] = "" if status.sensor_ok else "1"
+    return texts
+
+
+def _site_texts(
+    site_w: float | None, limit_w: float | None, limit: str, phase_w: tuple[float, ...]
+) -> Picture:
+    digits = kw_digits(max(site_w or 0, limit_w or 0))
+    at = level(site_w, limit_w)
+    known = site_w is not None and limit_w is not None
+    full_w = GAUGE_ROOM * max(limit_w or 0, site_w or 0, 1)
+    texts = {
+        "site.load": kw(site_w, digits),
+        "site.limit": kw(limit_w, digits),
+        "site.limit_name": limit_name(limit),
+        "site.headroom": kw((limit_w or 0) - (site_w or 0), digits) if known else MISSING,
+        "site.share": _share(site_w, limit_w),
+        "site.level": at,
+        "site.level_word": words.word(words.LEVELS, at),
+        "site.level_tone": words.LEVEL_TONES[at],
+        "site.gauge_fill": f"{100 * max(site_w or 0, 0) / full_w:.1f}%",
+        "site.gauge_mark": f"{100 * limit_w / full_w:.1f}%" if limit_w is not None else "-10%",
+    }
+    for phase in range(3):
+        texts[f"site.L{phase + 1}"] = kw(phase_w[phase], 2) if phase < len(phase_w) else MISSING
+    return texts
+
+
+def _share(site_w: float | None, limit_w: float | None) -> str:
+    if site_w is None or not limit_w:
+        return ""
+    return f"{decimal(100 * site_w / limit_w, 0)} %"
+
+
+def limit_name(name: str) -> str:
+    """Return the name of a limit for people; the gateway's own codes get words."""
+    return words.word(words.LIMIT_SOURCES, name)
+
+
+def _load(name: str, state: LoadStatus | None, *, dead: bool) -> Picture:
+    known = state is not None and not dead
+    left_s = state.off_left_s if known and state is not None else None
+    code = _state_code(state, known=known)
+    return {
+        f"load.{name}.state": code,
+        f"load.{name}.word": _state_word(state, known=known),
+        f"load.{name}.tone": {"on": "good", "off": "warn"}.get(code, "quiet"),
+        f"load.{name}.on": "false" if code == "off" else "true",
+        f"load.{name}.power": _power(state, known=known),
+        f"load.{name}.reason": reason_text(state.reason) if known and state is not None else "",
+        f"load.{name}.left_s": "" if left_s is None else f"{left_s:.0f}",
+        f"load.{name}.left": "" if left_s is None else minutes_seconds(left_s),
+    }
+
+
+def _state_code(state: LoadStatus | None, *, known: bool) -> str:
+    if state is None or not known:
+        return "unknown"
+    return "on" if state.on else "off"
+
+
+def _state_word(state: LoadStatus | None, *, known: bool) -> str:
+    if state is None:
+        return _("No data yet")
+    if known:
+        return _("On") if state.on else _("Switched off")
+    return _("Unknown, last on") if state.on else _("Unknown, last off")
+
+
+def _power(state: LoadStatus | None, *, known: bool) -> str:
+    if not known or state is None or state.power_w is None:
+        return MISSING
+    return f"{kw(state.power_w, 2)} {_('kW')}"
+
+
+def _off_count(off: int) -> str:
+    return ngettext("%(count)d load is off", "%(count)d loads are off", off) % {"count": off}
+
+
+def _announcement(texts: Picture) -> str:
+    """Return one sentence for screen readers."""
+    if texts["site.freshness"] != "fresh":
+        return texts["site.freshness_word"]
+    if "site.load" not in texts:
+        return texts["site.off"]
+    return _("%(level)s: load %(load)s kW, limit %(limit)s kW. %(off)s.") % {
+        "level": texts["site.level_word"],
+        "load": texts["site.load"],
+        "limit": texts["site.limit"],
+        "off": texts["site.off"],
+    }

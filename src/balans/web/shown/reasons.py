@@ -1,0 +1,49 @@
+"""Reasons and details of switching: codes in words; what a person wrote stays as written."""
+
+from typing import Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from balans.domain.demand.model import Reason
+from balans.usecases.run_load_control import CONTROL, Detail
+
+REASONS: Final[dict[str, Promise]] = {
+    Reason.OVER_LIMIT: _("the limit would be exceeded"),
+    Reason.SENSOR_LOST: _("the power sensor is silent"),
+    Reason.OPERATOR: _("by command"),
+    Reason.OFF_TIME_USED_UP: _("longest off time reached"),
+    Reason.STAGGER: _("waits its turn to come back"),
+    Reason.DEADLINE: _("must be done in time"),
+    Reason.HEADROOM_BACK: _("there is head-room again"),
+    Reason.NIGHT_ZONE: _("night tariff"),
+}
+DETAILS: Final[dict[str, Promise]] = {
+    Detail.RED_LOAD: _("a red load is never switched"),
+    Detail.UNKNOWN_LOAD: _("the gateway does not know this load"),
+    Detail.STATE_UNKNOWN: _("the actuator has not reported its state"),
+    Detail.MIN_ON_TIME: _("must stay on for a while first"),
+    Detail.NO_HEADROOM: _("no head-room for it now"),
+    Detail.ALREADY_SO: _("was so already"),
+    Detail.LATE: _("came too late"),
+    Detail.NO_CONFIRMATION: _("the actuator did not confirm"),
+    Detail.REFUSED: _("the actuator refused"),
+    Detail.SUPERSEDED: _("a later command took its place"),
+}
+
+
+def reason_text(code: str) -> str:
+    """Return the reason `code` in the reader's language; free text comes back unchanged."""
+    return str(REASONS.get(code, code))
+
+
+def detail_text(detail: str) -> str:
+    """Return a detail in words; what an actuator says after the colon stays as it is."""
+    code, colon, rest = detail.partition(":")
+    return f"{DETAILS.get(code, code)}{colon}{rest}"
+
+
+def author_text(author: str) -> str:
+    """Return the name of who gave a command."""
+    return _now("Load control") if author == CONTROL else author

@@ -1,0 +1,130 @@
+"""What a person sees of a site under load control: all of it, or the loads of an own part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from balans.storage import access, live, lookups
+from balans.storage.access import NotVisibleError, Right
+from balans.storage.commands import CommandInfo, recent
+from balans.storage.records import LoadInfo, NodeInfo
+from balans.web.clock import site_clock
+from balans.web.shown import words
+from balans.web.shown.log import LogEntry, log_entry
+from balans.web.shown.picture import Heard, Picture, Reader, picture
+
+LOG_SHOWN, LOG_SEARCHED = 12, 200
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """A site as seen from `node`: the site itself, or a flat with loads in it."""
+
+    site: NodeInfo
+    node: NodeInfo
+    loads: tuple[LoadInfo, ...]
+    places: dict[int, str]
+    rights: frozenset[Right]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the site's own power and limit are seen."""
+        return self.site.id == self.node.id
+
+    @property
+    def reader(self) -> Reader:
+        """What of a status is shown."""
+        names = tuple(load.name for load in self.loads)
+        return Reader(loads=names, whole=self.whole, zone=self.site.timezone)
+
+    def picture(self, last: live.LiveStatus | None) -> Picture:
+        """Return the texts for the status `last`."""
+        return picture(heard(last), self.reader, site_clock().speed)
+
+    def log(self, commands: Sequence[CommandInfo]) -> list[LogEntry]:
+        """Return the newest commands to the loads that are seen, if the person may audit."""
+        if Right.AUDIT not in self.rights:
+            return []
+        titles = {load.name: self.title_of(load) for load in self.loads}
+        mine = [one for one in commands if self.whole or one.load_name in titles]
+        zone = self.site.timezone
+        return [log_entry(one, titles, zone) for one in mine[:LOG_SHOWN]]
+
+    def title_of(self, load: LoadInfo) -> str:
+        """Return place and name of a load."""
+        place = self.places.get(load.node_id, "")
+        return f"{place} · {load.title}" if place else load.title
+
+    def load_rows(self) -> list[dict[str, Any]]:
+        """Return the loads for the page, whose live texts come from the picture."""
+        return [
+            {
+                "key": f"load.{load.name}",
+                "name": load.name,
+                "title": load.title,
+                "place": self.places.get(load.node_id, ""),
+                "load_class": load.load_class.value,
+                "class_word": words.word(words.LOAD_CLASSES, load.load_class),
+            }
+            for load in self.loads
+        ]
+
+    def switchable(self) -> list[LoadInfo]:
+        """Return the loads that the person may switch."""
+        if Right.CONTROL not in self.rights:
+            return []
+        free = Right.CONTROL_UNRELEASED in self.rights
+        return [
+            load
+            for load in self.loads
+            if load.actuator is not None and load.load_class != "red" and (load.released or free)
+        ]
+
+
+def heard(last: live.LiveStatus | None) -> Heard | None:
+    """Return a status with its age by the wall clock of the server."""
+    if last is None:
+        return None
+    return Heard(last.status, max(0.0, (datetime.now(UTC) - last.received).total_seconds()))
+
+
+def site_view(user: access.Person, code: str) -> SiteView:
+    """Return the site `code` as `user` sees it.
+
+    Raises
+    ------
+    NotVisibleError
+        If there is no such node for the person, or it is not under load control.
+    ForbiddenError
+        If the person may view the node but not its live state.
+    """
+    node = access.node_for(user, code, Right.LIVE)
+    if lookups.gateway_of(node.id) is None:
+        raise NotVisibleError(f"site {code}: no load control here")
+    loads = lookups.loads_of_site(node)
+    return _view(user, node, node, loads)
+
+
+def part_view(user: access.Person, node: NodeInfo) -> SiteView | None:
+    """Return what `user` sees of the site that controls loads of `node`; None without any."""
+    loads = lookups.loads_of_node(node)
+    if not loads:
+        return None
+    site = lookups.node(loads[0].site_id)
+    return _view(user, site, node, [load for load in loads if load.site_id == site.id])
+
+
+def _view(
+    user: access.Person, site: NodeInfo, node: NodeInfo, loads: Sequence[LoadInfo]
+) -> SiteView:
+    names = {seen.id: seen.name for seen in access.visible_nodes(user)}
+    places = {load.node_id: names.get(load.node_id, "") for load in loads}
+    places[node.id] = ""  # the heading says it
+    ordered = sorted(loads, key=lambda load: (names.get(load.node_id, ""), load.name))
+    return SiteView(site, node, tuple(ordered), places, access.rights_on(user, node))
+
+
+def commands_of(site: NodeInfo) -> list[CommandInfo]:
+    """Return enough of the newest commands of a site to find those of one flat among them."""
+    return recent(site, LOG_SEARCHED)

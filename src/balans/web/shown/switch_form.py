@@ -1,0 +1,94 @@
+"""The form that gives a command to a load."""
+
+from typing import Any, Final
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from balans.storage.commands import Author, CommandRefusedError, Wish, create_command
+from balans.web.clock import site_clock
+from balans.web.shown.people import person
+from balans.web.shown.sites import SiteView
+
+MINUTES: Final = (5, 15, 60)
+REFUSALS: Final[dict[str, Promise]] = {
+    "red": _("A red load is never switched."),
+    "not_released": _("Its owner has not released this load."),
+    "no_actuator": _("This load has no switching adapter."),
+    "no_gateway": _("This site has no gateway."),
+    "reason": _("Say why, in 1 to 500 letters."),
+    "ttl": _("Choose another time."),
+}
+
+
+class SwitchForm(forms.Form):
+    """Which load, on or off, why, and how long the command may take."""
+
+    load = forms.ChoiceField()
+    action = forms.ChoiceField(
+        choices=[("off", _("Switch off")), ("on", _("Switch on"))],
+        widget=forms.RadioSelect,
+        initial="off",
+    )
+    reason = forms.CharField(
+        max_length=500, error_messages={"required": str(REFUSALS["reason"])}, strip=True
+    )
+    minutes = forms.TypedChoiceField(coerce=int, initial=15)
+
+    def __init__(self, view: SiteView, data: Any = None) -> None:
+        super().__init__(data)
+        self.view = view
+        choices = [(load.name, view.title_of(load)) for load in view.switchable()]
+        self._choices("load", choices)
+        self._choices(
+            "minutes",
+            [
+                (n, ngettext("%(count)d minute", "%(count)d minutes", n) % {"count": n})
+                for n in MINUTES
+            ],
+        )
+
+    def _choices(self, name: str, choices: list[tuple[Any, str]]) -> None:
+        field = self.fields[name]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = choices
+
+    def give(self, user: Author) -> bool:
+        """Queue the command; return False, with the reason in the form, when it is refused."""
+        given = self.cleaned_data
+        wish = Wish(
+            load_name=given["load"],
+            on=given["action"] == "on",
+            reason=given["reason"],
+            ttl_s=given["minutes"] * 60.0,
+        )
+        try:
+            create_command(user, self.view.site, wish, site_clock().now())
+        except CommandRefusedError as error:
+            self.add_error(None, str(REFUSALS.get(error.code, error)))
+            return False
+        return True
+
+
+def switch_form(request: HttpRequest, view: SiteView | None) -> SwitchForm | None:
+    """Return the form for `view`, filled in from a POST; None where nothing can be switched."""
+    if view is None or not view.switchable():
+        return None
+    return SwitchForm(view, request.POST if request.method == "POST" else None)
+
+
+def was_given(request: HttpRequest, form: SwitchForm | None) -> bool:
+    """Return whether the request gave a command that was queued; it is told on the next page."""
+    if request.method != "POST" or form is None or not form.is_valid():
+        return False
+    if not form.give(person(request)):
+        return False
+    messages.success(
+        request, _now("The command is queued. Its true state appears under decisions and commands.")
+    )
+    return True

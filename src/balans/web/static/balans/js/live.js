@@ -1,0 +1,100 @@
+// The live page. Every text comes from the server in the reader's language; this only puts it
+// where it belongs: [data-live] names the key of a text, [data-live-attrs] "attribute:key …".
+
+const ANNOUNCE_MS = 10_000;
+const LOST_MS = 4_000;
+const RETRY_MS = 5_000;
+const root = document.querySelector("[data-stream]");
+const offline = document.querySelector("[data-offline]");
+const announcer = document.querySelector("[data-announce]");
+const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { style: "short" });
+const state = JSON.parse(document.getElementById("live-state").textContent);
+
+let seen = performance.now();
+let announcedAt = -ANNOUNCE_MS;
+let lostTimer = null;
+let lastId = root.dataset.from;
+
+function put(changes) {
+  Object.assign(state, changes);
+  for (const element of root.querySelectorAll("[data-live]")) {
+    const text = changes[element.dataset.live];
+    if (text !== undefined && element.textContent !== text) element.textContent = text;
+  }
+  for (const element of root.querySelectorAll("[data-live-attrs]")) {
+    for (const pair of element.dataset.liveAttrs.split(" ")) {
+      const at = pair.indexOf(":");
+      const value = changes[pair.slice(at + 1)];
+      if (value !== undefined) attribute(element, pair.slice(0, at), value);
+    }
+  }
+  seen = performance.now();
+  announce();
+}
+
+function attribute(element, name, value) {
+  if (name === "hidden") element.hidden = value === "";
+  else element.setAttribute(name, value);
+}
+
+function announce() {
+  const now = performance.now();
+  if (!announcer || now - announcedAt < ANNOUNCE_MS || announcer.textContent === state.announce) return;
+  announcedAt = now;
+  announcer.textContent = state.announce;
+}
+
+// Between two states the seconds run on by themselves.
+function tick() {
+  const elapsed_s = (performance.now() - seen) / 1000;
+  for (const element of root.querySelectorAll("[data-left-s]")) {
+    const left = Number.parseFloat(element.dataset.leftS);
+    if (Number.isNaN(left)) continue;
+    const now = Math.max(0, Math.round(left - elapsed_s * Number(state.speed)));
+    element.textContent = `${Math.floor(now / 60)}:${String(now % 60).padStart(2, "0")}`;
+  }
+  for (const element of root.querySelectorAll("[data-age-s]")) {
+    const age = Number.parseFloat(element.dataset.ageS);
+    if (!Number.isNaN(age)) element.textContent = ago(age + elapsed_s);
+  }
+}
+
+function ago(age_s) {
+  if (age_s < 90) return relative.format(-Math.round(age_s), "second");
+  if (age_s < 5400) return relative.format(-Math.round(age_s / 60), "minute");
+  if (age_s < 129_600) return relative.format(-Math.round(age_s / 3600), "hour");
+  return relative.format(-Math.round(age_s / 86_400), "day");
+}
+
+function lost() {
+  if (lostTimer === null) lostTimer = setTimeout(() => { offline.hidden = false; }, LOST_MS);
+}
+
+function found() {
+  clearTimeout(lostTimer);
+  lostTimer = null;
+  offline.hidden = true;
+}
+
+function connect() {
+  const url = lastId ? `${root.dataset.stream}?from=${lastId}` : root.dataset.stream;
+  const source = new EventSource(url);
+  const on = (name, act) => source.addEventListener(name, (event) => {
+    if (event.lastEventId) lastId = event.lastEventId;
+    act(JSON.parse(event.data));
+  });
+  on("state", put);
+  on("samples", (detail) => document.dispatchEvent(new CustomEvent("balans:samples", { detail })));
+  on("log", ({ html }) => { document.getElementById("log").innerHTML = html; });
+  source.addEventListener("open", found);
+  source.addEventListener("error", () => {
+    lost();
+    // The browser reconnects by itself, except after an answer that was no stream.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+  });
+  addEventListener("pagehide", () => source.close(), { once: true });
+}
+
+setInterval(tick, 1000);
+tick();
+connect();

@@ -1,0 +1,34 @@
+"""Every address of the product. What is not marked otherwise needs a login."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+from django.views.i18n import set_language
+
+from balans.web import faults, health, home, points
+from balans.web.accounts.views import SignIn
+from balans.web.cabinet import views as cabinet
+from balans.web.console import day, live, nodes, transformer
+from balans.web.live import stream
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("login/", SignIn.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("language/", login_not_required(set_language), name="language"),
+    path("flats/<str:code>/", cabinet.flat, name="flat"),
+    path("nodes/<str:code>/", nodes.node, name="node"),
+    path("nodes/<str:code>/stream/", stream.stream, name="live-stream"),
+    path("sites/<str:code>/", live.live, name="site-live"),
+    path("sites/<str:code>/day/", day.day, name="site-day"),
+    path("sites/<str:code>/transformer/", transformer.transformer, name="site-transformer"),
+    path("points/<str:code>/", points.point, name="point"),
+    path("points/<str:code>/readings.csv", points.point_csv, name="point-csv"),
+    path("healthz", health.healthz, name="healthz"),
+    path("metrics", health.metrics, name="metrics"),
+]
+
+handler400 = faults.bad_request
+handler403 = faults.forbidden
+handler404 = faults.not_found
+handler500 = faults.server_error
