@@ -73,7 +73,7 @@ def test_a_list_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_secret_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key").write_bytes(b"\xff\xfe")
     monkeypatch.setenv("BALANS_SECRET_KEY_FILE", str(tmp_path / "key"))
-    with pytest.raises(InputError, match="BALANS_SECRET_KEY_FILE: .*key: is not text"):
+    with pytest.raises(InputError, match=r"BALANS_SECRET_KEY_FILE: .*key: is not text"):
         load()
 
 
