@@ -170,6 +170,8 @@ class FakeSite:
                 await self.tell()
             case module.ReportReceived():
                 self.received.append(message)
+            case _:
+                pytest.fail(f"not for a site: {message}")
 
     async def tell(self) -> None:
         state = ActuatorState("heater", self.on, self.since, self.now_s, self.command)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from typing_extensions import override
 
 from balans.core.errors import UnavailableError
 from balans.gateway.journal import Journal
@@ -380,6 +381,7 @@ class JournalAsList(RuleBasedStateMachine):
         expected = list(enumerate(self.model))[self.journal.first :]
         assert list(self.journal.entries()) == expected
 
+    @override
     def teardown(self) -> None:
         if hasattr(self, "journal"):
             self.journal.close()

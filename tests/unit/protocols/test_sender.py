@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from typing_extensions import override
 
 from balans.protocols.hub import (
     Ack,
@@ -161,6 +162,7 @@ class Delivery(RuleBasedStateMachine):
         head_end = getattr(self, "head_end", HeadEnd())
         assert all(self.written[offset] == entry for offset, entry in head_end.stored.items())
 
+    @override
     def teardown(self) -> None:
         if not hasattr(self, "journal"):
             return
