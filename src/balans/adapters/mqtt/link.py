@@ -224,9 +224,9 @@ async def _connect(client: aiomqtt.Client) -> None:
             await _disconnect(client)
         raise
     except aiomqtt.MqttError as error:
-        socket = client._client.socket()  # noqa: SLF001  (the driver forgets what it opened)
+        opened = client._client.socket()  # noqa: SLF001  (the driver forgets what it opened)
         client._client.disconnect()  # noqa: SLF001
-        if socket is None and str(error) == "Operation timed out":
+        if opened is None and str(error) == "Operation timed out":
             raise aiomqtt.MqttError("the broker hung up: wrong user or password?") from error
         raise
 
