@@ -94,6 +94,8 @@ class FakeGateway:
                 await self._confirm(client, report)
             case module.ActuatorState() as state:
                 self.states.append(state)
+            case _:
+                pytest.fail("nobody but a gateway sends this")
 
     async def _control(self, client: aiomqtt.Client, sample: module.PowerSample) -> None:
         self.samples.append(sample)

@@ -7,6 +7,7 @@ import pytest
 
 from balans.cli.town_plan import gateway_toml, registry_plan
 from balans.core.words import LoadClass
+from balans.gateway.config import parse_config
 from balans.simulator.spec import TownSpec
 from balans.simulator.town import demo_town, synthetic_town
 from balans.usecases.check_registry import check_plan
@@ -67,6 +68,15 @@ def test_the_gateway_knows_the_same_site(tmp_path: Path) -> None:
     assert {load.deadline_s for load in site.loads} == {None, 7 * 3600}
 
 
-def test_a_hub_that_controls_nothing_has_no_loads(tmp_path: Path) -> None:
-    text = gateway_toml(demo_town(), "hub-2", "mqtt://127.0.0.1", tmp_path)
-    assert tomllib.loads(text).keys() == {"gateway", "site"}
+def test_gateways_read_their_files(tmp_path: Path) -> None:
+    spec = demo_town()
+    one, two = (
+        parse_config(
+            gateway_toml(spec, hub, "mqtt://127.0.0.1", tmp_path), tmp_path / "gateway.toml"
+        )
+        for hub in ("hub-1", "hub-2")
+    )
+    assert (one.hub, one.site, one.data_dir) == ("hub-1", spec.sites[0].code, tmp_path)
+    assert one.controlled is not None
+    assert len(one.controlled.loads) == len(spec.loads)
+    assert two.controlled is None
