@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from balans.usecases.simulate_site import Replay
     from balans.usecases.site_file import Site
 
-ELSEWHERE = {"town": "balans.cli.simulate_town:app"}
-"""Commands of this group that live in a file of their own and are imported when they run."""
+ELSEWHERE = {"town": "balans.cli.simulate_town"}
+"""Commands of this group in files of their own, imported when they run: a function, `EXAMPLE`."""
 TELL_AFTER_S = 2.0
 
 
@@ -47,10 +47,10 @@ class SimulateGroup(TyperGroup):
         name, found, rest = super().resolve_command(ctx, args)
         if name not in ELSEWHERE:
             return name, found, rest
-        module, attribute = ELSEWHERE[name].split(":")
-        command = typer.main.get_command(getattr(import_module(module), attribute))
-        command.name = name
-        return name, command, rest
+        module = import_module(ELSEWHERE[name])
+        single = new_app("")
+        single.command(name, epilog=module.EXAMPLE)(getattr(module, name))
+        return name, typer.main.get_command(single), rest
 
 
 app = new_app("Replay a site's profile, or play a town.", cls=SimulateGroup)

@@ -16,6 +16,13 @@
   const width = () => box.clientWidth;
   const stepped = uPlot.paths.stepped({ align: 1 });
   const kw = (u, v) => (v == null ? "–" : v.toFixed(2) + " kW");
+  const hour = new Intl.DateTimeFormat("en-GB", { timeZone: data.zone, timeStyle: "short" });
+  const date = new Intl.DateTimeFormat("en-GB", { timeZone: data.zone, day: "numeric",
+    month: "short", year: "numeric" });
+  const tick = (s, step) => {
+    const clock = hour.format(s * 1000);
+    return step >= 86400 || clock === "00:00" ? date.format(s * 1000) : clock;
+  };
   const when = (u, v) => (v == null ? "–" : new Intl.DateTimeFormat("en-GB", {
     timeZone: data.zone, dateStyle: "medium", timeStyle: "short" }).format(v * 1000));
 
@@ -51,10 +58,14 @@
 
   const chart = new uPlot({
     width: width(), height: 420,
+    padding: [16, 48, 0, 0],
     tzDate: (s) => uPlot.tzDate(new Date(s * 1000), data.zone),
     cursor: { drag: { x: true, y: false } },
     scales: { x: { time: true }, y: { range: (u, lo, hi) => [Math.min(0, lo), hi * 1.05] } },
-    axes: [{}, { label: "power, kW", size: 150, labelSize: 20 }],
+    axes: [
+      { values: (u, splits, _axis, _space, step) => splits.map((s) => tick(s, step)) },
+      { size: 150, values: (u, splits) => splits.map((v) => v + " kW") },
+    ],
     series: [
       { label: "time", value: when },
       { label: "without control", stroke: "#8b95a1", width: 1, paths: stepped, value: kw },
