@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "headend": Entry("balans.cli.headend:app", "Take readings from hubs into the database."),
     "gateway": Entry("balans.cli.gateway:app", "Run a site: hub journal and load control."),
     "simulate": Entry("balans.cli.simulate:app", "Replay a site's profile, or play a town."),
+    "export": Entry("balans.cli.export:app", "Write stored readings to a file."),
     "bench": Entry("balans.cli.bench:app", "Measure control quality and speed."),
     "config": Entry("balans.cli.config:app", "Show the configuration in force."),
     "db": Entry("balans.cli.db:app", "Create, migrate, back up and restore the database."),

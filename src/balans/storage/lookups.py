@@ -207,3 +207,14 @@ def _zone_info(name: str) -> ZoneInfo:
 
 def _valid(rows: "QuerySet[_P]", at: datetime) -> "QuerySet[_P]":
     return rows.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=at), valid_from__lte=at)
+
+
+def nodes_by_code(code: str) -> list[NodeInfo]:
+    """Return the nodes with `code`: one, unless the scope sees several tenants."""
+    return nodes(Node.objects.filter(code=code))
+
+
+def timezones() -> list[str]:
+    """Return the different time zones of the nodes in the scope, by name."""
+    named = Node.objects.exclude(timezone="").order_by("timezone")
+    return list(named.values_list("timezone", flat=True).distinct())
