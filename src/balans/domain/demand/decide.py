@@ -231,12 +231,13 @@ class _Pass:
         state, time_s = self.states[index], self.observation.time_s
         relief_w = candidate.relief_w if candidate.is_stop else min(candidate.relief_w, over_w)
         left_w = self.expected_w[index] - relief_w
+        held_before = state.owed_wh > 0 or state.setpoint_w is not None
         self.states[index] = replace(
             state,
             on=not candidate.is_stop,
             since_s=time_s if candidate.is_stop else state.since_s,
             setpoint_w=None if candidate.is_stop else left_w,
-            demand_w=state.demand_w if state.owed_wh > 0 else self.expected_w[index],
+            demand_w=state.demand_w if held_before else self.expected_w[index],
             gain=candidate.gain,
             given_wh=self._given_wh(index) if candidate.is_stop else state.given_wh,
             fits_since_s=INFINITE,
@@ -355,7 +356,12 @@ class _Pass:
         self.expected_w[index] = power_w
 
     def _note(self, index: int, reason: Reason, effect_w: float) -> None:
+        """Add the action, in the place of an earlier one of this pass for the same load."""
         load, state = self.loads[index], self.states[index]
+        earlier = next((a for a in self.actions if a.load == load.name), None)
+        if earlier:
+            self.actions.remove(earlier)
+            effect_w += earlier.effect_w
         self.actions.append(
             Action(load.name, state.on, state.setpoint_w, reason, self.allowed.limit, effect_w)
         )

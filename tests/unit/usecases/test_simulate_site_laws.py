@@ -1,0 +1,133 @@
+"""What must hold for every site, every limit and every profile."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.usecases.sites import site_and_profile
+
+from balans.core.words import LoadClass
+from balans.domain.demand import Limit
+from balans.usecases.profile import Profile
+from balans.usecases.simulate_site import Replay, simulate_site
+from balans.usecases.site_file import Site
+
+laws = settings(max_examples=60, deadline=None)
+
+
+def replayed(site: Site, profile: Profile) -> Replay:
+    return simulate_site(site, profile, timer=lambda: 0)
+
+
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Return runs of True as (first, length)."""
+    edges = np.flatnonzero(np.diff(np.r_[False, flags, False]))
+    return [(int(a), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+@laws
+@given(site_and_profile())
+def test_classes_are_respected(case: tuple[Site, Profile]) -> None:
+    replay = replayed(*case)
+    step_s = replay.profile.step_s
+    for load, is_on, drawn, demand in zip(
+        replay.loads, replay.is_on, replay.drawn, replay.demand, strict=True
+    ):
+        if load.load_class is LoadClass.RED:
+            assert is_on.all()
+            assert (drawn == demand).all()
+        if load.load_class is LoadClass.YELLOW:
+            off = runs(~is_on)
+            assert all(length * step_s <= load.max_off_s for _, length in off)
+            between = runs(is_on)[1 : len(off)]
+            assert all(length * step_s >= load.min_on_s for _, length in between)
+
+
+@laws
+@given(site_and_profile())
+def test_energy_is_kept_at_every_step(case: tuple[Site, Profile]) -> None:
+    replay = replayed(*case)
+    used = replay.drawn.cumsum(axis=1) + replay.lost.cumsum(axis=1) + replay.backlog
+    assert (replay.demand.cumsum(axis=1) == used).all()
+    assert (replay.backlog >= 0).all()
+    assert (replay.lost >= 0).all()
+    total = replay.base + replay.drawn.sum(axis=0)
+    assert (np.rint(replay.controlled_w * 100) == total).all()
+
+
+@laws
+@given(site_and_profile())
+def test_off_draws_nothing_and_nothing_exceeds_rating_or_wish(case: tuple[Site, Profile]) -> None:
+    replay = replayed(*case)
+    assert (replay.drawn[~replay.is_on] == 0).all()
+    rated = np.array([[load.rated_w * 100] for load in replay.loads])
+    assert (replay.drawn <= np.maximum(rated, replay.demand)).all()
+
+
+@laws
+@given(site_and_profile(), st.data())
+def test_the_future_changes_nothing_before_it(
+    case: tuple[Site, Profile], data: st.DataObject
+) -> None:
+    site, profile = case
+    cut = data.draw(st.integers(1, len(profile.base_w)))
+    other_base = profile.base_w.copy()
+    other_base[cut:] = 9000.0
+    wanted = {name: power.copy() for name, power in profile.wanted_w.items()}
+    for power in wanted.values():
+        power[cut:] = 0.0
+    one = replayed(site, profile)
+    other = replayed(site, replace(profile, base_w=other_base, wanted_w=wanted))
+    assert (one.drawn[:, :cut] == other.drawn[:, :cut]).all()
+    assert (one.is_on[:, : cut + 1] == other.is_on[:, : cut + 1]).all()
+
+
+@laws
+@given(site_and_profile())
+def test_the_same_input_gives_the_same_replay(case: tuple[Site, Profile]) -> None:
+    one, other = replayed(*case), replayed(*case)
+    assert (one.drawn == other.drawn).all()
+    assert one.decisions == other.decisions
+
+
+@laws
+@given(site_and_profile())
+def test_going_on_to_the_next_alarm_skips_nothing(case: tuple[Site, Profile]) -> None:
+    """A limit on a mean that is never reached makes the loop look at every step."""
+    site, profile = case
+    idle = Limit("idle", 1e9, interval_s=900)
+    watched = replayed(replace(site, limits=(*site.limits, idle)), profile)
+    assert (watched.drawn == replayed(site, profile).drawn).all()
+
+
+@laws
+@given(site_and_profile())
+def test_every_action_has_its_cause(case: tuple[Site, Profile]) -> None:
+    replay = replayed(*case)
+    rows = {load.name: row for row, load in enumerate(replay.loads)}
+    for step, decision in replay.decisions:
+        seen_w = replay.controlled_w[step - 1]
+        forced = [a for a in decision.actions if a.reason in {"off_time_used_up", "deadline"}]
+        expected_w = seen_w + sum(action.effect_w for action in forced)
+        for action in decision.actions:
+            assert replay.is_on[rows[action.load], step] == action.on
+            if action.reason == "over_limit":
+                assert expected_w > decision.allowed_w
+                assert action.effect_w < 0
+            if action.reason in {"headroom_back", "night_zone", "stagger"}:
+                assert expected_w <= decision.allowed_w + 1e-6
+
+
+def test_the_laws_are_not_empty() -> None:
+    """Random cases do shed, restore, reduce and meet deadlines; otherwise they prove nothing."""
+    found: set[str] = set()
+
+    @settings(max_examples=150, deadline=None, database=None, derandomize=True)
+    @given(site_and_profile())
+    def collect(case: tuple[Site, Profile]) -> None:
+        for _, decision in replayed(*case).decisions:
+            found.update(str(action.reason) for action in decision.actions)
+
+    collect()
+    assert {"over_limit", "off_time_used_up", "headroom_back", "deadline"} <= found
