@@ -4,7 +4,12 @@ from typing import Any, Final
 
 from balans.core.errors import InputError
 
-POOL: Final[dict[str, Any]] = {"min_size": 1, "max_size": 8, "timeout": 10.0}
+POOL: Final[dict[str, Any]] = {
+    "min_size": 1,
+    "max_size": 8,
+    "timeout": 5.0,
+    "reconnect_timeout": 3.0,  # then begin anew: pauses between attempts double without end
+}
 _OWN_KEYS = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST"}
 
 
