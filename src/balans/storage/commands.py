@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from django.db import connection
+from django.db.models import Count
 
 from balans.core.errors import BalansError
 from balans.core.words import CommandState, LoadClass
@@ -170,6 +171,16 @@ def get_command(site: NodeInfo, code: str) -> CommandInfo | None:
     return next(iter(_infos(Command.objects.filter(site_id=site.id, code=code))), None)
 
 
+def count_by_state(created_from: datetime, created_to: datetime) -> dict[CommandState, int]:
+    """Return how many commands created in [created_from, created_to) stand in each state."""
+    rows = (
+        Command.objects.filter(created__gte=created_from, created__lt=created_to)
+        .values_list("state")
+        .annotate(count=Count("id"))
+    )
+    return {CommandState(state): count for state, count in rows}
+
+
 def _infos(commands: Iterable[Command]) -> list[CommandInfo]:
     rows = list(commands)
     events = defaultdict(list)
@@ -179,14 +190,20 @@ def _infos(commands: Iterable[Command]) -> list[CommandInfo]:
     return [_info(row, events[row.pk]) for row in rows]
 
 
-def queued_commands(now: datetime) -> list[QueuedCommand]:
-    """Return the commands that wait to be sent and have not expired, the oldest first."""
+def queued_commands(now: datetime, *, sent_too: bool = False) -> list[QueuedCommand]:
+    """Return the commands that wait to be sent and have not expired, the oldest first.
+
+    With `sent_too` also those of persons that were sent and have no final state: a hub that was
+    out of reach has not got them.
+    """
+    states = [CommandState.QUEUED.value, *([CommandState.SENT.value] if sent_too else [])]
     with system_scope(ACTOR), connection.cursor() as cursor:
         cursor.execute(
             'select c.id, h.code, c.code, c.load_name, c."on", c.created, c.expires, c.author,'
             " c.reason from command c join hub h on h.site_id = c.site_id and h.controls"
-            " where c.state = %s and c.expires > %s order by c.created, c.id",
-            [CommandState.QUEUED.value, now],
+            " where c.state = any(%s) and c.user_id is not null and c.expires > %s"
+            " order by c.created, c.id",
+            [states, now],
         )
         rows = cursor.fetchall()
     return [

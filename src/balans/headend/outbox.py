@@ -1,0 +1,132 @@
+"""Commands and limits on their way to hubs.
+
+A command is handed to the broker when it is new (the database says so at once), and again when
+its hub introduces itself: a hub that was out of reach learns it as long as it holds. The id makes
+that harmless. Limits are retained at the broker, and sent again when they have changed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import psycopg
+from psycopg import sql
+
+from balans.core.clock import Clock
+from balans.core.errors import UnavailableError
+from balans.headend.database import Database, RejectedError
+from balans.headend.metrics import Metrics
+from balans.protocols.hub import Command, Limits, Topics, encode
+from balans.storage import commands
+
+POLL_S = 1.0
+LIMITS_S = 5.0
+BACKOFF_S = (0.1, 0.5, 2.0)
+log = logging.getLogger(__name__)
+
+Publish = Callable[[str, bytes, bool], Awaitable[bool]]
+"""Takes topic, payload and whether it is retained; tells whether the broker has taken it."""
+
+
+class Outbox:
+    """Brings commands and limits to hubs.
+
+    Parameters
+    ----------
+    clock
+        Time of the sites: it decides what has expired.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, metrics: Metrics, publish: Publish
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._publish = publish
+        self._news = asyncio.Event()
+        self._greeted: set[str] = set()
+        self._hubs: set[str] = set()
+        self._limits: dict[str, Limits] = {}
+
+    def greet(self, hub: str) -> None:
+        """Note that `hub` has introduced itself: it may have missed something."""
+        self._greeted.add(hub)
+        self._hubs.add(hub)
+        self._limits.pop(hub, None)
+        self._news.set()
+
+    def reconnected(self) -> None:
+        """Note that the broker is there again: it may have forgotten what it retained."""
+        self._limits.clear()
+        self._news.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        limits_s = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            self._news.clear()
+            try:
+                await self._send_commands()
+                if self._greeted or loop.time() >= limits_s:
+                    await self._send_limits()
+                    limits_s = loop.time() + LIMITS_S
+                self._greeted.clear()
+            except UnavailableError:
+                continue
+            except RejectedError as error:
+                log.error("commands: %s", error)  # noqa: TRY400  (its message says all)
+
+    async def listen(self, database_url: str) -> None:
+        """Hear from the database that there are new commands, until cancelled."""
+        failures = 0
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    database_url, autocommit=True, application_name="balans headend"
+                ) as connection:
+                    channel = sql.Identifier(commands.CHANNEL)
+                    await connection.execute(sql.SQL("LISTEN {}").format(channel))
+                    failures = 0
+                    async for _ in connection.notifies():
+                        self._news.set()
+            except (psycopg.Error, OSError) as error:
+                log.debug("no notifications: %s", error)
+            await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+            failures += 1
+
+    async def _send_commands(self) -> None:
+        now = self._clock.now()
+        self._metrics.expired.inc(await self._database.call(commands.expire_due, now))
+        fresh = await self._database.call(commands.queued_commands, now)
+        sent = [one for one in fresh if await self._send(one.hub_code, one.command)]
+        if sent:
+            await self._database.call(commands.mark_sent, sent, self._clock.now())
+            self._metrics.commands.inc(len(sent))
+        if self._greeted:
+            await self._send_again({one.id for one in fresh}, now)
+
+    async def _send_again(self, fresh: set[int], now: datetime) -> None:
+        """Send to hubs that have introduced themselves what they may have missed."""
+        unfinished = await self._database.call(commands.queued_commands, now, sent_too=True)
+        for one in unfinished:
+            if one.hub_code in self._greeted and one.id not in fresh:
+                await self._send(one.hub_code, one.command)
+
+    async def _send(self, hub: str, command: Command) -> bool:
+        return await self._publish(Topics(hub).command, encode(command), False)  # noqa: FBT003
+
+    async def _send_limits(self) -> None:
+        for hub in sorted(self._hubs):
+            limits = await self._database.call(commands.site_limits, hub, self._clock.now())
+            if limits is None or limits == self._limits.get(hub):
+                continue
+            if await self._publish(Topics(hub).limits, encode(limits), True):  # noqa: FBT003
+                self._limits[hub] = limits

@@ -1,0 +1,145 @@
+"""What the head-end does again and again: live pictures, inbox into tables, findings, tidying."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from balans.core.clock import Clock
+from balans.core.errors import UnavailableError
+from balans.headend.database import Database, RejectedError
+from balans.headend.metrics import Metrics
+from balans.protocols.hub import SiteStatus
+from balans.storage import findings
+from balans.storage.findings import Noticed
+from balans.storage.flush import FlushResult, flush_inbox
+from balans.storage.inbox import purge
+from balans.storage.live import save_statuses
+from balans.storage.scope import system_scope
+
+STATUS_S = 0.2
+STATUSES_MAX = 5_000
+FLUSH_S = 1.0
+REVISIT_S = 10.0
+"""A module that is registered later frees its readings from quarantine within this time."""
+BATCHES = 500
+NOTICED_MAX = 100
+PURGE_S = 3600.0
+log = logging.getLogger(__name__)
+
+
+class LivePictures:
+    """Keeps statuses, several at a time; while the database is away they are lost."""
+
+    def __init__(self, database: Database, metrics: Metrics) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._waiting: list[tuple[str, SiteStatus]] = []
+
+    def take(self, hub: str, status: SiteStatus) -> None:
+        """Let a status of `hub` wait for the next round."""
+        if len(self._waiting) < STATUSES_MAX:
+            self._waiting.append((hub, status))
+
+    async def run(self) -> None:
+        """Keep statuses until cancelled."""
+        while True:
+            await asyncio.sleep(STATUS_S)
+            await self.save()
+
+    async def save(self) -> None:
+        """Keep what waits."""
+        statuses, self._waiting = self._waiting, []
+        if not statuses:
+            return
+        try:
+            kept = await self._database.call(save_statuses, statuses, datetime.now(UTC))
+        except UnavailableError:
+            return
+        except RejectedError as error:
+            log.error("%d statuses: %s", len(statuses), error)  # noqa: TRY400  (its message says all)
+            return
+        self._metrics.statuses.inc(kept)
+
+
+class Flusher:
+    """Brings the inbox into the tables: every second, and at once when much has come.
+
+    Parameters
+    ----------
+    clock
+        Time of the sites, which readings go by.
+    stored
+        Set when a batch was stored.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, metrics: Metrics, stored: asyncio.Event
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._stored = stored
+
+    async def run(self) -> None:
+        """Flush until cancelled. What an earlier process left is flushed first."""
+        self._stored.set()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REVISIT_S):
+                    await self._stored.wait()
+            self._stored.clear()
+            await self.flush()
+            await asyncio.sleep(FLUSH_S)
+
+    async def flush(self) -> None:
+        """Flush until the inbox is empty or the database is away."""
+        result = FlushResult(batches=BATCHES)
+        while result.batches >= BATCHES:
+            try:
+                with self._metrics.flush_s.time():
+                    result = await self._database.call(flush_inbox, self._clock.now(), BATCHES)
+            except UnavailableError:
+                self._stored.set()
+                return
+            self._metrics.readings.inc(result.readings)
+
+
+class Findings:
+    """Keeps what is wrong with messages from outside, for the operator to see."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._noticed: list[Noticed] = []
+
+    def add(self, place: str, what: str, detail: str) -> None:
+        """Let something wrong wait for the next round; of a flood, the rest is left out."""
+        if len(self._noticed) < NOTICED_MAX:
+            self._noticed.append(Noticed(None, place[:200], what, detail[:500]))
+
+    async def save(self) -> None:
+        """Keep what waits."""
+        noticed, self._noticed = self._noticed, []
+        if noticed:
+            try:
+                await self._database.call(_record, noticed)
+            except UnavailableError:
+                self._noticed = noticed
+
+
+def _record(noticed: Sequence[Noticed]) -> None:
+    with system_scope("headend"):
+        findings.record(noticed, datetime.now(UTC))
+
+
+async def tidy(database: Database, clock: Clock) -> None:
+    """Delete what was flushed long ago, once an hour, until cancelled."""
+    while True:
+        try:
+            count = await database.call(purge, clock.now())
+            if count:
+                log.info("deleted %d batches that were flushed long ago", count)
+        except UnavailableError:
+            pass
+        await asyncio.sleep(PURGE_S)
