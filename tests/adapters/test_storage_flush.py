@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from balans.core.hours import hour_of, time_of
 from balans.core.words import CommandState
+from balans.domain.metering import MISSING
 from balans.protocols.hub import (
     Batch,
     CommandReport,
@@ -23,7 +24,7 @@ from balans.protocols.hub import (
 from balans.protocols.readings import Flag, Reading, pack
 from balans.storage import findings, flush, lookups
 from balans.storage.commands import get_command, recent
-from balans.storage.dayrows import MISSING, READING, copy_data, pivot
+from balans.storage.dayrows import READING, copy_data, pivot
 from balans.storage.flush import FlushResult, flush_inbox
 from balans.storage.inbox import store_batch, waiting
 from balans.storage.partitions import ensure_partitions

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balans.core.hours import hour_of
+from balans.domain.metering import MISSING
 from balans.protocols.hub import Batch, Entry, EntryKind
 from balans.protocols.readings import Flag, Reading, pack
 from balans.storage import lookups
-from balans.storage.dayrows import MISSING
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
 from balans.storage.profile import HourValue, Mounting, Source, hour_value, hourly_profile
@@ -99,6 +99,12 @@ def test_a_register_rolls_over(plan: RegistryPlan) -> None:
     apply_plan(plan)
     store({0: 996, 1: 4})
     assert profile(plan, 1)[0].energy == Fraction(4)
+
+
+def test_a_register_that_goes_back_is_no_roll_over(plan: RegistryPlan) -> None:
+    apply_plan(plan)
+    store({0: 996, 1: 4, 2: 5})
+    assert seen(profile(plan, 2)) == [(None, "suspect"), (Fraction(1, 2), "measured")]
 
 
 def test_a_meter_exchanged_within_an_hour(plan: RegistryPlan) -> None:

@@ -13,7 +13,8 @@ from django.db import connection
 from django.db.models import Q
 
 from balans.core.hours import EPOCH_DATE, hour_of, time_of
-from balans.storage.dayrows import HOURS, MISSING
+from balans.domain.metering import MISSING
+from balans.storage.dayrows import HOURS
 from balans.storage.models import MeterMounting
 from balans.storage.readings import registers
 from balans.storage.records import PointInfo

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from balans.domain.metering import MISSING
 from balans.protocols.readings import Flag
-
-MISSING = -1
-"""Stands for NULL in arrays of registers, which are never negative."""
 
 HOURS = tuple(f"h{hour:02d}" for hour in range(24))
 STAGE_COLUMNS = ("channel_id", "day", "tenant_id", "suspect", *HOURS)
@@ -38,9 +36,9 @@ _HOUR_BITS = 20
 
 @dataclass(frozen=True, slots=True)
 class DayRows:
-    """Rows sorted by channel and day; `registers` is (n, 24) with `MISSING`, the rest (n,).
+    """Rows sorted by channel and day, n of them.
 
-    `suspect` has bit k where the register at hour k was in doubt. `repeated` readings came more
+    `registers` is (n, 24) with `MISSING` for NULL, the rest (n,). `suspect` has bit k where the register at hour k was in doubt. `repeated` readings came more
     than once; those in `contradicting` (indices into what was pivoted) with another register
     than the first, which is the one that counts.
     """
@@ -90,6 +88,15 @@ def pivot(readings: NDArray[np.void]) -> DayRows:
         len(readings) - len(kept),
         contradicting,
     )
+
+
+def by_input(readings: NDArray[np.void]) -> list[tuple[np.void, int]]:
+    """Return the last of `readings` of each input, and how many it has."""
+    newest_first = readings[::-1]
+    _, last, counts = np.unique(
+        newest_first[["tenant", "hub", "module", "input"]], return_index=True, return_counts=True
+    )
+    return list(zip(newest_first[last], counts.tolist(), strict=True))
 
 
 def _starts(values: NDArray[np.int64]) -> NDArray[np.bool_]:

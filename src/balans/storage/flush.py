@@ -21,6 +21,7 @@ from balans.storage.dayrows import (
     DOUBTS,
     STAGE_COLUMNS,
     DayRows,
+    by_input,
     copy_data,
     pivot,
 )
@@ -35,6 +36,8 @@ LOCK = 0x62616C616E73  # "balans"
 OLDEST = timedelta(days=3653)
 AHEAD = timedelta(days=2)
 """How far a clock may be wrong: hours outside go to quarantine and open no partitions."""
+
+MOST_FINDINGS = 1000
 
 _CHANNEL = np.dtype(
     [
@@ -202,7 +205,7 @@ def _contradictions_inside(readings: NDArray[np.void], rows: DayRows) -> list[No
             None,
             int(one["register"]),
         )
-        for one in readings[rows.contradicting]
+        for one in readings[rows.contradicting[:MOST_FINDINGS]]
     ]
 
 
@@ -223,12 +226,11 @@ def _doubts(readings: NDArray[np.void]) -> list[Noticed]:
     doubted = readings[(readings["flags"] & DOUBTS) != 0]
     found = []
     for flag in Flag:
-        if flag & DOUBTS:
-            for one in doubted[(doubted["flags"] & flag) != 0]:
-                place = f"module {one['module']} input {one['input']}"
-                what = str(flag.name).lower().replace("_", " ")
-                detail = f"at {time_of(int(one['hour'])).isoformat()}"
-                found.append(Noticed(int(one["tenant"]), place, what, detail, Severity.WARNING))
+        for one, n in by_input(doubted[(doubted["flags"] & flag & DOUBTS) != 0]):
+            place = f"module {one['module']} input {one['input']}"
+            what = str(flag.name).lower().replace("_", " ")
+            detail = f"at {time_of(int(one['hour'])).isoformat()}"
+            found.append(Noticed(int(one["tenant"]), place, what, detail, Severity.WARNING, n))
     return found
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
+import numpy as np
 from django.db.models import Q
 
 from balans.core.hours import hour_of, time_of
-from balans.storage.dayrows import MISSING
+from balans.domain.metering import MISSING, interval_pulses
 from balans.storage.models import MeterMounting
 from balans.storage.readings import Quality, Registers, registers
 from balans.storage.records import PointInfo
@@ -85,9 +86,10 @@ def hourly_profile(point: PointInfo, start: datetime, end: datetime) -> list[Hou
 
     Notes
     -----
-    The energy of an hour is the sum over the meters mounted in it of ``(register at the end -
-    register at the beginning) modulo the register's range``, times the worth of a pulse. Where a
-    meter was exchanged within the hour its registers at removal and mounting stand for the ends.
+    The energy of an hour is the sum over the meters mounted in it of the pulses between the
+    registers at its ends, times the worth of a pulse. Where a meter was exchanged within the hour
+    its registers at removal and mounting stand for the ends. A register that went back without
+    rolling over leaves the energy unknown and suspect.
     """
     hours = range(hour_of(start), hour_of(end))
     mountings = _mountings(point, start, end)
@@ -118,7 +120,10 @@ def hour_value(
             register = before
         if before is None or after is None:
             return HourValue(start, None, register, Quality.MISSING)
-        energy += (after - before) % mounting.register_modulus * mounting.pulse_worth
+        (pulses,) = interval_pulses(np.array([before, after]), mounting.register_modulus)
+        if np.isnan(pulses):
+            return HourValue(start, None, register, Quality.SUSPECT)
+        energy += int(pulses) * mounting.pulse_worth
         quality = max(quality, doubt, later_doubt, key=_RANK.index)
     if not covered:
         return HourValue(start, None, None, Quality.UNMETERED)

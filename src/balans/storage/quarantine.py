@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from balans.core.hours import time_of
 from balans.storage import findings, flush_sql
-from balans.storage.dayrows import READING
+from balans.storage.dayrows import READING, by_input
 from balans.storage.findings import Noticed, Severity
 
 UNKNOWN = "unknown channel"
 IMPOSSIBLE = "impossible hour"
+_INPUT = ["tenant", "hub", "module", "input"]
 
 
 def release() -> NDArray[np.void]:
@@ -44,16 +45,11 @@ def keep(readings: NDArray[np.void], reason: str, at: datetime) -> int:
         lists = [readings[name].tolist() for name in columns]
         cursor.execute(flush_sql.QUARANTINE, [reason, at, *lists])
         kept = cursor.rowcount
-        inputs, last, counts = np.unique(
-            readings[::-1][["tenant", "hub", "module", "input"]],
-            return_index=True,
-            return_counts=True,
-        )
+        inputs = by_input(readings)
         if reason == UNKNOWN:
-            cursor.executemany(flush_sql.NOTE_UNKNOWN, [(*row, at, at) for row in inputs.tolist()])
-    examples = readings[::-1][last]
-    noticed = (_noticed(*pair, reason) for pair in zip(examples, counts.tolist(), strict=True))
-    findings.record(noticed, at)
+            rows = [[*one[_INPUT].item(), at, at] for one, _ in inputs]
+            cursor.executemany(flush_sql.NOTE_UNKNOWN, rows)
+    findings.record((_noticed(one, n, reason) for one, n in inputs), at)
     return int(kept)
 
 

@@ -15,7 +15,8 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from balans.core.hours import EPOCH_DATE, day_of, hour_of, time_of
-from balans.storage.dayrows import HOURS, MISSING
+from balans.domain.metering import MISSING
+from balans.storage.dayrows import HOURS
 from balans.storage.records import NodeInfo, PointInfo
 
 EXPORT_CHANNELS = 200
