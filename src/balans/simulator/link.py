@@ -13,7 +13,7 @@ from balans.protocols.address import parse_broker_address
 
 log = logging.getLogger(__name__)
 driver_log = logging.getLogger(f"{__name__}.driver")
-driver_log.setLevel(logging.ERROR)
+driver_log.setLevel(logging.CRITICAL)
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0)
 TIMEOUT_S = 5.0
 KEEPALIVE_S = 10
@@ -112,13 +112,7 @@ class Link:
             await asyncio.shield(connecting)
             yield client
         finally:
-            with contextlib.suppress(aiomqtt.MqttError):
-                await connecting
-                await client.__aexit__(None, None, None)
-            client._client.disconnect()  # noqa: SLF001  (the driver has no other way)
-            lost = client._disconnected  # noqa: SLF001  (asyncio complains if nobody looks)
-            if lost.done() and not lost.cancelled():
-                lost.exception()
+            await _close(client, connecting)
 
     def _client(self) -> aiomqtt.Client:
         address = self._address
@@ -148,3 +142,15 @@ class Link:
         while not self._outgoing.empty():
             self._outgoing.get_nowait()
             self._outgoing.task_done()
+
+
+async def _close(client: aiomqtt.Client, connecting: asyncio.Future[aiomqtt.Client]) -> None:
+    try:
+        await connecting
+        await client.__aexit__(None, None, None)
+    except aiomqtt.MqttError:
+        if connecting.exception() is not None:
+            client._client.disconnect()  # noqa: SLF001  (the driver has no other way)
+    lost = client._disconnected  # noqa: SLF001  (asyncio complains if nobody looks)
+    if lost.done() and not lost.cancelled():
+        lost.exception()
