@@ -101,9 +101,7 @@ class Pages:
 
 
 @pytest.fixture(scope="module")
-def committed(
-    request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker
-) -> Iterator[None]:
+def committed(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Both utilities in the database for other processes to see, with three days of data."""
     request.getfixturevalue("django_db_setup")
     from django.db import connection

@@ -66,7 +66,7 @@ def plan(tenant: str = "alice", serial: int = 1000, zone: str = "Europe/Paris") 
         points=(
             PointPlan(
                 code=f"{t}-inflow",
-                name="Building inflow",
+                name="Inflow of the building",
                 node=f"{t}-house",
                 resource="electricity",
                 role="inflow",

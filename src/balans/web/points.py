@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from balans.storage import access, lookups
 from balans.storage.profile import HourValue, hourly_profile
-from balans.storage.readings import last_reading
+from balans.storage.readings import Quality, last_reading
 from balans.storage.records import NodeInfo, PointInfo
 from balans.web.clock import site_clock
 from balans.web.shown import words
@@ -38,6 +39,7 @@ class Asked:
     node: NodeInfo
     day: AskedDay
     values: list[HourValue]
+    now: datetime
 
     @property
     def zone(self) -> ZoneInfo:
@@ -49,6 +51,10 @@ class Asked:
         """The hours of the day; `values` holds one more, for the register at its end."""
         return self.values[:-1]
 
+    def is_due(self, value: HourValue) -> bool:
+        """Return whether an hour is over, so that its reading could be there."""
+        return value.start + HOUR <= self.now
+
 
 @require_safe
 def point(request: HttpRequest, code: str) -> HttpResponse:
@@ -57,7 +63,9 @@ def point(request: HttpRequest, code: str) -> HttpResponse:
     has_data = any(value.register is not None for value in asked.values)
     context = {
         "point": _about(asked),
-        "crumbs": crumbs(person(request), asked.node, asked.point.name),
+        "crumbs": crumbs(
+            person(request), asked.node, words.word(words.USUAL_NAMES, asked.point.name)
+        ),
         "day": asked.day,
         "path": request.path,
         "profile": _profile(asked) if has_data else None,
@@ -87,12 +95,13 @@ def point_csv(request: HttpRequest, code: str) -> HttpResponse:
 def _asked(request: HttpRequest, code: str) -> Asked:
     found = access.point_for(person(request), code)
     node = lookups.node(found.node_id)
-    last = last_reading(found) or site_clock().now()
+    now = site_clock().now()
+    last = last_reading(found) or now
     # A reading at midnight closes the day before; the newest day with an hour in it is shown.
     day = asked_day(request, day_of(last - HOUR, node.timezone).day, node.timezone)
     hours = day.local.hours
     values = hourly_profile(found, hours[0], hours[-1] + 2 * HOUR)
-    return Asked(found, node, day, values)
+    return Asked(found, node, day, values, now)
 
 
 def _about(asked: Asked) -> dict[str, str]:
@@ -105,7 +114,7 @@ def _about(asked: Asked) -> dict[str, str]:
     ]
     return {
         "code": point.code,
-        "name": point.name,
+        "name": words.word(words.USUAL_NAMES, point.name),
         "unit": point.unit,
         "about": " · ".join(part for part in about if part),
     }
@@ -114,13 +123,14 @@ def _about(asked: Asked) -> dict[str, str]:
 def _profile(asked: Asked) -> dict[str, Any]:
     used = [None if v.energy is None else float(v.energy) / PER_UNIT for v in asked.hours]
     known = [value for value in used if value is not None]
-    count = len(asked.hours)
+    count = sum(asked.is_due(value) for value in asked.hours)
+    closing = asked.values[-1].register
     bars = Series(_("Used"), "bar", used)
     times = [value.start for value in asked.hours]
     return {
         "total": decimal(sum(known), DIGITS) if known else MISSING,
         "complete": len(known) == count,
-        "register": _register(asked.values[-1].register),
+        "register": "" if closing is None else decimal(closing, 0),
         "coverage": ngettext(
             "%(known)s of %(count)d hour known", "%(known)s of %(count)d hours known", count
         )
@@ -136,15 +146,17 @@ def _rows(asked: Asked) -> Iterator[dict[str, Any]]:
         energy = None if value.energy is None else float(value.energy) / PER_UNIT
         yield {
             "label": clock_label(value.start, asked.zone),
-            "register": _register(value.register),
+            "register": decimal(value.register, 0),
             "used": decimal(energy, DIGITS),
-            "quality": words.word(words.QUALITIES, value.quality),
+            "quality": _quality(asked, value),
             "missing": value.energy is None,
         }
 
 
-def _register(register: int | None) -> str:
-    return decimal(register, 0)
+def _quality(asked: Asked, value: HourValue) -> str:
+    if value.quality == Quality.MISSING and not asked.is_due(value):
+        return _("not yet")
+    return words.word(words.QUALITIES, value.quality)
 
 
 def _empty(asked: Asked) -> dict[str, str]:

@@ -13,7 +13,7 @@ from balans.storage import live as stored
 from balans.usecases.judge_load import LoadVerdict, judge_load
 from balans.web.clock import site_clock
 from balans.web.shown.asked import AskedDay, asked_day
-from balans.web.shown.curves import Curves, on_grid, power_chart
+from balans.web.shown.curves import MINUTE, Curves, on_grid, power_chart
 from balans.web.shown.days import HOUR, clock_label, day_of
 from balans.web.shown.numbers import MISSING, decimal, kw_digits
 from balans.web.shown.people import person
@@ -60,7 +60,7 @@ def _empty(*, waiting: bool) -> dict[str, str]:
 
 def _story(view: SiteView, asked: AskedDay, curves: Curves) -> dict[str, Any]:
     after, before = _verdicts(curves, slice(None))
-    count = len(curves.power_w)
+    count = _due(asked, curves)
     coverage = ngettext(
         "%(known)s of %(count)d minute known", "%(known)s of %(count)d minutes known", count
     )
@@ -71,6 +71,12 @@ def _story(view: SiteView, asked: AskedDay, curves: Curves) -> dict[str, Any]:
         "chart": power_chart(curves, view.site.timezone),
         "hours": list(_hours(view, asked, curves)),
     }
+
+
+def _due(asked: AskedDay, curves: Curves) -> int:
+    """Return how many minutes of the day are over."""
+    over = (site_clock().now() - asked.local.start) // MINUTE
+    return max(0, min(len(curves.power_w), over))
 
 
 def _verdicts(curves: Curves, part: slice) -> tuple[LoadVerdict, LoadVerdict]:

@@ -37,7 +37,7 @@ class AskedDay:
     @property
     def title(self) -> str:
         """Weekday and date in the reader's language."""
-        return f"{date_format(self.local.day, 'l')}, {date_format(self.local.day, 'DATE_FORMAT')}"
+        return date_format(self.local.day, "l, j E Y")
 
 
 def asked_day(request: HttpRequest, default: date, zone: ZoneInfo) -> AskedDay:

@@ -87,7 +87,7 @@ def _row(point: PointInfo, state: PointState, zone: ZoneInfo, places: dict[int, 
     share = Completeness(state.known, state.expected)
     return MeterRow(
         url=reverse("point", args=[point.code]),
-        name=point.name,
+        name=words.word(words.USUAL_NAMES, point.name),
         place=places.get(point.node_id, ""),
         resource=words.word(words.RESOURCES, point.resource),
         phase=words.word(words.PHASES, point.phase) if point.phase else "",

@@ -149,8 +149,8 @@ def _share(site_w: float | None, limit_w: float | None) -> str:
 
 
 def limit_name(name: str) -> str:
-    """Return the name of a limit for people; the gateway's own codes get words."""
-    return words.word(words.LIMIT_SOURCES, name)
+    """Return the name of a limit for people; usual names and sources get words."""
+    return words.word({**words.USUAL_NAMES, **words.LIMIT_SOURCES}, name)
 
 
 def _load(name: str, state: LoadStatus | None, *, dead: bool) -> Picture:

@@ -30,6 +30,8 @@ DETAILS: Final[dict[str, Promise]] = {
     Detail.NO_CONFIRMATION: _("the actuator did not confirm"),
     Detail.REFUSED: _("the actuator refused"),
     Detail.SUPERSEDED: _("a later command took its place"),
+    "never sent": _("it was never sent"),
+    "no feedback in time": _("nothing was heard in time"),
 }
 
 

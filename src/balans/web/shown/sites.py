@@ -1,5 +1,6 @@
 """What a person sees of a site under load control: all of it, or the loads of an own part."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,7 +55,8 @@ class SiteView:
     def title_of(self, load: LoadInfo) -> str:
         """Return place and name of a load."""
         place = self.places.get(load.node_id, "")
-        return f"{place} · {load.title}" if place else load.title
+        title = words.word(words.USUAL_NAMES, load.title)
+        return f"{place} · {title}" if place else title
 
     def load_rows(self) -> list[dict[str, Any]]:
         """Return the loads for the page, whose live texts come from the picture."""
@@ -62,7 +64,7 @@ class SiteView:
             {
                 "key": f"load.{load.name}",
                 "name": load.name,
-                "title": load.title,
+                "title": words.word(words.USUAL_NAMES, load.title),
                 "place": self.places.get(load.node_id, ""),
                 "load_class": load.load_class.value,
                 "class_word": words.word(words.LOAD_CLASSES, load.load_class),
@@ -121,8 +123,18 @@ def _view(
     names = {seen.id: seen.name for seen in access.visible_nodes(user)}
     places = {load.node_id: names.get(load.node_id, "") for load in loads}
     places[node.id] = ""  # the heading says it
-    ordered = sorted(loads, key=lambda load: (names.get(load.node_id, ""), load.name))
+    ordered = sorted(loads, key=lambda load: (natural(names.get(load.node_id, "")), load.name))
     return SiteView(site, node, tuple(ordered), places, access.rights_on(user, node))
+
+
+def natural(name: str) -> tuple[tuple[str, int], ...]:
+    """Return a key that sorts numbers in names by their value: flat 2 before flat 10.
+
+    >>> sorted(["Flat 10", "Flat 2"], key=natural)
+    ['Flat 2', 'Flat 10']
+    """
+    parts = re.findall(r"(\D*)(\d*)", name)
+    return tuple((text, int(digits or 0)) for text, digits in parts)
 
 
 def commands_of(site: NodeInfo) -> list[CommandInfo]:

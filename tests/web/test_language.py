@@ -1,0 +1,68 @@
+"""English, Russian and Romanian: chosen by the browser, or by a click that is remembered."""
+
+from typing import cast
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+TITLES = {"en": "Sign in", "ru": "Вход", "ro": "Autentificare"}
+
+
+def page_in(language: str, client: Client) -> str:
+    answer = cast("HttpResponse", client.get("/login/", HTTP_ACCEPT_LANGUAGE=language))
+    return answer.content.decode()
+
+
+@pytest.mark.parametrize("language", TITLES)
+def test_the_browser_s_language_is_spoken(language: str) -> None:
+    page = page_in(language, Client())
+    assert f'<html lang="{language}">' in page
+    assert f'<h1 id="signin-title">{TITLES[language]}</h1>' in page
+
+
+def test_an_unknown_language_falls_back_to_english() -> None:
+    assert '<html lang="en">' in page_in("ja", Client())
+
+
+def test_the_choice_is_remembered() -> None:
+    client = Client()
+    answer = client.post("/language/", {"language": "ro", "next": "/login/"})
+    assert (answer.status_code, answer["Location"]) == (302, "/login/")
+    assert '<html lang="ro">' in page_in("ru", client)
+
+
+def test_the_choice_leads_to_no_other_host() -> None:
+    answer = Client().post("/language/", {"language": "ro", "next": "https://evil.example/"})
+    assert answer["Location"] == "/"
+
+
+def test_numbers_follow_the_language(operator: Client) -> None:
+    from tests.web import town
+
+    town.seed_readings()
+    operator.post("/language/", {"language": "ru"})
+    page = operator.get("/points/alice-flat-01-el/?date=2026-01-11")
+    assert page.context["profile"]["total"] == "2,676"
+    assert page.context["profile"]["register"] == "29\xa0313"
+    assert page.context["day"].title == "воскресенье, 11 января 2026".capitalize()
+
+
+@pytest.mark.parametrize(
+    ("language", "texts"),
+    [
+        ("ru", {1: "1 нагрузка отключена", 3: "3 нагрузки отключены", 8: "8 нагрузок отключено"}),
+        ("ro", {1: "1 sarcină oprită", 3: "3 sarcini oprite", 20: "20 de sarcini oprite"}),
+    ],
+)
+def test_plurals(language: str, texts: dict[int, str]) -> None:
+    from django.utils import translation
+    from django.utils.translation import ngettext
+
+    with translation.override(language):
+        for count, text in texts.items():
+            assert (
+                ngettext("%(count)d load is off", "%(count)d loads are off", count)
+                % {"count": count}
+                == text
+            )

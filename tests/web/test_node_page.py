@@ -1,0 +1,49 @@
+"""A node: path, what lies below, metering points and their completeness."""
+
+from datetime import UTC, datetime
+
+from django.test import Client
+from tests.web import town
+
+
+def test_the_path_leads_back_up(operator: Client) -> None:
+    page = operator.get("/nodes/alice-riser/")
+    assert [(crumb.name, crumb.url) for crumb in page.context["crumbs"]] == [
+        ("Orhei", "/nodes/alice-city/"),
+        ("Linden Street", "/nodes/alice-street/"),
+        ("Linden Street 12", "/nodes/alice-house/"),
+        ("Riser A", ""),
+    ]
+
+
+def test_flats_below_are_listed(operator: Client) -> None:
+    page = operator.get("/nodes/alice-house/")
+    (riser,) = page.context["children"]
+    assert riser.flats_title == "4 flats"
+    assert [flat.url for flat in riser.flats][:1] == ["/flats/alice-flat-01/"]
+
+
+def test_completeness_counts_what_is_due(operator: Client) -> None:
+    gone = datetime(2026, 1, 12, 9, tzinfo=UTC)
+    town.seed_readings(without=[gone])
+    page = operator.get("/nodes/alice-house/")
+    share, points, waiting = page.context["figures"]
+    assert (share["value"], share["note"]) == ("95.8 %", "207 of 216 hours")
+    assert points["value"] == "13"
+    assert waiting["value"] == "4"
+
+
+def test_a_point_shows_its_newest_register(operator: Client) -> None:
+    town.seed_readings()
+    rows = {row.name: row for row in operator.get("/flats/alice-flat-01/").context["points"]}
+    newest = rows["Electricity"]
+    assert newest.last == "12 Jan, 18:00"
+    assert newest.register == "31,272 pulses"
+    assert (newest.completeness, newest.tone) == ("100.0 %", "good")
+    flat_4 = operator.get("/flats/alice-flat-04/").content.decode()
+    assert "waiting for the first reading" in flat_4
+
+
+def test_a_building_that_is_controlled_leads_to_its_live_page(operator: Client) -> None:
+    assert "/sites/alice-house/day/" in operator.get("/nodes/alice-house/").content.decode()
+    assert "/sites/" not in operator.get("/nodes/alice-riser/").content.decode()
