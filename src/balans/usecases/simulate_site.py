@@ -5,7 +5,7 @@ Powers are kept as whole numbers of 0.01 W, so that what is written adds up exac
 """
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,10 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Timer = Callable[[], int]
 Progress = Callable[[float], None]
+Rule = Callable[
+    [Sequence[Load], Sequence[LoadState], Observation, Allowed],
+    tuple[tuple[LoadState, ...], Decision],
+]
 PROGRESS_EVERY = 8192
 
 
@@ -90,7 +94,11 @@ def to_watts(units: Ints) -> Floats:
 
 
 def simulate_site(
-    site: Site, profile: Profile, timer: Timer, progress: Progress | None = None
+    site: Site,
+    profile: Profile,
+    timer: Timer,
+    progress: Progress | None = None,
+    rule: Rule = decide,
 ) -> Replay:
     """Replay `profile` through the load control of `site`.
 
@@ -100,6 +108,8 @@ def simulate_site(
         Gives nanoseconds; measures each decision.
     progress
         Is told the share done, now and then.
+    rule
+        Decides; another one for comparison.
 
     Raises
     ------
@@ -113,7 +123,7 @@ def simulate_site(
     """
     _check_intervals(site, profile)
     largest = {name: float(power.max()) for name, power in profile.wanted_w.items()}
-    loop = _Loop(site, profile, rate_loads(site.loads, largest), timer)
+    loop = _Loop(site, profile, rate_loads(site.loads, largest), timer, rule)
     loop.run(progress or (lambda _share: None))
     return loop.result()
 
@@ -131,8 +141,11 @@ def _check_intervals(site: Site, profile: Profile) -> None:
 class _Loop:
     """The closed loop: observe the step before, decide, let every load draw."""
 
-    def __init__(self, site: Site, profile: Profile, loads: tuple[Load, ...], timer: Timer) -> None:
-        self.site, self.profile, self.loads, self.timer = site, profile, loads, timer
+    def __init__(
+        self, site: Site, profile: Profile, loads: tuple[Load, ...], timer: Timer, rule: Rule
+    ) -> None:
+        self.site, self.profile, self.loads = site, profile, loads
+        self.timer, self.rule = timer, rule
         shape = (len(loads), len(profile.start_s))
         axis = Axis(profile.start_s, profile.local_s, profile.step_s)
         self.table = site.timetable
@@ -221,7 +234,7 @@ class _Loop:
         )
         allowed = self._allow(step)
         begin = self.timer()
-        self.states, decision = decide(self.loads, self.states, observation, allowed)
+        self.states, decision = self.rule(self.loads, self.states, observation, allowed)
         self.decision_ns.append(self.timer() - begin)
         if decision.actions:
             self.decisions.append((step, decision))
