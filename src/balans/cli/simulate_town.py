@@ -25,7 +25,7 @@ STORED_S = 60.0
 """How long storing may stand still before it counts as stopped."""
 
 
-def town(  # noqa: PLR0913  (the options of the contract)
+def town(
     ctx: typer.Context,
     *,
     hubs: Annotated[int, typer.Option(help="Buildings, with one hub each.")] = 1,
