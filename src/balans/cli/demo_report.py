@@ -5,8 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from balans.simulator.ledger import Ledger
+from balans.core.errors import UnavailableError
+from balans.core.words import CommandState
 from balans.simulator.result import TownResult
+
+YELLOW_OFF_MAX_S = 900
+"""No yellow load may be off for longer; 15 minutes."""
 
 Key = tuple[str, int]
 """A channel as the ledger names it, and an hour."""
@@ -31,15 +35,6 @@ class Delivery:
         }
 
 
-def ledger_rows(ledger: Ledger) -> dict[Key, int]:
-    """Return the registers of `ledger` by channel and hour."""
-    return {
-        (channel, hour): register
-        for hour, registers in ledger.hours.items()
-        for channel, register in zip(ledger.channels, registers, strict=True)
-    }
-
-
 def compare(ledger: Mapping[Key, int], stored: list[tuple[Key, int]]) -> Delivery:
     """Compare what the modules counted with what the database holds.
 
@@ -61,13 +56,38 @@ def compare(ledger: Mapping[Key, int], stored: list[tuple[Key, int]]) -> Deliver
 def wait_until_stored(
     ledger: Mapping[Key, int], read: Callable[[], list[tuple[Key, int]]], limit_s: float
 ) -> Delivery:
-    """Compare again and again until nothing is missing, for at most `limit_s` seconds."""
+    """Compare again and again until nothing is missing, for at most `limit_s` seconds.
+
+    A database that is away meanwhile, recovering from a crash, is waited for.
+
+    Raises
+    ------
+    UnavailableError
+        If it is still away in the end.
+    """
     deadline = time.monotonic() + limit_s
     while True:
-        delivery = compare(ledger, read())
-        if not delivery.missing or time.monotonic() > deadline:
-            return delivery
+        is_last = time.monotonic() > deadline
+        try:
+            delivery = compare(ledger, read())
+        except UnavailableError:
+            if is_last:
+                raise
+        else:
+            if is_last or not delivery.missing:
+                return delivery
         time.sleep(0.2)
+
+
+def commands_of(by_state: Mapping[CommandState, int]) -> dict[str, int]:
+    """Return the counts of the report: sent are all that left, whatever became of them."""
+    queued = by_state.get(CommandState.QUEUED, 0)
+    return {
+        "sent": sum(by_state.values()) - queued,
+        "confirmed": by_state.get(CommandState.CONFIRMED, 0),
+        "failed": by_state.get(CommandState.FAILED, 0),
+        "expired": by_state.get(CommandState.EXPIRED, 0),
+    }
 
 
 def report_of(
@@ -119,6 +139,7 @@ def faults_of(report: Mapping[str, Any]) -> list[str]:
         f"{readings['missing']} readings are missing": readings["missing"] > 0,
         f"{readings['duplicates']} readings are stored twice or wrong": readings["duplicates"] > 0,
         "a red load was interrupted": report["red"]["interruptions"] > 0,
+        "a yellow load was off for too long": report["yellow"]["longest_off_s"] > YELLOW_OFF_MAX_S,
         "control made the overload larger": site["controlled"] > site["uncontrolled"],
         **{
             f"page {path} answered {status}": status != 200
@@ -126,3 +147,24 @@ def faults_of(report: Mapping[str, Any]) -> list[str]:
         },
     }
     return [message for message, is_wrong in checks.items() if is_wrong]
+
+
+def summary_of(report: Mapping[str, Any]) -> str:
+    """Return the report in a few lines for the terminal."""
+    readings, site, commands = report["readings"], report["site"], report["commands"]
+    peak, overload, yellow = site["peak_kw"], site["overload_kwh"], report["yellow"]
+    lines = {
+        "Readings": f"{readings['stored']} of {readings['expected']} stored, "
+        f"{readings['missing']} missing, {readings['duplicates']} duplicates",
+        "Overload": f"{overload['uncontrolled']:.2f} kWh without control, "
+        f"{overload['controlled']:.2f} kWh with it, {overload['unavoidable']:.2f} of red alone; "
+        f"limit {site['limit_kw']:g} kW",
+        "Peak": f"{peak['uncontrolled']:.1f} kW without control, {peak['controlled']:.1f} kW with",
+        "Switched": f"yellow {yellow['interruptions']} times, {yellow['longest_off_s']:.0f} s at "
+        f"the longest; green {report['green']['interruptions']} times; "
+        f"red {report['red']['interruptions']} times",
+        "Commands": f"{commands['sent']} sent, {commands['confirmed']} confirmed, "
+        f"{commands['failed']} failed, {commands['expired']} expired",
+        "Pages": f"{len(report['pages'])} opened",
+    }
+    return "\n" + "\n".join(f"  {name:<9} {text}" for name, text in lines.items()) + "\n"

@@ -1,0 +1,78 @@
+"""What the demo needs before it can run: tables, a registered town, files of its gateways."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from balans.core.errors import InputError
+
+if TYPE_CHECKING:
+    from balans.config import Settings
+    from balans.simulator.spec import TownSpec
+
+STUDY = "participation"
+"""Under this name the study of the transformer is kept."""
+
+
+def home_of(settings: "Settings") -> Path:
+    """Return the folder of the simulated town: clock, state, ledger, journals and logs."""
+    return settings.data_dir / "demo"
+
+
+def make_tables() -> None:
+    """Create the tables, or bring them up to this release."""
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0, interactive=False)
+
+
+def register(spec: "TownSpec") -> None:
+    """Register the town with its demo accounts; registering it again changes nothing."""
+    from balans.cli.town_plan import registry_plan
+    from balans.storage.registry import apply_plan
+    from balans.usecases.registry_plan import AccountPlan
+    from balans.web.accounts.demo import DEMO_ACCOUNTS
+
+    grants = {
+        "operator": (("operator", spec.nodes[0].code),),
+        "resident": (("consumer", spec.flats[0].code),),
+    }
+    accounts = tuple(
+        AccountPlan(
+            username=account.username, password=account.password, grants=grants[account.username]
+        )
+        for account in DEMO_ACCOUNTS
+    )
+    apply_plan(registry_plan(spec, accounts), actor="demo")
+
+
+def write_gateways(spec: "TownSpec", home: Path, mqtt_url: str) -> dict[str, Path]:
+    """Write the configuration of each hub's gateway; return the files by hub."""
+    from balans.cli.town_plan import gateway_toml
+
+    files: dict[str, Path] = {}
+    for hub in spec.hubs:
+        folder = home / hub.code
+        folder.mkdir(parents=True, exist_ok=True)
+        files[hub.code] = folder / "gateway.toml"
+        files[hub.code].write_text(gateway_toml(spec, hub.code, mqtt_url, folder), encoding="utf-8")
+    return files
+
+
+def reset(settings: "Settings") -> None:
+    """Forget the town: its files, and the embedded database with all that is in it.
+
+    Raises
+    ------
+    InputError
+        When the database is an external one: nobody but its owner empties it.
+    """
+    from balans.adapters.localpg import LocalPostgres
+
+    if settings.database_url is not None:
+        raise InputError(
+            "--reset empties the embedded database only, and BALANS_DATABASE_URL names another; "
+            "empty that one yourself if you mean it"
+        )
+    shutil.rmtree(home_of(settings), ignore_errors=True)
+    LocalPostgres(settings.data_dir, service_user=settings.service_user).remove()
