@@ -38,9 +38,10 @@ _HOUR_BITS = 20
 class DayRows:
     """Rows sorted by channel and day, n of them.
 
-    `registers` is (n, 24) with `MISSING` for NULL, the rest (n,). `suspect` has bit k where the register at hour k was in doubt. `repeated` readings came more
-    than once; those in `contradicting` (indices into what was pivoted) with another register
-    than the first, which is the one that counts.
+    `registers` is (n, 24) with `MISSING` for NULL, the rest (n,). `suspect` has bit k where the
+    register at hour k was in doubt. `repeated` readings came more than once; those in
+    `contradicting` (indices into what was pivoted) with another register than the first, which
+    is the one that counts.
     """
 
     channel: NDArray[np.int32]

@@ -235,15 +235,8 @@ def _doubts(readings: NDArray[np.void]) -> list[Noticed]:
 
 
 def _store_reports(contents: Contents) -> int:
-    hubs = {stored.hub_id for stored, _ in contents.reports}
-    if not hubs:
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute("select id, site_id from hub where id = any(%s)", [list(hubs)])
-        sites = dict(cursor.fetchall())
     reports = [
-        SiteReport(stored.tenant_id, sites[stored.hub_id], report)
-        for stored, report in contents.reports
+        SiteReport(stored.tenant_id, stored.site_id, report) for stored, report in contents.reports
     ]
     apply_reports(reports)
     with connection.cursor() as cursor:
@@ -260,7 +253,7 @@ def _settle(batches: Sequence[StoredBatch], contents: Contents, now: datetime) -
     with connection.cursor() as cursor:
         cursor.execute(flush_sql.SETTLE_BATCHES, [now, ids, notes])
     noticed = [
-        Noticed(batch.tenant_id, f"hub {batch.hub_id}", "entries that make no sense", note)
+        Noticed(batch.tenant_id, f"hub {batch.hub_code}", "entries that make no sense", note)
         for batch, note in zip(batches, notes, strict=True)
         if note
     ]
@@ -278,4 +271,4 @@ def _put_aside(error: Exception, now: datetime) -> None:
                 )
             what = "a batch that the database refuses"
             detail = f"batch {batch.id}: {error}"[:500]
-            findings.record([Noticed(batch.tenant_id, f"hub {batch.hub_id}", what, detail)], now)
+            findings.record([Noticed(batch.tenant_id, f"hub {batch.hub_code}", what, detail)], now)

@@ -37,8 +37,9 @@ where {" or ".join(f"(r.{h} is null and excluded.{h} is not null)" for h in HOUR
 """What is stored wins; a row that gains nothing is not rewritten. Doubt comes with a register."""
 
 OPEN_BATCHES = """
-select id, tenant_id, hub_id, payload from inbox_batch
-where flushed_at is null and note is null order by id limit %s
+select b.id, b.tenant_id, b.hub_id, h.code, h.site_id, b.payload
+from inbox_batch b join hub h on h.id = b.hub_id
+where b.flushed_at is null and b.note is null order by b.id limit %s
 """
 
 SETTLE_BATCHES = """

@@ -15,6 +15,7 @@ in any order. Expiry seen by the head-end only means that nothing was heard; wha
 later, having been out of reach, is the truth and replaces it.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ RANK = {
     CommandState.CONFIRMED: 3,
     CommandState.FAILED: 3,
 }
+_Row = dict[str, Any]
 FINAL = (CommandState.CONFIRMED, CommandState.FAILED, CommandState.EXPIRED)
 
 
@@ -50,8 +52,23 @@ def apply_reports(reports: Iterable[SiteReport]) -> None:
     if not rows:
         return
     with connection.cursor() as cursor:
-        cursor.executemany(_UPSERT, rows)
-        cursor.executemany(_EVENT, rows)
+        cursor.execute(_UPSERT, [json.dumps(_one_a_command(rows))])
+        cursor.execute(_EVENTS, [json.dumps(rows)])
+
+
+def _one_a_command(rows: Iterable[_Row]) -> list[_Row]:
+    """Return for each command the report that counts: the first of the highest rank.
+
+    It keeps the time of sending that another report tells.
+    """
+    best: dict[tuple[int, str], _Row] = {}
+    for row in rows:
+        held = best.setdefault((row["site_id"], row["code"]), row)
+        sent_at = held["sent_at"] or row["sent_at"]
+        if RANK[row["state"]] > RANK[held["state"]]:
+            held = row
+        best[row["site_id"], row["code"]] = held | {"sent_at": sent_at}
+    return list(best.values())
 
 
 def rank_case(column: str) -> str:
@@ -64,42 +81,51 @@ _FORWARD = f"{rank_case('excluded.state')} > {rank_case('c.state')}"
 _UPSERT = f"""
 insert into command as c (tenant_id, code, site_id, load_id, load_name, "on", author, reason,
   created, expires, state, limit_name, expected_w, sent_at, done_at, detail)
-values (%(tenant)s, %(code)s, %(site)s,
-  (select id from load where site_id = %(site)s and name = %(load)s), %(load)s, %(on)s,
-  %(author)s, %(reason)s, %(created)s, %(expires)s, %(state)s, %(limit)s, %(expected_w)s,
-  %(sent_at)s, %(done_at)s, %(detail)s)
+select r.tenant_id, r.code, r.site_id, l.id, r.load_name, r."on", r.author, r.reason, r.created,
+  r.expires, r.state, r.limit_name, r.expected_w, r.sent_at, r.done_at, r.detail
+from jsonb_to_recordset(%s::jsonb) as r (tenant_id int, code text, site_id bigint, load_name text,
+  "on" boolean, author text, reason text, created timestamptz, expires timestamptz, state text,
+  limit_name text, expected_w float8, sent_at timestamptz, done_at timestamptz, detail text)
+left join load l on l.site_id = r.site_id and l.name = r.load_name
+order by r.site_id, r.created, r.code
 on conflict (site_id, code) do update set
   sent_at = coalesce(c.sent_at, excluded.sent_at),
   state = case when {_FORWARD} then excluded.state else c.state end,
   done_at = case when {_FORWARD} then excluded.done_at else c.done_at end,
   detail = case when {_FORWARD} then excluded.detail else c.detail end
 """
-_EVENT = """
+_EVENTS = """
 insert into command_event (tenant_id, command_id, state, at, detail)
-select %(tenant)s, id, %(state)s, %(at)s, %(detail)s from command
-where site_id = %(site)s and code = %(code)s
+select r.tenant_id, c.id, r.state, r.at, r.detail
+from jsonb_to_recordset(%s::jsonb) as r (tenant_id int, site_id bigint, code text, state text,
+  at timestamptz, detail text)
+join command c on c.site_id = r.site_id and c.code = r.code
 on conflict (command_id, state) do nothing
 """
 
 
-def _row(one: SiteReport) -> dict[str, Any]:
+def _row(one: SiteReport) -> _Row:
     report = one.report
-    at = datetime.fromtimestamp(report.time, UTC)
+    at = _iso(report.time)
     return {
-        "tenant": one.tenant_id,
-        "site": one.site_id,
+        "tenant_id": one.tenant_id,
+        "site_id": one.site_id,
         "code": report.id,
-        "load": report.load,
+        "load_name": report.load,
         "on": report.on,
         "author": report.author,
         "reason": report.reason,
-        "created": datetime.fromtimestamp(report.created, UTC),
-        "expires": datetime.fromtimestamp(max(report.created, report.expires), UTC),
+        "created": _iso(report.created),
+        "expires": _iso(max(report.created, report.expires)),
         "state": report.state.value,
-        "limit": report.limit,
+        "limit_name": report.limit,
         "expected_w": report.expected_w,
         "sent_at": at if report.state == CommandState.SENT else None,
         "done_at": at if report.state in FINAL else None,
         "detail": report.detail,
         "at": at,
     }
+
+
+def _iso(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat()

@@ -29,6 +29,8 @@ class StoredBatch:
     id: int
     tenant_id: int
     hub_id: int
+    hub_code: str
+    site_id: int
     payload: bytes
 
 
