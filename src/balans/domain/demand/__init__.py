@@ -1,11 +1,11 @@
 """Local demand management: which load is off, for how long, and why.
 
-`decide` is the reflex of a site; its module tells the theory of operation. `timetable` says what
+`decide` is the reflex of a site; `reflex` tells the theory of operation. `timetable` says what
 is allowed now, `plant` how a load that is held back behaves in a replay, `overload` how excess
 is counted, `foresight` and `threshold` what control is measured against.
 """
 
-from balans.domain.demand.decide import decide, is_quiet
+from balans.domain.demand.reflex import decide, is_quiet
 from balans.domain.demand.lowest_hour import LowestHour
 from balans.domain.demand.model import (
     Action,

@@ -27,7 +27,7 @@ def decide_by_threshold(
     observation: Observation,
     allowed: Allowed,
 ) -> tuple[tuple[LoadState, ...], Decision]:
-    """Return the states for the coming step; the same contract as `decide.decide`."""
+    """Return the states for the coming step; the same contract as `reflex.decide`."""
     seen, new, actions = observation, list(states), []
     power_w = float("inf") if seen.site_w is None else seen.site_w
     order = sorted(range(len(loads)), key=lambda i: loads[i].load_class is not LoadClass.GREEN)
