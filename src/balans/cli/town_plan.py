@@ -130,6 +130,9 @@ def _point(spec: TownSpec, channel: ChannelSpec) -> PointPlan:
     elif channel.load:
         name = LOAD_TITLES[next(load.kind for load in spec.loads if load.name == channel.load)]
     electric = channel.resource is Resource.ELECTRICITY
+    note = next((flat.note for flat in spec.flats if flat.code == channel.node), "")
+    if electric and note:
+        name = f"{name} ({note})"
     return PointPlan(
         code=channel.point,
         name=name,

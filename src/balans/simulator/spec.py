@@ -104,12 +104,13 @@ class LoadSpec:
 
 @dataclass(frozen=True, slots=True)
 class FlatSpec:
-    """A flat; `week` is the index of the recorded week that it plays."""
+    """A flat; `week` is the index of the recorded week that it plays, `note` says so in words."""
 
     code: str
     phase: Phase
     week: int
     customer: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,13 @@ def demo_town(seed: int = 1) -> TownSpec:
     recording = town_minutes()
     random = np.random.default_rng([seed, 1])
     flats = tuple(
-        FlatSpec(f"flat-{n:02d}", PHASES[(n - 1) % 3], n - 1, f"Household {n:02d}")
+        FlatSpec(
+            f"flat-{n:02d}",
+            PHASES[(n - 1) % 3],
+            n - 1,
+            f"Household {n:02d}",
+            f"recorded week of {recording.monday[n - 1].isoformat()}",
+        )
         for n in range(1, DEMO_FLATS + 1)
     )
     loads: list[LoadSpec] = []
@@ -85,7 +91,7 @@ def demo_town(seed: int = 1) -> TownSpec:
         timezone=TIMEZONE,
         start_s=int(MONDAY.timestamp()),
         seed=seed,
-        nodes=_demo_nodes(flats, recording),
+        nodes=_demo_nodes(flats),
         sites=(SiteSpec(DEMO_SITE, LIMIT_W, TRANSFORMER_KVA),),
         hubs=(HubSpec(DEMO_HUBS[0], DEMO_SITE, gateway=True), HubSpec(DEMO_HUBS[1], DEMO_SITE)),
         modules=tuple(modules),
@@ -98,7 +104,7 @@ def demo_town(seed: int = 1) -> TownSpec:
     )
 
 
-def _demo_nodes(flats: tuple[FlatSpec, ...], recording: Recording) -> tuple[NodeSpec, ...]:
+def _demo_nodes(flats: tuple[FlatSpec, ...]) -> tuple[NodeSpec, ...]:
     upper = (
         NodeSpec("region", NodeKind.REGION, "River Region", None),
         NodeSpec("city", NodeKind.CITY, "Riverside", "region"),
@@ -107,13 +113,9 @@ def _demo_nodes(flats: tuple[FlatSpec, ...], recording: Recording) -> tuple[Node
         NodeSpec(DEMO_SITE, NodeKind.BUILDING, "Linden Street 7", "street"),
         NodeSpec("riser-1", NodeKind.RISER, "Riser 1", DEMO_SITE),
     )
-    names = (
-        f"Flat {number} (recorded week of {recording.monday[flat.week].isoformat()})"
-        for number, flat in enumerate(flats, start=1)
-    )
     return upper + tuple(
-        NodeSpec(flat.code, NodeKind.FLAT, name, "riser-1")
-        for flat, name in zip(flats, names, strict=True)
+        NodeSpec(flat.code, NodeKind.FLAT, f"Flat {number}", "riser-1")
+        for number, flat in enumerate(flats, start=1)
     )
 
 
