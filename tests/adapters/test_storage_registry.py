@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
 from balans.core.errors import InputError
@@ -303,3 +304,8 @@ def test_plans_can_be_applied_piece_by_piece(plan: RegistryPlan) -> None:
         limits=(LimitPlan(node="alice-flat-2", name="own", kw=Decimal(3), source="customer"),),
     )
     assert apply_plan(more).created == 2
+
+
+def test_the_migrations_hold_all_of_the_models() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+    call_command("check", fail_level="WARNING", verbosity=0)
