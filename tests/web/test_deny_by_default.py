@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
-from tests.web.conftest import Town
 
 OPEN = {"login", "language", "healthz", "metrics"}
 ARGUMENTS = {"code": "alice-house"}
@@ -33,10 +32,9 @@ def test_the_walk_finds_the_addresses() -> None:
     assert not [address for _, address in addresses() if "<" in address]
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("utilities")
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_stranger_is_sent_to_the_login(utilities: Town, method: str) -> None:
-    assert utilities
+def test_a_stranger_is_sent_to_the_login(method: str) -> None:
     client = Client()
     for name, address in addresses():
         answer = getattr(client, method)(address)

@@ -21,7 +21,7 @@ def test_an_operator_sees_every_site_and_the_tree(operator: Client) -> None:
 
 def test_a_resident_sees_the_own_flat(resident: Client) -> None:
     page = resident.get("/")
-    assert [template.name for template in page.templates][0] == "cabinet/flat.html"
+    assert next(template.name for template in page.templates) == "cabinet/flat.html"
     assert page.context["node"]["name"] == "Flat 1"
     assert [row["name"] for row in page.context["loads"]] == ["flat-01-heat", "flat-01-wash"]
     assert page.context["loads"][0]["place"] == ""

@@ -1,17 +1,17 @@
 """English, Russian and Romanian: chosen by the browser, or by a click that is remembered."""
 
-from typing import cast
-
 import pytest
-from django.http import HttpResponse
 from django.test import Client
+from django.utils import translation
+from django.utils.translation import ngettext
+from tests.web import town
 
 TITLES = {"en": "Sign in", "ru": "Вход", "ro": "Autentificare"}
 
 
 def page_in(language: str, client: Client) -> str:
-    answer = cast("HttpResponse", client.get("/login/", HTTP_ACCEPT_LANGUAGE=language))
-    return answer.content.decode()
+    page: str = client.get("/login/", headers={"Accept-Language": language}).content.decode()
+    return page
 
 
 @pytest.mark.parametrize("language", TITLES)
@@ -38,8 +38,6 @@ def test_the_choice_leads_to_no_other_host() -> None:
 
 
 def test_numbers_follow_the_language(operator: Client) -> None:
-    from tests.web import town
-
     town.seed_readings()
     operator.post("/language/", {"language": "ru"})
     page = operator.get("/points/alice-flat-01-el/?date=2026-01-11")
@@ -56,9 +54,6 @@ def test_numbers_follow_the_language(operator: Client) -> None:
     ],
 )
 def test_plurals(language: str, texts: dict[int, str]) -> None:
-    from django.utils import translation
-    from django.utils.translation import ngettext
-
     with translation.override(language):
         for count, text in texts.items():
             assert (

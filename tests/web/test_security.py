@@ -43,10 +43,7 @@ def test_pages_hold_nothing_that_the_policy_forbids(operator: Client, path: str)
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", html)
 
 
-def test_forms_without_their_token_are_refused(
-    utilities: object, visit: Callable[[str], Client]
-) -> None:
-    assert utilities
+def test_forms_without_their_token_are_refused(visit: Callable[[str], Client]) -> None:
     signed_in = visit("alice-operator")
     client = Client(enforce_csrf_checks=True)
     client.cookies = signed_in.cookies
@@ -55,8 +52,8 @@ def test_forms_without_their_token_are_refused(
     assert "expired" in answer.content.decode()
 
 
-def test_cookies_of_the_session_are_out_of_reach(utilities: object) -> None:
-    assert utilities
+@pytest.mark.usefixtures("utilities")
+def test_cookies_of_the_session_are_out_of_reach() -> None:
     client = Client()
     client.post("/login/", {"username": "alice-operator", "password": town.PASSWORD})
     session = client.cookies["sessionid"]

@@ -12,6 +12,8 @@ from tests.web.visitor import Visitor, until
 
 from balans.storage.scope import system_scope
 
+pytestmark = pytest.mark.xdist_group("pages")
+
 SOON_S = 2.0
 STREAM = "/nodes/alice-house/stream/"
 
