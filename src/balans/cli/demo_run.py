@@ -24,6 +24,7 @@ from balans.cli.demo_report import (
     wait_until_stored,
 )
 from balans.cli.demo_stack import Stack
+from balans.cli.demo_study import store_study
 from balans.core.errors import UnavailableError
 from balans.core.hours import hour_of
 from balans.simulator import ledger
@@ -101,8 +102,8 @@ class DemoRun:
             self._prepare(parts)
             children = stack.enter_context(self._start(parts))
             study = get_context("spawn").Process(
-                target=study_transformer,
-                args=(environment_of(self.settings, parts.database_url), self.options.seed),
+                target=store_study,
+                args=(self.settings, parts.database_url, self.options.seed),
                 daemon=True,
             )
             study.start()
@@ -230,7 +231,3 @@ def count_commands(result: TownResult) -> dict[str, int]:
     start, end = (datetime.fromtimestamp(at, UTC) for at in (result.start_s, result.end_s + 1))
     with system_scope("demo"):
         return commands_of(count_by_state(start, end))
-
-
-def study_transformer(env: dict[str, str], seed: int) -> None:
-    """Compute and store the study of the transformer; runs in a process of its own."""

@@ -73,7 +73,7 @@ def site(
 
     loaded, profile = read_site(file)
     with progress_line() as tell:
-        replay = simulate_site(loaded, profile, time.perf_counter_ns, tell)
+        replay = simulate_site(loaded, profile, time.thread_time_ns, tell)
     summary = summarize(replay)
     write_all(out, replay, summary)
     if as_json:
