@@ -5,7 +5,6 @@ is allowed now, `plant` how a load that is held back behaves in a replay, `overl
 is counted, `foresight` and `threshold` what control is measured against.
 """
 
-from balans.domain.demand.reflex import decide, is_quiet
 from balans.domain.demand.lowest_hour import LowestHour
 from balans.domain.demand.model import (
     Action,
@@ -22,6 +21,7 @@ from balans.domain.demand.model import (
     Window,
     Zone,
 )
+from balans.domain.demand.reflex import decide, is_quiet
 from balans.domain.demand.timetable import (
     Meters,
     Timetable,

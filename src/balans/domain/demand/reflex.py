@@ -126,6 +126,7 @@ class _Pass:
     projected_w: float | None = None
     actions: list[Action] = field(default_factory=list)
     returned: set[int] = field(default_factory=set)
+    yellow_back_w: float | None = None
 
     def track(self) -> None:
         """Take in what was measured, and estimate the power of the coming step."""
@@ -133,7 +134,9 @@ class _Pass:
         correction_w = 0.0
         for index, load in enumerate(self.loads):
             measured = seen.load_w[index]
-            state = track(load, self.states[index], measured, seen)
+            state = self.states[index]
+            if not state.free:
+                state = track(load, state, measured, seen)
             drawn = expected = drawn_w(load, state, measured)
             if not is_settled(state, seen):
                 expected = max(come_back_w(load, state), drawn) if state.on else 0.0
@@ -295,14 +298,18 @@ class _Pass:
         load, state = self.loads[index], self.states[index]
         headroom_w = self.headroom_w()
         if load.load_class is LoadClass.GREEN:
-            headroom_w -= sum(
-                come_back_w(self.loads[other], self.states[other])
-                for other in self._yellow_off()
-                if other != index
-            )
+            headroom_w -= self._yellow_back_w()
         if state.on:
             return headroom_w > RELIEF_SHARE * load.rated_w
         return fits(load, state, headroom_w, self._least_loss(load))
+
+    def _yellow_back_w(self) -> float:
+        """Return the power that will soon come back with the yellow loads that are off [W]."""
+        if self.yellow_back_w is None:
+            self.yellow_back_w = sum(
+                come_back_w(self.loads[index], self.states[index]) for index in self._yellow_off()
+            )
+        return self.yellow_back_w
 
     def _back_reason(self, index: int) -> Reason:
         is_green = self.loads[index].load_class is LoadClass.GREEN
@@ -354,6 +361,7 @@ class _Pass:
         if self.projected_w is not None:
             self.projected_w += power_w - self.expected_w[index]
         self.expected_w[index] = power_w
+        self.yellow_back_w = None
 
     def _note(self, index: int, reason: Reason, effect_w: float) -> None:
         """Add the action, in the place of an earlier one of this pass for the same load."""
