@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 WATCHABLE_SPEED = 60.0
 """A simulated minute a second: fast enough to see something happen, slow enough to see it."""
-WATCH_FROM_HOUR = 17
-"""A new town runs at full speed up to this hour of its first day, when the evening begins."""
+WATCH_FROM_HOUR = 20
+"""A new town runs at full speed up to this hour of its first day: the peak has begun by then."""
 PAGES_UP_S = 120.0
 STORED_S = 60.0
 
