@@ -11,6 +11,7 @@ hour, or shrink, so the bound stays a bound.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,8 @@ from balans.core.words import LoadClass
 from balans.domain.demand.model import Load, LoadKind, Recover
 
 Floats = NDArray[np.float64]
-MOST_BACKLOG_STEPS = 60
-"""Backlog is followed up to this many steps of rated power; more is not let arise."""
+MOST_BACKLOG_STEPS = 240
+"""Backlog is followed up to this many steps of rated power; what exceeds it is forgiven."""
 FINEST_SHARE = 240
 COARSE_SHARE = 30
 
@@ -56,7 +57,10 @@ def foresight_bound(
     for row in movable:
         load = loads[row]
         if is_bounded(load):
-            total += _least_extra(load, demand[row], red_w, limit_w, step_s, units_per_w)
+            extra, all_counted = _least_extra(
+                load, demand[row], red_w, limit_w, step_s, units_per_w
+            )
+            total, is_exact = total + extra, is_exact and all_counted
         else:
             is_exact = False
     return Bound(total, is_exact and len(movable) <= 1)
@@ -78,15 +82,30 @@ def _least_extra(
     limit_w: Floats,
     step_s: float,
     units_per_w: int,
-) -> float:
-    """Return the least overload that one load adds to the red part."""
-    off_steps, on_steps = int(load.max_off_s // step_s), max(1, -int(-load.min_on_s // step_s))
+) -> tuple[float, bool]:
+    """Return the least overload that one load adds to the red part, and whether it is exact.
+
+    Forgiving the backlog beyond the most followed can only lower the result, forbidding it can
+    only raise it: where both agree, the result is exact.
+    """
     rated = round(load.rated_w * units_per_w)
     unit = grid_unit(rated, demand)
-    search = _Search(off_steps, on_steps, round(rated / unit), unit / units_per_w)
     wanted = np.rint(demand / unit).astype(np.int64)
-    room_w = limit_w - red_w
-    alarms = np.flatnonzero(demand / units_per_w > np.maximum(room_w, 0))
+    off_steps, on_steps = int(load.max_off_s // step_s), max(1, -int(-load.min_on_s // step_s))
+    size = _Size(off_steps, on_steps, round(rated / unit), unit / units_per_w)
+    lenient = _Search(size, forgives=True)
+    _search(lenient, wanted, limit_w - red_w)
+    is_exact = bool((wanted * unit == demand).all())
+    if lenient.has_overflown:
+        strict = _Search(size, forgives=False)
+        _search(strict, wanted, limit_w - red_w)
+        is_exact = is_exact and strict.least <= lenient.least * (1 + 1e-9)
+    return lenient.least, is_exact
+
+
+def _search(search: "_Search", wanted: NDArray[np.int64], room_w: Floats) -> None:
+    """Take all steps, going on to the next one that does not fit where nothing is held back."""
+    alarms = np.flatnonzero(wanted * search.size.unit_w > np.maximum(room_w, 0))
     step = 0
     while step < len(wanted):
         if search.is_free:
@@ -96,7 +115,6 @@ def _least_extra(
             step = int(alarms[place])
         search.advance(int(wanted[step]), float(room_w[step]))
         step += 1
-    return search.least
 
 
 def grid_unit(rated: int, demand: NDArray[np.int64]) -> int:
@@ -109,13 +127,24 @@ def grid_unit(rated: int, demand: NDArray[np.int64]) -> int:
     return common if common * FINEST_SHARE >= rated else max(1, round(rated / COARSE_SHARE))
 
 
+class _Size(NamedTuple):
+    """Longest off and shortest on time in steps, rated power in units, and the unit [W]."""
+
+    off: int
+    on: int
+    rated: int
+    unit_w: float
+
+
 class _Search:
     """Least cost of every state: rows are time on (1..on, at least) and time off (1..off)."""
 
-    def __init__(self, off_steps: int, on_steps: int, rated: int, unit_w: float) -> None:
-        self.off, self.on, self.rated, self.unit_w = off_steps, on_steps, rated, unit_w
-        self.most = MOST_BACKLOG_STEPS * rated
+    def __init__(self, size: _Size, *, forgives: bool) -> None:
+        self.size, self.forgives = size, forgives
+        self.off, self.on = size.off, size.on
+        self.most = MOST_BACKLOG_STEPS * size.rated
         self.base = 0.0
+        self.has_overflown = False
         self._reset()
 
     def _reset(self) -> None:
@@ -132,7 +161,7 @@ class _Search:
     def advance(self, wanted: int, room_w: float) -> None:
         """Take one step in which the load wants `wanted` units and `room_w` is free (or less)."""
         width = self.cost.shape[1]
-        new = np.full((self.on + self.off, min(width + wanted, self.most)), np.inf)
+        new = np.full((self.on + self.off, min(width + wanted, self.most + 1)), np.inf)
         self._stay_or_go_off(new, wanted)
         self._stay_or_go_on(new, wanted, room_w)
         lowest = float(new.min())
@@ -148,18 +177,23 @@ class _Search:
     def _stay_or_go_off(self, new: Floats, wanted: int) -> None:
         if not self.off:
             return
-        width = min(self.cost.shape[1], new.shape[1] - wanted)
-        if width > 0:
-            new[self.on, wanted : wanted + width] = self.cost[self.on - 1, :width]
-            new[self.on + 1 :, wanted : wanted + width] = self.cost[self.on : -1, :width]
+        before = np.concatenate([self.cost[self.on - 1 : self.on], self.cost[self.on : -1]])
+        grown = min(wanted, new.shape[1])
+        width = new.shape[1] - grown
+        new[self.on :, grown:] = before[:, :width]
+        if width < before.shape[1]:
+            beyond = before[:, width:].min(axis=1)
+            self.has_overflown = self.has_overflown or bool(np.isfinite(beyond).any())
+            if self.forgives:
+                new[self.on :, -1] = np.minimum(new[self.on :, -1], beyond)
 
     def _stay_or_go_on(self, new: Floats, wanted: int, room_w: float) -> None:
         backlog = np.arange(self.cost.shape[1])
-        power = np.maximum(wanted, np.minimum(self.rated, wanted + backlog))
-        extra = np.maximum(power * self.unit_w - room_w, 0.0) - max(-room_w, 0.0)
+        power = np.maximum(wanted, np.minimum(self.size.rated, wanted + backlog))
+        extra = np.maximum(power * self.size.unit_w - room_w, 0.0) - max(-room_w, 0.0)
         paid = self.cost + extra
         # Backlog up to `spare` is caught up within the step; the rest moves down by it.
-        spare = max(self.rated - wanted, 0)
+        spare = max(self.size.rated - wanted, 0)
         left = np.empty((paid.shape[0], max(paid.shape[1] - spare, 1)))
         left[:, 0] = paid[:, : spare + 1].min(axis=1)
         left[:, 1:] = paid[:, spare + 1 :]
