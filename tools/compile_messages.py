@@ -25,7 +25,6 @@ PLURAL_FORMS = {
     "ro": "nplurals=3; plural=(n==1 ? 0 : (n==0 || (n%100 > 0 && n%100 < 20)) ? 1 : 2);",
 }
 CALLS = {
-    "_": ("id",),
     "gettext": ("id",),
     "gettext_lazy": ("id",),
     "ngettext": ("id", "plural"),
@@ -54,16 +53,29 @@ def texts_in_python(source: str, place: str) -> Iterator[Text]:
     ValueError
         If such a call takes anything but literal text, which nobody could translate.
     """
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    calls = _calls(tree)
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
-        names = CALLS.get(node.func.id)
+        names = calls.get(node.func.id)
         if names is None:
             continue
         values = dict(zip(names, map(_literal, node.args), strict=False))
         if None in values.values() or "id" not in values:
             raise ValueError(f"{place}:{node.lineno}: the text is no literal")
         yield Text(**values, places=(place,))  # type: ignore[arg-type]  # None is ruled out above
+
+
+def _calls(tree: ast.Module) -> dict[str, tuple[str, ...]]:
+    """Return what the functions of gettext take, by the names that the file gives to them."""
+    return {
+        alias.asname or alias.name: CALLS[alias.name]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "django.utils.translation"
+        for alias in node.names
+        if alias.name in CALLS
+    }
 
 
 def _literal(node: ast.expr) -> str | None:

@@ -18,8 +18,9 @@ from pytest_django import DjangoDbBlocker
 from tests.web import town
 
 from balans.adapters.clock import SharedClockWriter
+from balans.storage.lookups import site_by_code
 from balans.storage.registry import apply_plan
-from balans.storage.scope import system_scope
+from balans.storage.scope import system_scope, tenant_scope
 
 T = TypeVar("T")
 
@@ -117,9 +118,14 @@ def committed(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker
 
 def seed_everything() -> None:
     """Fill the database; the newest minute is the one before `town.NOW`."""
+    ids = {}
     for tenant, serial in (("alice", 1000), ("bob", 2000)):
-        apply_plan(town.plan(tenant, serial))
+        ids[tenant] = apply_plan(town.plan(tenant, serial)).tenant_id
         town.seed_readings(tenant, serial)
+    with tenant_scope(ids["alice"]):
+        site = site_by_code(ids["alice"], "alice-house")
+        assert site is not None
+        town.seed_study(site.id)
     day = timedelta(days=1)
     town.seed_minutes(start=town.NOW - day, end=town.NOW, received=datetime.now(UTC))
 

@@ -37,7 +37,7 @@ def test_a_point_shows_its_newest_register(operator: Client) -> None:
     town.seed_readings()
     rows = {row.name: row for row in operator.get("/flats/alice-flat-01/").context["points"]}
     newest = rows["Electricity"]
-    assert newest.last == "12 Jan, 18:00"
+    assert newest.last == "12 January, 18:00"
     assert newest.register == "31,272 pulses"
     assert (newest.completeness, newest.tone) == ("100.0 %", "good")
     flat_4 = operator.get("/flats/alice-flat-04/").content.decode()

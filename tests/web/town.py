@@ -8,14 +8,18 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from balans.core.hours import hour_of
 from balans.core.words import LoadClass
+from balans.domain.demand import Limit, Load
 from balans.protocols.hub import Batch, Entry, EntryKind, LoadStatus, SiteStatus
 from balans.protocols.readings import Reading, pack
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
-from balans.storage.live import save_statuses
+from balans.storage.live import save_statuses, save_study
 from balans.usecases.registry_plan import (
     AccountPlan,
     HubPlan,
@@ -29,6 +33,7 @@ from balans.usecases.registry_plan import (
     RegistryPlan,
     TenantPlan,
 )
+from balans.usecases.simulate_feeder import Feeder, Flat, feeder_report, simulate_feeder
 
 FLATS = (1, 2, 3, 4)
 LIMIT_W = 12_000.0
@@ -245,3 +250,27 @@ def seed_minutes(
 def report(tenant: str, one: SiteStatus) -> None:
     """Let the gateway of `tenant` report `one` now."""
     save_statuses([(f"{tenant}-hub", one)], datetime.now(UTC))
+
+
+def seed_study(site_id: int) -> None:
+    """Keep a small study of the transformer: four flats for two hours, computed in earnest."""
+    steps = 120
+    heat_w = np.where(np.arange(steps) % 40 < 20, 3_000.0, 0.0)
+    flats = tuple(
+        Flat(
+            name=f"flat-{n:02d}",
+            base_w=np.full(steps, 1_500.0),
+            loads=(Load("heat", LoadClass.YELLOW, 3_000.0),),
+            wanted_w={"heat": heat_w},
+        )
+        for n in FLATS
+    )
+    feeder = Feeder(
+        name="alice-house",
+        timezone=ZoneInfo("Europe/Paris"),
+        start_s=START.timestamp(),
+        step_s=60.0,
+        flats=flats,
+        limits=(Limit("transformer", LIMIT_W),),
+    )
+    save_study(site_id, "participation", feeder_report(simulate_feeder(feeder, 1), 300.0), NOW)

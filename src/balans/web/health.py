@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from balans.storage.scope import system_scope
 from balans.web.faults import UNAVAILABLE
+from balans.web.metrics import REGISTRY
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
@@ -36,7 +37,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Answer with the figures of this process, to this machine or to who has the token."""
     if not _may_read_metrics(request):
         return HttpResponse("forbidden\n", status=403, content_type="text/plain")
-    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
 
 
 def _may_read_metrics(request: HttpRequest) -> bool:

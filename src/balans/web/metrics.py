@@ -1,15 +1,29 @@
-"""How many requests were answered, and how fast."""
+"""The figures of this process: requests answered, how fast, and open streams."""
 
 import time
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
-from prometheus_client import Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-REQUESTS = Counter("balans_http_requests_total", "Requests answered.", ["method", "view", "status"])
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+REQUESTS = Counter(
+    "balans_http_requests_total",
+    "Requests answered.",
+    ["method", "view", "status"],
+    registry=REGISTRY,
+)
 SECONDS = Histogram(
-    "balans_http_request_seconds", "Time until the answer begins.", ["view"], unit="seconds"
+    "balans_http_request_seconds",
+    "Time until the answer begins.",
+    ["view"],
+    registry=REGISTRY,
+)
+STREAMS = Gauge("balans_live_streams", "Open live streams.", registry=REGISTRY)
+LISTENING = Gauge(
+    "balans_live_listening", "1 while the database's notifications are heard.", registry=REGISTRY
 )
 METHODS = frozenset({"GET", "HEAD", "POST"})
 

@@ -115,7 +115,7 @@ def _about(asked: Asked) -> dict[str, str]:
     return {
         "code": point.code,
         "name": words.word(words.USUAL_NAMES, point.name),
-        "unit": point.unit,
+        "unit": words.word(words.UNITS, point.unit),
         "about": " · ".join(part for part in about if part),
     }
 
@@ -127,6 +127,7 @@ def _profile(asked: Asked) -> dict[str, Any]:
     closing = asked.values[-1].register
     bars = Series(_("Used"), "bar", used)
     times = [value.start for value in asked.hours]
+    unit = words.word(words.UNITS, asked.point.unit)
     return {
         "total": decimal(sum(known), DIGITS) if known else MISSING,
         "complete": len(known) == count,
@@ -135,7 +136,7 @@ def _profile(asked: Asked) -> dict[str, Any]:
             "%(known)s of %(count)d hour known", "%(known)s of %(count)d hours known", count
         )
         % {"known": len(known), "count": count},
-        "chart": chart(times, [bars], asked.zone, unit=asked.point.unit, digits=DIGITS)
+        "chart": chart(times, [bars], asked.zone, unit=unit, digits=DIGITS)
         | {"width": HOUR.total_seconds()},
         "rows": list(_rows(asked)),
     }

@@ -28,10 +28,11 @@ def flat(request: HttpRequest, code: str) -> HttpResponse:
     form = switch_form(request, view)
     if was_given(request, form):
         return redirect(f"{reverse('flat', args=[code])}#log-title")
+    path = crumbs(person(request), node)
     context = {
         "node": {"code": node.code, "name": node.name},
         "kind": words.word(words.NODE_KINDS, node.kind).capitalize(),
-        "crumbs": crumbs(person(request), node),
+        "crumbs": path if len(path) > 1 else None,
         "points": _points(node) if Right.READINGS in rights else [],
         "form": form,
         "form_url": reverse("flat", args=[code]),

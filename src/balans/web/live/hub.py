@@ -3,13 +3,10 @@
 from functools import cache
 
 from django.conf import settings
-from prometheus_client import Gauge
 
 from balans.storage.live import CHANNEL
 from balans.web.live.broadcast import Broadcast, connection_values
-
-STREAMS = Gauge("balans_live_streams", "Open live streams of this process.")
-LISTENING = Gauge("balans_live_listening", "1 while the database's notifications are heard.")
+from balans.web.metrics import LISTENING, STREAMS
 
 
 @cache

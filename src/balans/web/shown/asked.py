@@ -6,9 +6,8 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest
-from django.utils.formats import date_format
 
-from balans.web.shown.days import LocalDay
+from balans.web.shown.days import LocalDay, date_title
 
 EARLIEST, LATEST = date(2000, 1, 2), date(2099, 12, 30)
 
@@ -37,7 +36,7 @@ class AskedDay:
     @property
     def title(self) -> str:
         """Weekday and date in the reader's language."""
-        return date_format(self.local.day, "l, j E Y")
+        return date_title(self.local.day)
 
 
 def asked_day(request: HttpRequest, default: date, zone: ZoneInfo) -> AskedDay:

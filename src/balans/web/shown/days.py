@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format
+from django.utils.translation import get_language
 
 HOUR = timedelta(hours=1)
 
@@ -69,4 +70,15 @@ def clock_label(instant: datetime, zone: ZoneInfo, *, seconds: bool = False) -> 
 
 def moment(instant: datetime, zone: ZoneInfo) -> str:
     """Return local date and clock time for people."""
-    return f"{date_format(instant.astimezone(zone), 'j M')}, {clock_label(instant, zone)}"
+    return f"{_in_sentence(instant.astimezone(zone), 'j E')}, {clock_label(instant, zone)}"
+
+
+def date_title(day: date) -> str:
+    """Return weekday and date for a heading."""
+    return f"{date_format(day, 'l').capitalize()}, {_in_sentence(day, 'j E Y')}"
+
+
+def _in_sentence(day: date, form: str) -> str:
+    """Return a date with its month as it is written within a sentence."""
+    text = date_format(day, form)
+    return text if (get_language() or "en").startswith("en") else text.lower()

@@ -3,7 +3,7 @@
 from typing import Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from balans.domain.demand.model import Reason
@@ -48,4 +48,4 @@ def detail_text(detail: str) -> str:
 
 def author_text(author: str) -> str:
     """Return the name of who gave a command."""
-    return _now("Load control") if author == CONTROL else author
+    return gettext("Load control") if author == CONTROL else author

@@ -6,9 +6,8 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from balans.storage.commands import Author, CommandRefusedError, Wish, create_command
 from balans.web.clock import site_clock
@@ -88,7 +87,6 @@ def was_given(request: HttpRequest, form: SwitchForm | None) -> bool:
         return False
     if not form.give(person(request)):
         return False
-    messages.success(
-        request, _now("The command is queued. Its true state appears under decisions and commands.")
-    )
+    text = gettext("The command is queued. Its true state appears under decisions and commands.")
+    messages.success(request, text)
     return True

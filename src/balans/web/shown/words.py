@@ -65,6 +65,11 @@ COMMAND_TONES: Final[dict[str, str]] = {
     CommandState.FAILED: "bad",
     CommandState.EXPIRED: "bad",
 }
+UNITS: Final[dict[str, Promise]] = {
+    "kWh": _("kWh"),
+    "kvarh": _("kvarh"),
+    "m³": _("m³"),
+}
 QUALITIES: Final[dict[str, Promise]] = {
     Quality.MEASURED: _("measured"),
     Quality.ESTIMATED: _("estimated"),

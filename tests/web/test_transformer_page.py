@@ -1,0 +1,53 @@
+"""The transformer with nobody, some and all taking part."""
+
+from django.test import Client
+from tests.web import town
+from tests.web.conftest import Town
+
+from balans.storage.lookups import site_by_code
+from balans.storage.scope import tenant_scope
+
+PAGE = "/sites/alice-house/transformer/"
+
+
+def study(utilities: Town) -> None:
+    with tenant_scope(utilities.alice):
+        site = site_by_code(utilities.alice, "alice-house")
+        assert site is not None
+        town.seed_study(site.id)
+
+
+def test_before_the_study_the_page_waits(operator: Client) -> None:
+    page = operator.get(PAGE)
+    assert page.context["cases"] == []
+    assert 'data-empty="waiting"' in page.content.decode()
+
+
+def test_three_shares_side_by_side(operator: Client, utilities: Town) -> None:
+    study(utilities)
+    cases = operator.get(PAGE).context["cases"]
+    assert [case["title"] for case in cases] == [
+        "Nobody takes part",
+        "40 % of the flats take part",
+        "All flats take part",
+    ]
+    assert [case["flats"] for case in cases] == [0, 2, 4]
+    # Four flats want 18 kW together for 60 of the 120 minutes, 6 kW above the limit.
+    assert (cases[0]["overload"], cases[0]["peak"], cases[0]["minutes"]) == ("6.00", "18.00", "60")
+    overload = [float(case["overload"]) for case in cases]
+    assert overload[0] > overload[1] >= overload[2]
+    assert {tuple(case["chart"]["reach"]) for case in cases} == {(0, 18.0 * 1.08)}
+
+
+def test_charts_hold_uncoordinated_load_beside_the_controlled(
+    operator: Client, utilities: Town
+) -> None:
+    study(utilities)
+    first, *_, last = operator.get(PAGE).context["cases"]
+    names = [series["style"] for series in last["chart"]["series"]]
+    assert names == ["reference", "load", "limit"]
+    reference, load, limit = (series["values"] for series in first["chart"]["series"])
+    assert reference == load
+    assert set(limit) == {12.0}
+    assert last["chart"]["series"][1]["values"] != reference
+    assert last["chart"]["at"][0] == "01:00"
