@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from balans.core.words import CommandState, LoadClass
-from balans.domain.demand.decide import decide
+from balans.domain.demand import decide
 from balans.domain.demand.model import (
     Action,
     Allowed,
@@ -28,6 +28,8 @@ ORDER_S = 30.0
 """An order of load control is good for two steps, and at least this long."""
 QUERY_S = 10.0
 DEFAULT_STEP_S = 60.0
+POWER_MAX_W = 1e9
+"""The wire holds no larger power; what a used-up interval allows may lie below."""
 
 Output = Query | Switch | CommandReport | SiteStatus
 
@@ -206,7 +208,7 @@ class LoadControl:
             time=view.time_s,
             step_s=view.step_s,
             site_w=sample.site_w if sample else None,
-            limit_w=limit_w if limit_w < INFINITE else None,
+            limit_w=max(-POWER_MAX_W, limit_w) if limit_w < INFINITE else None,
             limit=view.allowed.limit,
             loads=tuple(
                 self._loads.status(index, view.time_s, view.load_w)
