@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 
 class BalansError(Exception):
     """Something went wrong that the message explains to the person who can mend it.
@@ -32,5 +34,6 @@ class Finding:
     what: str
     severity: str = "error"  # error | warning
 
+    @override
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
