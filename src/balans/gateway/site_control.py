@@ -28,6 +28,7 @@ TICK_S = 0.25
 FEEDBACK_S = 0.1
 SENT_S = 0.5
 SILENT_S = 2.0
+"""So long a connected bus must have been without a sample before the sensor counts as lost."""
 SAVE_S = 60.0
 STANDING_VALID_S = 5.0
 """While the clock of a replay stands between steps, a status is good for this long."""
@@ -116,7 +117,7 @@ class SiteControl:
             message = await self._next(due_s - loop.time())
             outputs: list[Output] = [] if message is None else self._handle(message)
             if loop.time() >= tick_s:
-                silent = loop.time() - self._heard_s > SILENT_S
+                silent = site.connected and loop.time() - self._heard_s > SILENT_S
                 outputs += self.control.tick(self._now_s(), sensor_silent=silent)
                 tick_s = loop.time() + TICK_S
             await self._carry_out(outputs, site)
@@ -152,6 +153,7 @@ class SiteControl:
                 self._obey_limits(message)
                 return []
             case Reconnected():
+                self._heard_s = asyncio.get_running_loop().time()
                 return self.control.query(now_s)
 
     def _obey_limits(self, message: Limits) -> None:
