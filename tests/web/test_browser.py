@@ -88,7 +88,7 @@ class Window:
         self.page.goto(path)
         expect(self.page.locator(".plot.skeleton")).to_have_count(0)
 
-    def sign_in(self, username: str = "alice-operator") -> None:
+    def sign_in(self, username: str) -> None:
         """Sign in by the form."""
         self.go("/login/")
         self.page.fill("#id_username", username)
@@ -100,14 +100,34 @@ class Window:
 Open = Callable[..., Any]
 
 
+@pytest.fixture(scope="module")
+def signed_in(chromium: Browser, pages: Pages) -> Callable[[str], Any]:
+    """A function that gives the cookies of a person, who signs in once."""
+    known: dict[str, Any] = {}
+
+    def cookies_of(username: str) -> Any:
+        if username not in known:
+            context = chromium.new_context(base_url=pages.url)
+            Window(context.new_page()).sign_in(username)
+            known[username] = context.storage_state()
+            context.close()
+        return known[username]
+
+    return cookies_of
+
+
 @pytest.fixture
-def open_window(chromium: Browser, pages: Pages) -> Iterator[Open]:
-    """A function that opens a window; every complaint of a console fails the test."""
+def open_window(chromium: Browser, pages: Pages, signed_in: Callable[[str], Any]) -> Iterator[Open]:
+    """A function that opens a window for `user`; any complaint of a console fails the test."""
     opened: list[Window] = []
 
     @contextmanager
-    def window(size: tuple[int, int] = DESKTOP, **options: Any) -> Iterator[Window]:
+    def window(
+        size: tuple[int, int] = DESKTOP, user: str = "alice-operator", **options: Any
+    ) -> Iterator[Window]:
         width, height = size
+        if user:
+            options["storage_state"] = signed_in(user)
         context = chromium.new_context(
             base_url=pages.url,
             viewport={"width": width, "height": height},
@@ -128,9 +148,14 @@ def open_window(chromium: Browser, pages: Pages) -> Iterator[Open]:
         assert [text for text in one.complaints if "404" not in text] == []
 
 
+def test_a_person_signs_in(open_window: Open) -> None:
+    with open_window(user="") as window:
+        window.sign_in("alice-operator")
+        expect(window.page.locator("h1")).to_have_text("Overview")
+
+
 def test_the_live_page_changes_without_reload(open_window: Open) -> None:
     with open_window() as window:
-        window.sign_in()
         window.go(SITE)
         page = window.page
         load = page.locator('[data-live="site.load"]')
@@ -157,7 +182,6 @@ def test_a_command_shows_its_true_state(open_window: Open) -> None:
     from balans.storage import commands
 
     with open_window() as window:
-        window.sign_in()
         window.go(SITE)
         page = window.page
         page.get_by_label("Load", exact=True).select_option("flat-03-wash")
@@ -173,12 +197,11 @@ def test_a_command_shows_its_true_state(open_window: Open) -> None:
 
 
 def test_the_remaining_off_time_counts_down(open_window: Open, pages: Pages) -> None:
-    pages.clock.set(town.NOW.timestamp(), 60.0)
+    pages.clock.set(town.NOW.timestamp(), 300.0)
     try:
         with open_window() as window:
             at = town.NOW + timedelta(minutes=4)
             in_thread(town.report, "alice", town.status(at, off=["flat-01-heat"]))
-            window.sign_in()
             window.go(SITE)
             left = window.page.locator('tr:has([data-live="load.flat-01-heat.word"]) .off-left')
             expect(left).to_have_text("0:00", timeout=15_000)
@@ -188,7 +211,6 @@ def test_the_remaining_off_time_counts_down(open_window: Open, pages: Pages) -> 
 
 def test_a_lost_connection_is_said(open_window: Open) -> None:
     with open_window() as window:
-        window.sign_in()
         window.page.context.route("**/stream/**", lambda route: route.abort())
         window.go(SITE)
         expect(window.page.locator("[data-offline]")).to_be_visible(timeout=10_000)
@@ -199,7 +221,6 @@ def test_a_lost_connection_is_said(open_window: Open) -> None:
 
 def test_the_language_is_switched_and_kept(open_window: Open) -> None:
     with open_window() as window:
-        window.sign_in()
         window.go(SITE)
         page = window.page
         page.locator("details.menu summary").click()
@@ -213,7 +234,7 @@ def test_the_language_is_switched_and_kept(open_window: Open) -> None:
 def test_the_theme_is_switched_and_kept(open_window: Open) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     with open_window(color_scheme="light") as window:
-        window.sign_in()
+        window.go("/")
         page = window.page
         light = page.evaluate(background)
         page.locator("details.menu summary").click()
@@ -227,7 +248,6 @@ def test_the_theme_is_switched_and_kept(open_window: Open) -> None:
 
 def test_everything_is_reached_by_keyboard(open_window: Open) -> None:
     with open_window() as window:
-        window.sign_in()
         window.go("/points/alice-flat-01-el/?date=2026-01-11")
         page = window.page
         page.keyboard.press("Tab")
@@ -251,7 +271,6 @@ def test_everything_is_reached_by_keyboard(open_window: Open) -> None:
 @pytest.mark.parametrize("zone", ["America/New_York", "Europe/Chisinau", "Asia/Kolkata"])
 def test_the_browser_s_zone_decides_nothing(open_window: Open, zone: str) -> None:
     with open_window(timezone_id=zone) as window:
-        window.sign_in()
         window.go("/points/alice-flat-01-el/?date=2026-01-11")
         plot = window.page.locator(".plot")
         plot.focus()
@@ -262,7 +281,6 @@ def test_the_browser_s_zone_decides_nothing(open_window: Open, zone: str) -> Non
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_overflows_a_phone(open_window: Open, path: str) -> None:
     with open_window(PHONE) as window:
-        window.sign_in()
         window.go(path)
         page = window.page
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
@@ -279,9 +297,9 @@ def test_nothing_overflows_a_phone(open_window: Open, path: str) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", [*PAGES, "/login/"])
 def test_no_serious_fault_of_access(open_window: Open, path: str, theme: str) -> None:
-    with open_window(color_scheme=theme, bypass_csp=True, reduced_motion="reduce") as window:
-        if path != "/login/":
-            window.sign_in()
+    user = "" if path == "/login/" else "alice-operator"
+    options = {"color_scheme": theme, "bypass_csp": True, "reduced_motion": "reduce"}
+    with open_window(user=user, **options) as window:
         window.go(path)
         window.page.add_script_tag(path=str(AXE))
         found = window.page.evaluate(
@@ -296,8 +314,8 @@ def test_no_serious_fault_of_access(open_window: Open, path: str, theme: str) ->
 
 
 def test_a_resident_watches_the_own_flat(open_window: Open) -> None:
-    with open_window(PHONE) as window:
-        window.sign_in("alice-resident")
+    with open_window(PHONE, user="alice-resident") as window:
+        window.go("/")
         page = window.page
         expect(page.locator("h1")).to_have_text("Flat 1")
         at = town.NOW + timedelta(minutes=6)
