@@ -65,7 +65,7 @@ def test_year_of_minutes(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     from balans.cli.simulate import site
 
     file = write_year(tmp_path, kw=4.0)
-    benchmark.pedantic(
+    benchmark.pedantic(  # type: ignore[no-untyped-call]  # the library has no types
         site, kwargs={"file": file, "out": tmp_path / "out"}, rounds=2, warmup_rounds=0
     )
     assert (tmp_path / "out" / "plot.png").exists()

@@ -74,7 +74,7 @@ def powers(draw: st.DrawFn, count: int, highest: float) -> np.ndarray:
 def profiles(draw: st.DrawFn, site: Site, *, most: int = 160) -> Profile:
     step_s = draw(st.sampled_from(STEPS_S))
     count = draw(st.integers(2, most))
-    start_s = draw(st.integers(0, 2000)) * 900.0 + np.arange(count) * step_s
+    start_s = draw(st.integers(0, 2000)) * 900.0 + np.arange(count, dtype=np.float64) * step_s
     wanted = {load.name: powers(draw, count, load.rated_w) for load in site.loads}
     texts = [str(second) for second in start_s]
     base = powers(draw, count, 5000.0) - powers(draw, count, 1000.0)

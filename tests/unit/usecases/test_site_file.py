@@ -96,7 +96,7 @@ MISTAKES = [
     ('profile = "profile.csv"', "", "site.profile is missing"),
     ('timezone = "Europe/Paris"', 'timezone = "Europe/Pariss"', "site.timezone = 'Europe/Pariss'"),
     ('timezone = "Europe/Paris"', 'timezone = "../etc"', "site.timezone = '../etc'"),
-    ('zone = "night"', 'zone = "nigth"', "limit[0].zone = 'nigth': expected one of day, night"),
+    ('zone = "night"', 'zone = "nightly"', "limit[0].zone = 'nightly': expected one of day, night"),
     ('from = "23:00"', 'from = "23.00"', "zone[0].from = '23.00': expected a local time"),
     ('from = "23:00"', 'from = "25:00"', "zone[0].from = '25:00': expected a local time"),
     ('to = "07:00"', "", "zone[0].to is missing: expected a local time"),

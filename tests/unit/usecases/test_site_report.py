@@ -48,7 +48,7 @@ def hourly(values: list[float]) -> np.ndarray:
 
 
 def two_day_profile(wants: np.ndarray) -> Profile:
-    start_s = np.arange(len(wants)) * 900.0
+    start_s = np.arange(len(wants), dtype=np.float64) * 900.0
     base = np.full(len(wants), 100.0)
     return Profile([""] * len(wants), start_s, start_s % 86_400, 900.0, base, {"pump": wants})
 

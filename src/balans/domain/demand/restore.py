@@ -33,7 +33,8 @@ def deadline_slack_s(load: Load, state: LoadState, observation: Observation) -> 
     Notes
     -----
     ``time to the deadline - owed energy / rated power - one step``, since what is owed by the
-    end of the coming step must also be drawn.
+    end of the coming step must also be drawn. The clock decides what the deadline is; on the one
+    day a year on which it skips an hour, catching up begins up to that hour too late.
     """
     if load.load_class is not LoadClass.GREEN or load.deadline_s is None or state.owed_wh <= 0:
         return float("inf")
@@ -83,9 +84,11 @@ def released_early(left_s: list[float], step_s: float) -> int:
     5
     """
     best = 0
-    for steps in range(2, int(STAGGER_S // step_s) + 1):
-        ending = sum(1 for left in left_s if left < step_s * (steps + 1))
-        best = max(best, ending // steps)
+    for number, left in enumerate(sorted(left_s), start=1):
+        steps = max(2, int(left // step_s))
+        if steps > STAGGER_S // step_s:
+            break
+        best = max(best, number // steps)
     return best
 
 

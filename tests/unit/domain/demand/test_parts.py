@@ -48,7 +48,7 @@ def test_lost_energy_does_not_come_back() -> None:
 def test_the_quietest_hour_is_the_same_step_by_step_and_at_once(
     rest_w: list[float], step_s: float, begin: int
 ) -> None:
-    start_s = begin * 420.0 + np.arange(len(rest_w)) * step_s
+    start_s = begin * 420.0 + np.arange(len(rest_w), dtype=np.float64) * step_s
     at_once = lowest_hours(start_s, np.array(rest_w))
     state = LowestHour()
     for begin_s, power_w, expected in zip(start_s, rest_w, at_once, strict=True):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from balans.domain.demand import (
     Limit,
+    Meters,
     Window,
     Zone,
     allowed_power,
@@ -87,7 +88,8 @@ def test_the_strictest_of_instant_and_mean_holds() -> None:
 def test_drawing_what_is_allowed_keeps_the_mean(powers: list[float]) -> None:
     """Whatever came before, drawing the allowed power to the end meets the limit exactly."""
     table = make_timetable([Limit("mean", 4000.0, interval_s=900)], [])
-    meters, energy_ws = {}, 0.0
+    meters: Meters = {}
+    energy_ws = 0.0
     for minute, power_w in enumerate(powers):
         meters = count_step(table, meters, minute * 60.0, minute * 60.0, 60.0, power_w)
         energy_ws += power_w * 60
