@@ -1,4 +1,4 @@
-"""``balans simulate``: replay a site's profile, study a feeder, or play a town over the wire."""
+"""``balans simulate``: replay a site's profile, or play a town over the wire."""
 
 import gzip
 import shutil
