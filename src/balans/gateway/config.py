@@ -66,9 +66,7 @@ def parse_config(text: str, path: Path, default_mqtt_url: str | None = None) -> 
         mqtt_url=mqtt_url,
         server_mqtt_url=_url(own, "server_mqtt_url", mqtt_url),
         controlled=_controlled(root, own),
-        metrics_port=int(own.number("metrics_port", 0, 65_535))
-        if own.has("metrics_port")
-        else None,
+        metrics_port=_port(own, "metrics_port"),
         health_file=path.parent / own.text("health_file") if own.has("health_file") else None,
     )
     own.finish()

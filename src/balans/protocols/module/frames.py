@@ -63,8 +63,8 @@ class ReportReceived(msgspec.Struct, frozen=True, tag="received"):
 class Switch(msgspec.Struct, frozen=True, tag="switch"):
     """Switch a load, or set its power. Executed at most once by `id`, never after `expires`.
 
-    A load switched off comes back by the actuator's own timer after `max_off_s`, whatever
-    becomes of the sender; 0 means that no timer applies (never used for a yellow load).
+    A load switched off, or held to a set-point, comes back by the actuator's own timer after
+    `max_off_s`, whatever becomes of the sender; 0 (when a load is let free) means no timer.
     """
 
     id: Name

@@ -1,0 +1,79 @@
+"""Small files that outlive the process: what is in them is used, or ignored with a warning."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balans.core.words import LimitSource
+from balans.domain.demand.model import Hold, Limit, LoadState
+from balans.domain.demand.timetable import IntervalMeter
+from balans.gateway.keep import LimitsFile, MemoryFile
+from balans.protocols.hub import Limits, LimitSetting
+from balans.usecases.run_load_control import Memory, Order
+
+
+def memory() -> Memory:
+    found = Memory()
+    found.states["heater"] = LoadState(on=False, since_s=5.0, hold=Hold(on=False, until_s=9.0))
+    found.states["washer"] = LoadState()  # with its infinities
+    found.reasons["heater"] = "operator"
+    found.meters["fuse"] = IntervalMeter(0.0, 60.0, 1e5)
+    order = Order("a1", "heater", on=False, author="dlm", reason="x", created_s=1.0, expires_s=2.0)
+    found.commands.send(order, 1.0)
+    found.commands.is_new("op1", 2.0, 1.0)
+    return found
+
+
+def test_memory_is_read_back_whole(tmp_path: Path) -> None:
+    file = MemoryFile(tmp_path / "memory")
+    assert file.read() == Memory()
+    file.write(memory())
+    assert file.read() == memory()
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_survived(raw: bytes) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "file"
+        path.write_bytes(raw)
+        MemoryFile(path).read()
+        LimitsFile(path).read()
+
+
+def test_a_damaged_file_is_a_warning_and_nothing_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "memory"
+    MemoryFile(path).write(memory())
+    path.write_bytes(path.read_bytes()[:-3])
+    with caplog.at_level(logging.WARNING):
+        assert MemoryFile(path).read() == Memory()
+    assert "memory: not used" in caplog.text
+
+
+def test_limits_are_read_back(tmp_path: Path) -> None:
+    file = LimitsFile(tmp_path / "limits")
+    assert file.read() == ()
+    file.write(Limits(3, (LimitSetting("cap", LimitSource.OPERATOR, 1000.0),)))
+    assert file.read() == (Limit("cap", 1000.0),)
+    (tmp_path / "limits").write_bytes(b"")
+    assert file.read() == ()
+
+
+def test_a_disk_that_refuses_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_space(*_: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("balans.gateway.keep.os.write", no_space)
+    MemoryFile(tmp_path / "memory").write(memory())
+    LimitsFile(tmp_path / "limits").write(Limits(1, ()))
+    assert caplog.text.count("No space left on device") == 2
+    assert not (tmp_path / "memory").exists()
