@@ -36,7 +36,7 @@ def test_overload_peak_and_energy_of_both(operator: Client) -> None:
     assert figures["Peak"] == ("11.00", "15.00")
     assert figures["Over the limit for"] == ("0", "30")
     assert figures["Energy"] == ("5.5", "7.5")
-    assert story["coverage"] == "30 of 1080 minutes known"
+    assert story["coverage"] == "30 of 1,080 minutes known"
     row = next(row for row in story["hours"] if row["label"] == "16:00")
     assert row["cells"] == ["12.00", "11.00", "15.00", "11.00", "15.00", "0.00", "1.50"]
     empty = next(row for row in story["hours"] if row["label"] == "03:00")

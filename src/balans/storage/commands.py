@@ -166,6 +166,12 @@ def recent(site: NodeInfo, n: int = 20) -> list[CommandInfo]:
     return _infos(Command.objects.filter(site_id=site.id).order_by("-created", "-id")[:n])
 
 
+def recent_by_people(site: NodeInfo, n: int = 20) -> list[CommandInfo]:
+    """Return the last `n` commands of a site that persons gave, the newest first."""
+    rows = Command.objects.filter(site_id=site.id, user_id__isnull=False)
+    return _infos(rows.order_by("-created", "-id")[:n])
+
+
 def get_command(site: NodeInfo, code: str) -> CommandInfo | None:
     """Return one command of a site with its audit, or None."""
     return next(iter(_infos(Command.objects.filter(site_id=site.id, code=code))), None)

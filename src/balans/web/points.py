@@ -22,6 +22,7 @@ from balans.web.shown import words
 from balans.web.shown.asked import AskedDay, asked_day
 from balans.web.shown.charts import Series, chart
 from balans.web.shown.days import HOUR, clock_label, day_of
+from balans.web.shown.names import named
 from balans.web.shown.numbers import MISSING, decimal
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
@@ -63,9 +64,7 @@ def point(request: HttpRequest, code: str) -> HttpResponse:
     has_data = any(value.register is not None for value in asked.values)
     context = {
         "point": _about(asked),
-        "crumbs": crumbs(
-            person(request), asked.node, words.word(words.USUAL_NAMES, asked.point.name)
-        ),
+        "crumbs": crumbs(person(request), asked.node, named(asked.point.name)),
         "day": asked.day,
         "path": request.path,
         "profile": _profile(asked) if has_data else None,
@@ -110,11 +109,11 @@ def _about(asked: Asked) -> dict[str, str]:
         words.word(words.RESOURCES, point.resource),
         words.word(words.POINT_ROLES, point.role),
         words.word(words.PHASES, point.phase) if point.phase else "",
-        asked.node.name,
+        named(asked.node.name),
     ]
     return {
         "code": point.code,
-        "name": words.word(words.USUAL_NAMES, point.name),
+        "name": named(point.name),
         "unit": words.word(words.UNITS, point.unit),
         "about": " · ".join(part for part in about if part),
     }
@@ -133,9 +132,9 @@ def _profile(asked: Asked) -> dict[str, Any]:
         "complete": len(known) == count,
         "register": "" if closing is None else decimal(closing, 0),
         "coverage": ngettext(
-            "%(known)s of %(count)d hour known", "%(known)s of %(count)d hours known", count
+            "%(known)s of %(total)s hour known", "%(known)s of %(total)s hours known", count
         )
-        % {"known": len(known), "count": count},
+        % {"known": len(known), "total": count},
         "chart": chart(times, [bars], asked.zone, unit=unit, digits=DIGITS)
         | {"width": HOUR.total_seconds()},
         "rows": list(_rows(asked)),

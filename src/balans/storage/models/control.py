@@ -123,6 +123,11 @@ class Command(TenantRow):
         indexes = [
             models.Index(fields=["site", "-created"], name="command_recent"),
             models.Index(
+                fields=["site", "-created"],
+                condition=Q(user__isnull=False),
+                name="command_by_people",
+            ),
+            models.Index(
                 fields=["expires"], condition=Q(state__in=["queued", "sent"]), name="command_open"
             ),
         ]

@@ -13,6 +13,7 @@ from balans.storage.records import NodeInfo
 from balans.web.clock import site_clock
 from balans.web.shown import words
 from balans.web.shown.meters import meter_rows, states_of
+from balans.web.shown.names import named
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
 from balans.web.shown.sites import SiteView, commands_of, part_view
@@ -30,7 +31,7 @@ def flat(request: HttpRequest, code: str) -> HttpResponse:
         return redirect(f"{reverse('flat', args=[code])}#log-title")
     path = crumbs(person(request), node)
     context = {
-        "node": {"code": node.code, "name": node.name},
+        "node": {"code": node.code, "name": named(node.name)},
         "kind": words.word(words.NODE_KINDS, node.kind).capitalize(),
         "crumbs": path if len(path) > 1 else None,
         "points": _points(node) if Right.READINGS in rights else [],

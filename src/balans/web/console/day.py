@@ -62,11 +62,11 @@ def _story(view: SiteView, asked: AskedDay, curves: Curves) -> dict[str, Any]:
     after, before = _verdicts(curves, slice(None))
     count = _due(asked, curves)
     coverage = ngettext(
-        "%(known)s of %(count)d minute known", "%(known)s of %(count)d minutes known", count
+        "%(known)s of %(total)s minute known", "%(known)s of %(total)s minutes known", count
     )
     return {
         "figures": list(_figures(after, before)),
-        "coverage": coverage % {"known": decimal(after.steps, 0), "count": count},
+        "coverage": coverage % {"known": decimal(after.steps, 0), "total": decimal(count, 0)},
         "has_reference": before.steps > 0,
         "chart": power_chart(curves, view.site.timezone),
         "hours": list(_hours(view, asked, curves)),

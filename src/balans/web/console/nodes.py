@@ -15,6 +15,7 @@ from balans.web.clock import site_clock
 from balans.web.console.tree import branches
 from balans.web.shown import words
 from balans.web.shown.meters import meter_rows, states_of, total
+from balans.web.shown.names import named
 from balans.web.shown.numbers import decimal
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
@@ -31,7 +32,7 @@ def node(request: HttpRequest, code: str) -> HttpResponse:
     tree = [tree for tree in access.node_tree(person(request)) for tree in tree.walk()]
     below = next(branch.children for branch in tree if branch.node.id == found.id)
     context = {
-        "node": {"code": found.code, "name": found.name, "kind_word": _kind(found)},
+        "node": {"code": found.code, "name": named(found.name), "kind_word": _kind(found)},
         "crumbs": crumbs(person(request), found),
         "children": branches(below),
         "site": found if _is_site(found, rights) else None,
@@ -55,11 +56,11 @@ def _meters(node: NodeInfo) -> dict[str, Any]:
     share = total(states)
     places = {point.node_id: "" for point in here}
     for place in places:
-        places[place] = "" if place == node.id else lookups.node(place).name
+        places[place] = "" if place == node.id else named(lookups.node(place).name)
     waiting = sum(state.last is None for state in states.values())
     note = ngettext(
-        "%(known)s of %(count)d hour", "%(known)s of %(count)d hours", share.expected
-    ) % {"known": decimal(share.known, 0), "count": share.expected}
+        "%(known)s of %(total)s hour", "%(known)s of %(total)s hours", share.expected
+    ) % {"known": decimal(share.known, 0), "total": decimal(share.expected, 0)}
     figures = [
         {"title": _("Readings of the last 24 h"), "value": share.percent, "note": note},
         {"title": _("Metering points"), "value": decimal(len(everything), 0), "note": ""},

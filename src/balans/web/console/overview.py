@@ -11,6 +11,7 @@ from balans.storage import access, live
 from balans.storage.records import NodeInfo
 from balans.web.clock import site_clock
 from balans.web.console.tree import branches
+from balans.web.shown.names import named
 from balans.web.shown.people import person
 from balans.web.shown.picture import Reader, picture
 from balans.web.shown.sites import heard
@@ -29,4 +30,4 @@ def _site(site: NodeInfo) -> dict[str, Any]:
     reader = Reader(loads=(), whole=True, zone=site.timezone)
     texts = picture(heard(live.latest_status(site.id)), reader, site_clock().speed)
     shown = {key.removeprefix("site."): text for key, text in texts.items()}
-    return {**shown, "name": site.name, "url": reverse("site-live", args=[site.code])}
+    return {**shown, "name": named(site.name), "url": reverse("site-live", args=[site.code])}

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from balans.storage import live as stored
 from balans.web.shown.charts import Series, chart
-from balans.web.shown.numbers import decimal, kw_digits, minutes_seconds
+from balans.web.shown.numbers import decimal, duration, kw_digits
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
 from balans.web.shown.sites import site_view
@@ -54,7 +54,7 @@ def _cases(study: Study, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
             "peak": decimal(share["peak_kw"]["controlled"], digits),
             "minutes": decimal(share["minutes_over"]["controlled"], 0),
             "switches": decimal(share["switches"], 0),
-            "longest": minutes_seconds(share["longest_yellow_off_s"]),
+            "longest": duration(share["longest_yellow_off_s"]),
             "late": decimal(share["late_kwh"], 2),
             "chart": _chart(study, share["curve_kw"], zone, digits) | {"reach": [0, ROOM * top_kw]},
         }

@@ -9,6 +9,7 @@ from django.utils.translation import ngettext
 from balans.core.words import NodeKind
 from balans.storage.records import NodeTree
 from balans.web.shown import words
+from balans.web.shown.names import named
 from balans.web.shown.places import node_url
 
 
@@ -40,7 +41,7 @@ def branches(
 def _branch(tree: NodeTree, live: dict[int, dict[str, Any]]) -> Branch:
     below = [(child.node.kind == NodeKind.FLAT, _branch(child, live)) for child in tree.children]
     return Branch(
-        name=tree.node.name,
+        name=named(tree.node.name),
         kind=words.word(words.NODE_KINDS, tree.node.kind),
         url=node_url(tree.node),
         live=live.get(tree.node.id),

@@ -8,13 +8,12 @@ from typing import Final
 from asgiref.sync import sync_to_async
 
 from balans.storage import live
-from balans.storage.commands import CommandInfo
 from balans.storage.live import LiveStatus, Minute
 from balans.storage.records import NodeInfo
 from balans.storage.scope import tenant_scope
 from balans.web.live.broadcast import Broadcast
 from balans.web.shown.curves import MINUTE
-from balans.web.shown.sites import commands_of
+from balans.web.shown.sites import Commands, commands_of
 
 KEPT: Final = timedelta(hours=6)
 
@@ -26,7 +25,7 @@ class Snapshot:
     version: int
     last: LiveStatus | None
     minutes: tuple[Minute, ...]
-    commands: tuple[CommandInfo, ...]
+    commands: Commands
 
 
 @dataclass(slots=True)
@@ -63,9 +62,7 @@ class Feed:
             end = newest + MINUTE if newest else None
             minutes = live.minutes(self.site.id, end - KEPT, end) if end else []
             commands = commands_of(self.site)
-            return Snapshot(
-                version, live.latest_status(self.site.id), tuple(minutes), tuple(commands)
-            )
+            return Snapshot(version, live.latest_status(self.site.id), tuple(minutes), commands)
 
 
 class Feeds:

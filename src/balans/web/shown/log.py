@@ -12,7 +12,7 @@ from balans.storage.commands import CommandEventInfo, CommandInfo
 from balans.web.shown import words
 from balans.web.shown.days import clock_label
 from balans.web.shown.picture import limit_name
-from balans.web.shown.reasons import author_text, detail_text, reason_text
+from balans.web.shown.reasons import detail_text, reason_text
 
 OPEN = frozenset({CommandState.QUEUED, CommandState.SENT})
 
@@ -47,7 +47,7 @@ def log_entry(command: CommandInfo, titles: Mapping[str, str], zone: ZoneInfo) -
         state=words.word(words.COMMAND_STATES, command.state),
         tone=words.COMMAND_TONES[command.state],
         open=command.state in OPEN,
-        author=author_text(command.author),
+        author=command.author,
         reason=reason,
         detail=detail_text(command.detail),
         steps=tuple(_step(event, zone) for event in command.events if event.state != "queued"),

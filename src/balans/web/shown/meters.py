@@ -12,6 +12,7 @@ from balans.storage.completeness import PointState, point_states
 from balans.storage.records import PointInfo
 from balans.web.shown import words
 from balans.web.shown.days import moment
+from balans.web.shown.names import named
 from balans.web.shown.numbers import MISSING, decimal
 
 GOOD, POOR = 0.999, 0.9
@@ -87,7 +88,7 @@ def _row(point: PointInfo, state: PointState, zone: ZoneInfo, places: dict[int, 
     share = Completeness(state.known, state.expected)
     return MeterRow(
         url=reverse("point", args=[point.code]),
-        name=words.word(words.USUAL_NAMES, point.name),
+        name=named(point.name),
         place=places.get(point.node_id, ""),
         resource=words.word(words.RESOURCES, point.resource),
         phase=words.word(words.PHASES, point.phase) if point.phase else "",

@@ -3,6 +3,9 @@
 from typing import Final
 
 from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from balans.core.hours import HOUR_S
 
 MISSING: Final = "–"
 """Shown where nothing is known. A missing value is never zero."""
@@ -35,11 +38,20 @@ def kw(power_w: float | None, digits: int = 2) -> str:
     return decimal(None if power_w is None else power_w / 1000, digits)
 
 
-def minutes_seconds(seconds: float) -> str:
-    """Return a remaining time as minutes and seconds.
+def long_form() -> str:
+    """Return how hours and minutes are written, for this and for the script of the page."""
+    return _("%(hours)d h %(minutes)d min")
 
-    >>> minutes_seconds(605.4)
+
+def duration(seconds: float) -> str:
+    """Return a remaining time: minutes and seconds, or from an hour on hours and minutes.
+
+    >>> duration(605.4)
     '10:05'
+    >>> duration(3660)
+    '1 h 1 min'
     """
     whole = max(0, round(seconds))
-    return f"{whole // 60}:{whole % 60:02d}"
+    if whole < HOUR_S:
+        return f"{whole // 60}:{whole % 60:02d}"
+    return long_form() % {"hours": whole // HOUR_S, "minutes": whole % HOUR_S // 60}

@@ -15,7 +15,8 @@ from django.utils.translation import ngettext
 from balans.protocols.hub import LoadStatus, SiteStatus
 from balans.web.shown import words
 from balans.web.shown.days import moment
-from balans.web.shown.numbers import MISSING, decimal, kw, kw_digits, minutes_seconds
+from balans.web.shown.names import named
+from balans.web.shown.numbers import MISSING, decimal, duration, kw, kw_digits, long_form
 from balans.web.shown.reasons import reason_text
 
 STALE_AFTER: Final = 3
@@ -64,6 +65,7 @@ def picture(heard: Heard | None, reader: Reader, speed: float) -> Picture:
     """
     texts = _freshness(heard, reader.zone)
     texts["speed"] = f"{speed:g}"
+    texts["long_form"] = long_form()
     states = {load.name: load for load in heard.status.loads} if heard else {}
     dead = heard is None or heard.freshness == "dead"
     off = 0
@@ -138,7 +140,9 @@ def _site_texts(
         "site.gauge_mark": f"{100 * limit_w / full_w:.1f}%" if limit_w is not None else "-10%",
     }
     for phase in range(3):
-        texts[f"site.L{phase + 1}"] = kw(phase_w[phase], 2) if phase < len(phase_w) else MISSING
+        texts[f"site.L{phase + 1}"] = (
+            kw(phase_w[phase], digits) if phase < len(phase_w) else MISSING
+        )
     return texts
 
 
@@ -150,7 +154,7 @@ def _share(site_w: float | None, limit_w: float | None) -> str:
 
 def limit_name(name: str) -> str:
     """Return the name of a limit for people; usual names and sources get words."""
-    return words.word({**words.USUAL_NAMES, **words.LIMIT_SOURCES}, name)
+    return words.word(words.LIMIT_SOURCES, named(name))
 
 
 def _load(name: str, state: LoadStatus | None, *, dead: bool) -> Picture:
@@ -165,7 +169,7 @@ def _load(name: str, state: LoadStatus | None, *, dead: bool) -> Picture:
         f"load.{name}.power": _power(state, known=known),
         f"load.{name}.reason": reason_text(state.reason) if known and state is not None else "",
         f"load.{name}.left_s": "" if left_s is None else f"{left_s:.0f}",
-        f"load.{name}.left": "" if left_s is None else minutes_seconds(left_s),
+        f"load.{name}.left": "" if left_s is None else duration(left_s),
     }
 
 

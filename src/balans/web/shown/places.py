@@ -7,6 +7,7 @@ from django.urls import reverse
 from balans.core.words import NodeKind
 from balans.storage import access
 from balans.storage.records import NodeInfo
+from balans.web.shown.names import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,10 @@ def crumbs(user: access.Person, node: NodeInfo, page: str = "") -> list[Crumb]:
     """Return the path to `node`, or to the page `page` that belongs to it."""
     above = set(node.ancestor_ids)
     path = [seen for seen in access.visible_nodes(user) if seen.id in above]
-    steps = [Crumb(seen.name, node_url(seen)) for seen in path]
+    steps = [Crumb(named(seen.name), node_url(seen)) for seen in path]
     if page:
-        return [*steps, Crumb(node.name, node_url(node)), Crumb(page)]
-    return [*steps, Crumb(node.name)]
+        return [*steps, Crumb(named(node.name), node_url(node)), Crumb(page)]
+    return [*steps, Crumb(named(node.name))]
 
 
 def node_url(node: NodeInfo) -> str:

@@ -3,18 +3,17 @@
 from typing import Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from balans.domain.demand.model import Reason
-from balans.usecases.run_load_control import CONTROL, Detail
+from balans.usecases.run_load_control import Detail
 
 REASONS: Final[dict[str, Promise]] = {
     Reason.OVER_LIMIT: _("the limit would be exceeded"),
     Reason.SENSOR_LOST: _("the power sensor is silent"),
     Reason.OPERATOR: _("by command"),
     Reason.OFF_TIME_USED_UP: _("longest off time reached"),
-    Reason.STAGGER: _("waits its turn to come back"),
+    Reason.STAGGER: _("comes back in turn"),
     Reason.DEADLINE: _("must be done in time"),
     Reason.HEADROOM_BACK: _("there is head-room again"),
     Reason.NIGHT_ZONE: _("night tariff"),
@@ -44,8 +43,3 @@ def detail_text(detail: str) -> str:
     """Return a detail in words; what an actuator says after the colon stays as it is."""
     code, colon, rest = detail.partition(":")
     return f"{DETAILS.get(code, code)}{colon}{rest}"
-
-
-def author_text(author: str) -> str:
-    """Return the name of who gave a command."""
-    return gettext("Load control") if author == CONTROL else author

@@ -8,14 +8,25 @@ from typing import Any
 
 from balans.storage import access, live, lookups
 from balans.storage.access import NotVisibleError, Right
-from balans.storage.commands import CommandInfo, recent
+from balans.storage.commands import CommandInfo, recent, recent_by_people
 from balans.storage.records import LoadInfo, NodeInfo
+from balans.usecases.run_load_control import CONTROL
 from balans.web.clock import site_clock
 from balans.web.shown import words
 from balans.web.shown.log import LogEntry, log_entry
+from balans.web.shown.names import named
 from balans.web.shown.picture import Heard, Picture, Reader, picture
 
-LOG_SHOWN, LOG_SEARCHED = 12, 200
+BY_PEOPLE_SHOWN, BY_PEOPLE_SEARCHED = 5, 100
+BY_CONTROL_SHOWN, BY_CONTROL_SEARCHED = 8, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The newest commands of a site: those of persons, which are few, and load control's own."""
+
+    by_people: tuple[CommandInfo, ...]
+    by_control: tuple[CommandInfo, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +54,24 @@ class SiteView:
         """Return the texts for the status `last`."""
         return picture(heard(last), self.reader, site_clock().speed)
 
-    def log(self, commands: Sequence[CommandInfo]) -> list[LogEntry]:
+    def log(self, commands: Commands) -> dict[str, list[LogEntry]]:
         """Return the newest commands to the loads that are seen, if the person may audit."""
         if Right.AUDIT not in self.rights:
-            return []
+            return {}
+        return {
+            "by_people": self._entries(commands.by_people, BY_PEOPLE_SHOWN),
+            "by_control": self._entries(commands.by_control, BY_CONTROL_SHOWN),
+        }
+
+    def _entries(self, commands: Sequence[CommandInfo], shown: int) -> list[LogEntry]:
         titles = {load.name: self.title_of(load) for load in self.loads}
         mine = [one for one in commands if self.whole or one.load_name in titles]
-        zone = self.site.timezone
-        return [log_entry(one, titles, zone) for one in mine[:LOG_SHOWN]]
+        return [log_entry(one, titles, self.site.timezone) for one in mine[:shown]]
 
     def title_of(self, load: LoadInfo) -> str:
         """Return place and name of a load."""
         place = self.places.get(load.node_id, "")
-        title = words.word(words.USUAL_NAMES, load.title)
+        title = named(load.title)
         return f"{place} · {title}" if place else title
 
     def load_rows(self) -> list[dict[str, Any]]:
@@ -64,7 +80,7 @@ class SiteView:
             {
                 "key": f"load.{load.name}",
                 "name": load.name,
-                "title": words.word(words.USUAL_NAMES, load.title),
+                "title": named(load.title),
                 "place": self.places.get(load.node_id, ""),
                 "load_class": load.load_class.value,
                 "class_word": words.word(words.LOAD_CLASSES, load.load_class),
@@ -121,7 +137,7 @@ def _view(
     user: access.Person, site: NodeInfo, node: NodeInfo, loads: Sequence[LoadInfo]
 ) -> SiteView:
     names = {seen.id: seen.name for seen in access.visible_nodes(user)}
-    places = {load.node_id: names.get(load.node_id, "") for load in loads}
+    places = {load.node_id: named(names.get(load.node_id, "")) for load in loads}
     places[node.id] = ""  # the heading says it
     ordered = sorted(loads, key=lambda load: (natural(names.get(load.node_id, "")), load.name))
     return SiteView(site, node, tuple(ordered), places, access.rights_on(user, node))
@@ -137,6 +153,9 @@ def natural(name: str) -> tuple[tuple[str, int], ...]:
     return tuple((text, int(digits or 0)) for text, digits in parts)
 
 
-def commands_of(site: NodeInfo) -> list[CommandInfo]:
-    """Return enough of the newest commands of a site to find those of one flat among them."""
-    return recent(site, LOG_SEARCHED)
+def commands_of(site: NodeInfo) -> Commands:
+    """Return the newest commands of a site, enough to find those of one flat among them."""
+    return Commands(
+        tuple(recent_by_people(site, BY_PEOPLE_SEARCHED)),
+        tuple(one for one in recent(site, BY_CONTROL_SEARCHED) if one.author == CONTROL),
+    )

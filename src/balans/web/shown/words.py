@@ -111,25 +111,6 @@ FRESHNESS_TONES: Final[dict[str, str]] = {
 }
 
 
-USUAL_NAMES: Final[dict[str, Promise]] = {
-    "Electricity": _("Electricity"),
-    "Cold water": _("Cold water"),
-    "Cold water (generated)": _("Cold water (generated)"),
-    "Hot water": _("Hot water"),
-    "Gas": _("Gas"),
-    "Gas (generated)": _("Gas (generated)"),
-    "Heat": _("Heat"),
-    "Inflow of the building": _("Inflow of the building"),
-    "Water heater": _("Water heater"),
-    "Water heater and air-conditioner": _("Water heater and air-conditioner"),
-    "Laundry": _("Laundry"),
-    "Kitchen": _("Kitchen"),
-    "contract": _("contract"),
-    "transformer": _("transformer"),
-}
-"""Names that registries often give to things. Any other name is shown as it was given."""
-
-
 def word(words: dict[str, Promise | str] | dict[str, Promise], code: str) -> str:
     """Return the word for `code` in the reader's language, or the code itself."""
     return str(words.get(code, code))

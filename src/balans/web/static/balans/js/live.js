@@ -50,13 +50,18 @@ function tick() {
   for (const element of root.querySelectorAll("[data-left-s]")) {
     const left = Number.parseFloat(element.dataset.leftS);
     if (Number.isNaN(left)) continue;
-    const now = Math.max(0, Math.round(left - elapsed_s * Number(state.speed)));
-    element.textContent = `${Math.floor(now / 60)}:${String(now % 60).padStart(2, "0")}`;
+    element.textContent = duration(Math.max(0, Math.round(left - elapsed_s * Number(state.speed))));
   }
   for (const element of root.querySelectorAll("[data-age-s]")) {
     const age = Number.parseFloat(element.dataset.ageS);
     if (!Number.isNaN(age)) element.textContent = ago(age + elapsed_s);
   }
+}
+
+function duration(seconds) {
+  const parts = { hours: Math.floor(seconds / 3600), minutes: Math.floor(seconds / 60) % 60 };
+  if (!parts.hours) return `${parts.minutes}:${String(seconds % 60).padStart(2, "0")}`;
+  return state.long_form.replace(/%\((\w+)\)d/g, (_, part) => parts[part]);
 }
 
 function ago(age_s) {

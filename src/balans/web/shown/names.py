@@ -1,0 +1,48 @@
+"""Names from the registry. They are data; the usual ones have words in each language."""
+
+import re
+from typing import Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+USUAL: Final[dict[str, Promise]] = {
+    "Electricity": _("Electricity"),
+    "Cold water": _("Cold water"),
+    "Cold water (generated)": _("Cold water (generated)"),
+    "Hot water": _("Hot water"),
+    "Gas": _("Gas"),
+    "Gas (generated)": _("Gas (generated)"),
+    "Heat": _("Heat"),
+    "Inflow of the building": _("Inflow of the building"),
+    "Water heater": _("Water heater"),
+    "Water heater and air-conditioner": _("Water heater and air-conditioner"),
+    "Laundry": _("Laundry"),
+    "Kitchen": _("Kitchen"),
+    "contract": _("contract"),
+    "transformer": _("transformer"),
+}
+NUMBERED: Final[dict[str, Promise]] = {
+    "Flat": _("Flat %(number)s"),
+    "Riser": _("Riser %(number)s"),
+}
+RECORDED: Final = re.compile(r"(.+) \(recorded week of (\d{4}-\d\d-\d\d)\)")
+"""How the demo labels what is played by a recording."""
+
+
+def named(name: str) -> str:
+    """Return `name` in the reader's language where it is a usual one, else as it was given.
+
+    >>> named("Flat 7"), named("Grandmother's house")
+    ('Flat 7', "Grandmother's house")
+    """
+    if name in USUAL:
+        return str(USUAL[name])
+    kind, _space, number = name.partition(" ")
+    if kind in NUMBERED and number.isdigit():
+        return str(NUMBERED[kind]) % {"number": number}
+    recorded = RECORDED.fullmatch(name)
+    if recorded:
+        label = _("recorded week of %(date)s") % {"date": recorded[2]}
+        return f"{named(recorded[1])} ({label})"
+    return name
