@@ -143,10 +143,14 @@ async def test_a_publish_in_a_handler_ends_with_the_connection(server_dir: Path)
 
     async def handle(_topic: str, _payload: bytes) -> None:
         entered.set()
-        os.kill(broker.status().pid or 0, signal.SIGSTOP)
+        pid = broker.status().pid
+        assert pid
+        os.kill(pid, signal.SIGSTOP)
+        while process_state(pid) != "T":
+            await asyncio.sleep(0.01)
         publishing = asyncio.ensure_future(link.publish("y", b"", qos=1))
         await asyncio.sleep(0.05)
-        os.kill(broker.status().pid or 0, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         assert not await publishing
         left.set()
 
@@ -155,7 +159,11 @@ async def test_a_publish_in_a_handler_ends_with_the_connection(server_dir: Path)
         async with running(link):
             await link.publish("x", b"", qos=0)
             await asyncio.wait_for(entered.wait(), ANSWER_S)
-            await asyncio.wait_for(left.wait(), 5.0)
+            await asyncio.wait_for(left.wait(), ANSWER_S)
+
+
+def process_state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 async def test_one_bad_message_does_not_stop_the_others(broker: LocalBroker) -> None:
