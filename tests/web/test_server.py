@@ -83,6 +83,30 @@ def test_a_stream_ends_soon_after_logout(pages: Pages) -> None:
             until(lines, "never", limit_s=60)
 
 
+def test_a_lost_database_connection_is_made_good(operator: Visitor) -> None:
+    with operator.stream(STREAM) as lines:
+        until(lines, "^event: log")
+        assert in_thread(end_connections, "balans live") == 1
+        for n in range(1, 20):
+            at = town.NOW + timedelta(minutes=10 + n)
+            in_thread(town.report, "alice", town.status(at, site_w=1000.0 + n))
+            if '"site.load": "1.0' in next(line for line in lines if line.startswith("data")):
+                break
+        else:
+            pytest.fail("the stream hears nothing any more")
+
+
+def end_connections(application: str) -> int:
+    """End the server's connections of `application`; return how many there were."""
+    with system_scope(), connection.cursor() as cursor:
+        cursor.execute(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+            " where application_name = %s and datname = current_database()",
+            [application],
+        )
+        return int(cursor.fetchone()[0])
+
+
 def test_health_and_metrics(pages: Pages, operator: Visitor) -> None:
     assert Visitor(pages.url).ask("/healthz").text == "ok\n"
     with operator.stream(STREAM) as lines:
