@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -377,6 +378,28 @@ async def test_control_goes_on_without_the_server(broker: LocalBroker, tmp_path:
             task.cancel()
         await asyncio.gather(site_task, server_task, return_exceptions=True)
         bench.clock.close()
+
+
+async def test_control_goes_on_while_the_disk_is_full(bench: Bench) -> None:
+    """Reports wait in memory, modules keep their readings; both arrive when there is room."""
+    assert bench.process is not None
+    pid = bench.process.pid
+    previous = resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    await bench.step(3500, 2000)
+    assert not bench.site.on
+    report = await bench.site.report(7, range(5))
+    await bench.step(2900, 0)
+    assert bench.site.received == []
+    assert bench.head_end.stored == {}
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, previous)
+    await bench.site.publish(bench.site.topics.report(bench.site.hub), report)  # it repeats
+    await until(lambda: bench.site.received, "confirmation when there is room")
+    order = bench.site.switches[0]
+    states = [CommandState.SENT, CommandState.CONFIRMED]
+    await until(
+        lambda: [r.state for r in bench.head_end.reports() if r.id == order.id] == states,
+        "reports that had waited",
+    )
 
 
 async def test_a_poll_is_answered_with_a_hello(bench: Bench) -> None:

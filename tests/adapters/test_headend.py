@@ -444,3 +444,31 @@ async def test_sigterm_brings_the_rest_into_the_tables(bench: Bench) -> None:
     assert (code, "Traceback" in log) == (0, False)
     assert await asyncio.to_thread(registers) == 9
     assert not bench.health.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, b"the tables of the database are not of this release: balans db migrate"),
+        ({"BALANS_MQTT_URL": "http://127.0.0.1"}, b"BALANS_MQTT_URL: the scheme is http"),
+        ({"BALANS_DATABASE_URL": "mysql://x"}, b"BALANS_DATABASE_URL"),
+        ({"BALANS_CLOCK_FILE": "/nowhere/clock"}, b"/nowhere/clock: clock of the replay"),
+    ],
+)
+async def test_what_keeps_it_from_starting_is_named(
+    changes: dict[str, str], says: bytes, pg_url: str, tmp_path: Path
+) -> None:
+    env = {
+        **os.environ,
+        "BALANS_DATA_DIR": str(tmp_path),
+        "BALANS_DATABASE_URL": pg_url,
+        "BALANS_MQTT_URL": "mqtt://127.0.0.1:1",
+        **changes,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "balans", "headend", env=env, stderr=asyncio.subprocess.PIPE
+    )
+    _, log = await asyncio.wait_for(process.communicate(), LIMIT_S)
+    assert process.returncode in {1, 2}
+    assert says in log
+    assert b"Traceback" not in log

@@ -36,12 +36,14 @@ def headend(
 def _run(settings: "Settings", metrics_port: int | None, health_file: Path | None) -> None:
     from balans.wiring.clock import clock_of
     from balans.wiring.embedded import open_parts
-    from balans.wiring.server import setup_django
+    from balans.wiring.server import require_tables, setup_django
     from balans.wiring.service import run_until_stopped
 
+    clock = clock_of(settings.clock_file)
     with open_parts(settings) as parts:
         setup_django(settings, parts.database_url)
+        require_tables()
         from balans.headend.daemon import HeadEnd, HeadEndOptions
 
         options = HeadEndOptions(parts.database_url, parts.mqtt_url, metrics_port, health_file)
-        run_until_stopped(HeadEnd(options, clock_of(settings.clock_file)).run)
+        run_until_stopped(HeadEnd(options, clock).run)

@@ -57,24 +57,14 @@ def _leave(_signal: int, _frame: Any) -> None:
 
 def _serve(settings: "Settings", listener: socket.socket) -> None:
     from balans.wiring.embedded import open_parts
-    from balans.wiring.server import setup_django
+    from balans.wiring.server import require_tables, setup_django
 
     with open_parts(settings, broker=False) as parts:
         setup_django(settings, parts.database_url)
-        _require_tables()
+        require_tables()
         host, port = listener.getsockname()[:2]
         print(f"Pages at http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
         _run(settings, listener)
-
-
-def _require_tables() -> None:
-    from django.db import connection
-    from django.db.migrations.executor import MigrationExecutor
-
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise InputError("the tables of the database are not of this release: balans db migrate")
-    connection.close()
 
 
 def _run(settings: "Settings", listener: socket.socket) -> None:

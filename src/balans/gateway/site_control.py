@@ -30,6 +30,7 @@ SENT_S = 0.5
 SILENT_S = 2.0
 """So long a connected bus must have been without a sample before the sensor counts as lost."""
 SAVE_S = 60.0
+RETRY_S = 5.0
 STANDING_VALID_S = 5.0
 """While the clock of a replay stands between steps, a status is good for this long."""
 UNWRITTEN_MAX = 1_000
@@ -100,6 +101,7 @@ class SiteControl:
         self._limits: Limits | None = None
         self._status_due_s: float | None = None
         self._saved_s = 0.0
+        self._refused_s = 0.0
         self._heard_s = 0.0
 
     def take(self, message: Input) -> None:
@@ -174,10 +176,10 @@ class SiteControl:
 
     async def _carry_out(self, outputs: Sequence[Output], site: Link) -> None:
         reports = [output for output in outputs if isinstance(output, CommandReport)]
-        is_old = asyncio.get_running_loop().time() - self._saved_s > SAVE_S
-        if reports or is_old:
+        now_s = asyncio.get_running_loop().time()
+        if reports or now_s - self._saved_s > SAVE_S:
             self.save()
-        if reports:
+        if reports or (self._unwritten and now_s - self._refused_s > RETRY_S):
             await self._write(reports)
         messages = [output for output in outputs if isinstance(output, Switch | Query)]
         if messages:
@@ -191,7 +193,8 @@ class SiteControl:
         try:
             await self._recorder.record(self._unwritten)
         except UnavailableError as error:
-            log.error("%d reports wait: %s", len(self._unwritten), error)  # noqa: TRY400  (its message says all)
+            self._refused_s = asyncio.get_running_loop().time()
+            log.warning("%d reports wait: %s", len(self._unwritten), error)
             del self._unwritten[:-UNWRITTEN_MAX]
         else:
             self._unwritten.clear()

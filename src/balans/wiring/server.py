@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from balans.config import Settings
+from balans.core.errors import InputError
 
 
 def environment_of(settings: Settings, database_url: str | None) -> dict[str, str]:
@@ -54,6 +55,23 @@ def setup_django(settings: Settings, database_url: str) -> None:
     import django
 
     django.setup()
+
+
+def require_tables() -> None:
+    """Make sure that the tables are those of this release, after `setup_django`.
+
+    Raises
+    ------
+    InputError
+        If they are absent, older or newer.
+    """
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise InputError("the tables of the database are not of this release: balans db migrate")
+    connection.close()
 
 
 def secret_key(settings: Settings) -> str:

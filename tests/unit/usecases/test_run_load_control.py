@@ -234,6 +234,8 @@ def test_a_load_whose_state_is_unknown_is_never_shed() -> None:
     assert bench.tick() == [Query(bench.now_s)]
     assert bench.tick(9) == []
     assert bench.tick(1) == [Query(bench.now_s)]
+    assert bench.tick(19) == []
+    assert bench.tick(1) == [Query(bench.now_s)]
     assert bench.step(9000, heater=2000) == []
     assert bench.load("heater").reason == "state_unknown"
     bench.deaf = False

@@ -26,7 +26,8 @@ from balans.usecases.run_load_control.orders import CONTROL, DEVICE, Detail, Ord
 STALE_STEPS = 3
 ORDER_S = 30.0
 """An order of load control is good for two steps, and at least this long."""
-QUERY_S = 10.0
+QUERY_S, QUERIES_COUNTED = 10.0, 7
+"""Actuators that do not answer are asked again after 10 s, 20 s, … up to about 10 minutes."""
 DEFAULT_STEP_S = 60.0
 POWER_MAX_W = 1e9
 """The wire holds no larger power; what a used-up interval allows may lie below."""
@@ -83,7 +84,7 @@ class LoadControl:
         self._commands = self._memory.commands
         self._table = make_timetable(site.limits, site.zones)
         self._view = _View(now_s)
-        self._queried_s = -INFINITE
+        self._queried_s, self._queries = -INFINITE, 0
         self._changed = False
 
     @property
@@ -160,7 +161,7 @@ class LoadControl:
 
     def query(self, now_s: float) -> list[Output]:
         """Ask every actuator for its state: feedback may have been lost with a connection."""
-        self._queried_s = now_s
+        self._queried_s, self._queries = now_s, 1
         return [Query(now_s)]
 
     def set_server_limits(self, limits: Iterable[Limit]) -> None:
@@ -178,13 +179,11 @@ class LoadControl:
         `sensor_silent` tells that the caller, too, has heard no sample for some seconds of its
         own time; the clock of a replay may jump.
         """
-        outputs: list[Output] = [*self._commands.repeat(now_s)]
-        if self._loads.unknown() and now_s - self._queried_s >= QUERY_S:
-            outputs += self.query(now_s)
+        outputs: list[Output] = [*self._commands.repeat(now_s), *self._query_unknown(now_s)]
         for order in self._commands.overdue(now_s):
             outputs.append(self._commands.fail(order, now_s, Detail.NO_CONFIRMATION))
             self._loads.known.discard(order.load)
-            self._changed = True
+            self._queries, self._changed = 0, True
         outputs += self._let_waiting_go(now_s)
         outputs += self._commands.expire_waiting(now_s)
         for index in self._loads.used_up(now_s):
@@ -219,6 +218,14 @@ class LoadControl:
             sensor_ok=sample is not None,
             valid_s=view.step_s,
         )
+
+    def _query_unknown(self, now_s: float) -> list[Query]:
+        """Ask at once where a state became unknown, then less and less often."""
+        pause_s = QUERY_S * 2 ** (self._queries - 1) if self._queries else 0.0
+        if not self._loads.unknown() or now_s - self._queried_s < pause_s:
+            return []
+        self._queried_s, self._queries = now_s, min(self._queries + 1, QUERIES_COUNTED)
+        return [Query(now_s)]
 
     # --- deciding ---
 
