@@ -111,6 +111,8 @@ class DemoRun:
             self._introduce()
             result = self._replay(parts.mqtt_url)
             study.join()
+            if study.exitcode:
+                raise UnavailableError("the study of the transformer failed; its error is above")
             if not self.options.headless and self.options.sim_hours is None:
                 self._stay(children)
             return self._finish(result)
@@ -122,8 +124,9 @@ class DemoRun:
         self._say("tables and town are ready")
 
     def _start(self, parts: Parts) -> Stack:
-        with SharedClockWriter(self.clock_file) as clock:
-            clock.set(self.spec.start_s, 0.0) if not self.clock_file.exists() else None
+        if not self.clock_file.exists():
+            with SharedClockWriter(self.clock_file) as clock:
+                clock.set(self.spec.start_s)
         env = environment_of(self.settings, parts.database_url)
         stack = Stack(self.home / "log", {**env, "BALANS_MQTT_URL": parts.mqtt_url})
         stack.start("headend", ["headend"])

@@ -22,7 +22,7 @@ from balans.storage import access, live, lookups
 from balans.storage.access import Person, Right
 from balans.storage.models import Command, CommandEvent
 from balans.storage.records import LoadInfo, NodeInfo
-from balans.storage.reports import rank_case
+from balans.storage.reports import RANK, rank_case
 from balans.storage.scope import system_scope
 
 CHANNEL = "balans_command"
@@ -191,8 +191,10 @@ def _infos(commands: Iterable[Command]) -> list[CommandInfo]:
     rows = list(commands)
     events = defaultdict(list)
     found = CommandEvent.objects.filter(command_id__in=[row.pk for row in rows])
-    for event in found.order_by("at", "id"):
+    for event in found:
         events[event.command_id].append(event)
+    for of_command in events.values():
+        of_command.sort(key=lambda event: (event.at, RANK[CommandState(event.state)]))
     return [_info(row, events[row.pk]) for row in rows]
 
 
@@ -237,8 +239,12 @@ def mark_sent(commands: Sequence[QueuedCommand], now: datetime) -> int:
 
 
 def expire_due(now: datetime) -> int:
-    """Give up on commands whose time is over; return how many there were."""
-    return _advance(CommandState.EXPIRED, now, "c.expires <= %s", [now])
+    """Give up on people's commands whose time is over; return how many there were.
+
+    What load control commanded itself is ended by its own reports alone: they may still be on
+    their way, and nobody waits for them.
+    """
+    return _advance(CommandState.EXPIRED, now, "c.expires <= %s and c.user_id is not null", [now])
 
 
 _DETAIL = {

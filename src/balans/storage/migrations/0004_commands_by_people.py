@@ -4,14 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('storage', '0003_readings'),
+        ("storage", "0003_readings"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='command',
-            index=models.Index(condition=models.Q(('user__isnull', False)), fields=['site', '-created'], name='command_by_people'),
+            model_name="command",
+            index=models.Index(
+                condition=models.Q(("user__isnull", False)),
+                fields=["site", "-created"],
+                name="command_by_people",
+            ),
         ),
     ]
