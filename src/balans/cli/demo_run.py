@@ -139,17 +139,20 @@ class DemoRun:
     def _introduce(self) -> None:
         from balans.web.accounts.demo import DEMO_ACCOUNTS
 
+        self._await_pages()
+        self._say("everything runs")
+        print(f"\n  Pages     {self.url}")
+        for account in DEMO_ACCOUNTS:
+            print(f"  Log in    {account.username} / {account.password}")
+        print(f"  Logs      {self.home / 'log'}\n  Ctrl-C stops everything.\n", flush=True)
+
+    def _await_pages(self) -> None:
         visitor = Visitor(self.url)
         deadline = time.monotonic() + PAGES_UP_S
         while visitor.open("/healthz")[0] != 200:
             if time.monotonic() > deadline:
                 raise UnavailableError(f"the pages do not come up; see {self.home / 'log'}")
             time.sleep(0.1)
-        self._say("everything runs")
-        print(f"\n  Pages     {self.url}")
-        for account in DEMO_ACCOUNTS:
-            print(f"  Log in    {account.username} / {account.password}")
-        print(f"  Logs      {self.home / 'log'}\n  Ctrl-C stops everything.\n", flush=True)
 
     def _replay(self, mqtt_url: str) -> TownResult:
         with SharedClockWriter(self.clock_file) as clock:
@@ -198,6 +201,7 @@ class DemoRun:
         """Open every page as each of the demo accounts; keep the worst answer of each."""
         from balans.web.accounts.demo import DEMO_ACCOUNTS
 
+        self._await_pages()
         answers: dict[str, int] = {}
         for account in DEMO_ACCOUNTS:
             visitor = Visitor(self.url)
