@@ -52,6 +52,10 @@ def test_forms_without_their_token_are_refused(visit: Callable[[str], Client]) -
     assert "expired" in answer.content.decode()
 
 
+def test_what_a_person_sees_is_kept_by_no_proxy(operator: Client) -> None:
+    assert operator.get("/")["Cache-Control"] == "private, no-cache"
+
+
 @pytest.mark.usefixtures("utilities")
 def test_cookies_of_the_session_are_out_of_reach() -> None:
     client = Client()

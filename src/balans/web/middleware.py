@@ -52,7 +52,9 @@ class TenantMiddleware(MiddlewareMixin):
         if not user.is_authenticated or iscoroutinefunction(view):
             return None
         with tenant_scope(user.tenant_id, actor=user.get_username()), http_errors():
-            return view(request, *args, **kwargs)
+            response = view(request, *args, **kwargs)
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        return response
 
 
 @contextmanager
