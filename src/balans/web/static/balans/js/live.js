@@ -100,6 +100,11 @@ function connect() {
   addEventListener("pagehide", () => source.close(), { once: true });
 }
 
+// A page that the browser had put aside has lost its stream and comes back with an old state.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) connect();
+});
+
 setInterval(tick, 1000);
 tick();
 connect();
