@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from balans.adapters.localmqtt import Mosquitto
 
 TARGETS = {
     "gateway": "balans gateway",
@@ -32,6 +35,7 @@ class Killer:
 
     parent: int
     random: random.Random
+    mosquitto: Mosquitto | None
     killed: Counter[str] = field(default_factory=Counter)
     waiting: list[str] = field(default_factory=list)
 
@@ -39,10 +43,16 @@ class Killer:
         if not self.waiting:
             self.waiting = self.random.sample(list(TARGETS), len(TARGETS))
         target = self.waiting.pop()
-        pids = [pid for pid, line in children(self.parent) if TARGETS[target] in line]
+        pids = self.pids(target)
         if pids:
             os.kill(self.random.choice(pids), signal.SIGKILL)
             self.killed[target] += 1
+
+    def pids(self, target: str) -> list[int]:
+        if target == "broker" and self.mosquitto:
+            pid = self.mosquitto.status().pid
+            return [pid] if pid else []
+        return [pid for pid, line in children(self.parent) if TARGETS[target] in line]
 
 
 def children(parent: int) -> list[tuple[int, str]]:
@@ -60,33 +70,36 @@ def children(parent: int) -> list[tuple[int, str]]:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("demo")
-@pytest.mark.parametrize("seed", [1])
-def test_nothing_is_lost_when_everything_is_killed(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    "broker", ["embedded", pytest.param("mosquitto", marks=pytest.mark.mosquitto)]
+)
+def test_nothing_is_lost_when_everything_is_killed(
+    tmp_path: Path, broker: str, request: pytest.FixtureRequest
+) -> None:
+    mosquitto = request.getfixturevalue("mosquitto_broker") if broker == "mosquitto" else None
+    env = {**os.environ, **({"BALANS_MQTT_URL": mosquitto.url} if mosquitto else {})}
     data_dir, report = tmp_path / "data", tmp_path / "report.json"
     command = [
         sys.executable, "-m", "balans", "demo", "--data-dir", str(data_dir), "--port",
-        str(free_port()), "--headless", "--sim-hours", "24", "--speed", "max",
-        "--report", str(report), "--seed", str(seed),
+        str(free_port()), "--headless", "--sim-hours", "36", "--speed", "max",
+        "--report", str(report),
     ]  # fmt: skip
     with (
         (tmp_path / "log").open("wb") as log,
-        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as demo,
+        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env) as demo,
     ):
-        killer = Killer(demo.pid, random.Random(seed))
+        killer = Killer(demo.pid, random.Random(broker), mosquitto)
         wait_for_replay(tmp_path / "log", demo)
-        while "Tue 13 Jan 00:00" not in (tmp_path / "log").read_text() and demo.poll() is None:
-            time.sleep(killer.random.uniform(0.5, 2.5))
+        while "Tue 13 Jan 12:00" not in (tmp_path / "log").read_text() and demo.poll() is None:
+            time.sleep(killer.random.uniform(0.3, 1.3))
             killer.strike()
-        demo.wait(120)
+        demo.wait(180)
     said = (tmp_path / "log").read_text()
     assert demo.returncode == 0, said
     assert all(killer.killed[target] >= 2 for target in TARGETS), killer.killed
