@@ -47,6 +47,7 @@ from balans.domain.demand.model import (
     Reason,
 )
 from balans.domain.demand.restore import (
+    can_wait,
     due_reason,
     fits,
     must_run,
@@ -66,7 +67,14 @@ from balans.domain.demand.shed import (
     may_shed,
     reducible_w,
 )
-from balans.domain.demand.track import come_back_w, drawn_w, is_settled, remembered_wh, track
+from balans.domain.demand.track import (
+    come_back_w,
+    drawn_w,
+    is_held_back,
+    is_settled,
+    remembered_wh,
+    track,
+)
 
 INFINITE = float("inf")
 
@@ -217,6 +225,7 @@ class _Pass:
             and index not in self.returned
             and not is_wanted(self.states[index])
             and not must_run(load, self.states[index], self.observation)
+            and can_wait(load, self.states[index], self.expected_w[index], self.observation)
         ]
 
     def _may_shed(self, index: int) -> bool:
@@ -234,7 +243,7 @@ class _Pass:
         state, time_s = self.states[index], self.observation.time_s
         relief_w = candidate.relief_w if candidate.is_stop else min(candidate.relief_w, over_w)
         left_w = self.expected_w[index] - relief_w
-        held_before = state.owed_wh > 0 or state.setpoint_w is not None
+        held_before = is_held_back(state)
         self.states[index] = replace(
             state,
             on=not candidate.is_stop,
@@ -321,11 +330,12 @@ class _Pass:
         return least_loss(load, self.allowed.power_w, self.observation.low_w)
 
     def _held(self) -> list[int]:
-        """Return the loads that are off or held to a power."""
+        """Return the loads that are off or held to a power; red is none of them, whatever is told."""
         return [
             index
             for index, state in enumerate(self.states)
-            if not state.on or state.setpoint_w is not None
+            if (not state.on or state.setpoint_w is not None)
+            and self.loads[index].load_class is not LoadClass.RED
         ]
 
     def _yellow_off(self) -> list[int]:

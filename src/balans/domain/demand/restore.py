@@ -1,5 +1,7 @@
 """Which loads come back: those that must, and those that may because head-room has lasted."""
 
+from dataclasses import replace
+
 from balans.core.words import LoadClass
 from balans.domain.demand.model import (
     DAY_S,
@@ -9,12 +11,14 @@ from balans.domain.demand.model import (
     Observation,
     Reason,
 )
-from balans.domain.demand.track import come_back_w
+from balans.domain.demand.track import come_back_w, is_held_back
 
 GREEN_SETTLE_S = 900.0
 """Head-room must have lasted this long for green: by then every yellow load has come back."""
 STAGGER_S = 300.0
 """Loads shed together are released one by one over the last minutes of their off time."""
+SPARE_SHARE = 0.1
+"""What a load that draws its whole rating counts as having to spare, in the long run."""
 LONGEST_WAIT_S = float(DAY_S)
 """A green load without a deadline comes back after a day at the latest."""
 
@@ -32,15 +36,20 @@ def deadline_slack_s(load: Load, state: LoadState, observation: Observation) -> 
 
     Notes
     -----
-    ``time to the deadline - owed energy / rated power - one step``, since what is owed by the
-    end of the coming step must also be drawn. The clock decides what the deadline is; on the one
-    day a year on which it skips an hour, catching up begins up to that hour too late.
+    ``time to the deadline - owed energy / spare power - one step``, since what is owed by the end
+    of the coming step must also be drawn. Spare is what the rating leaves beside the demand, which
+    goes on while the load catches up. Nobody sizes a load so that it has to run without a pause:
+    one that draws its whole rating will stop wanting some time, and `SPARE_SHARE` of the rating
+    counts as spare at least. The clock decides what the deadline is; on the one day a year on which
+    it skips an hour, catching up begins up to that hour too late.
     """
     if load.load_class is not LoadClass.GREEN or load.deadline_s is None or state.owed_wh <= 0:
         return float("inf")
     left_s = (load.deadline_s - observation.local_s) % DAY_S
-    needed_s = state.owed_wh / load.rated_w * 3600 if load.rated_w > 0 else 0.0
-    return left_s - needed_s - observation.step_s
+    spare_w = max(load.rated_w - max(0.0, state.demand_w), SPARE_SHARE * load.rated_w)
+    if spare_w <= 0:
+        return float("-inf")
+    return left_s - state.owed_wh / spare_w * 3600 - observation.step_s
 
 
 def must_run(load: Load, state: LoadState, observation: Observation) -> bool:
@@ -48,6 +57,16 @@ def must_run(load: Load, state: LoadState, observation: Observation) -> bool:
     if deadline_slack_s(load, state, observation) < observation.step_s:
         return True
     return _is_overdue(load, state, observation)
+
+
+def can_wait(load: Load, state: LoadState, drawn_w: float, observation: Observation) -> bool:
+    """Tell whether `load`, which draws `drawn_w`, may stop for a step and still be done in time."""
+    if load.load_class is not LoadClass.GREEN or load.deadline_s is None:
+        return True
+    demand_w = state.demand_w if is_held_back(state) else drawn_w
+    owed_wh = state.owed_wh + max(0.0, demand_w) * observation.step_s / 3600
+    later = replace(state, demand_w=demand_w, owed_wh=owed_wh)
+    return deadline_slack_s(load, later, observation) >= observation.step_s
 
 
 def _is_overdue(load: Load, state: LoadState, observation: Observation) -> bool:

@@ -33,6 +33,11 @@ def is_settled(state: LoadState, observation: Observation) -> bool:
     return state.since_s <= observation.time_s - observation.step_s
 
 
+def is_held_back(state: LoadState) -> bool:
+    """Tell whether `demand_w` is a memory: the load owes energy, or is held to a power."""
+    return state.owed_wh > 0 or state.setpoint_w is not None
+
+
 def come_back_w(load: Load, state: LoadState) -> float:
     """Return the power with which `load` will come back once it is switched on.
 

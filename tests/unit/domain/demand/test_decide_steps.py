@@ -94,6 +94,14 @@ def test_red_is_never_touched() -> None:
     run((OVEN,), Allowed(0.0, "zero"), [Step(5000, (3000,), (True,))] * 30)
 
 
+def test_red_that_is_told_to_be_off_is_not_switched_on() -> None:
+    for state in (LoadState(on=False, since_s=0.0), LoadState(setpoint_w=100.0)):
+        seen = Observation(7200.0, STEP_S, 7200.0, 100.0, (0.0,))
+        states, decision = decide((OVEN,), (state,), seen, LIMIT)
+        assert decision.actions == ()
+        assert (states[0].on, states[0].setpoint_w) == (state.on, state.setpoint_w)
+
+
 def test_green_goes_before_yellow() -> None:
     run(
         (HEATER, WASHER),
@@ -165,6 +173,35 @@ def test_green_starts_in_time_for_its_deadline_whatever_the_limit() -> None:
         states, decision = decide((washer,), (owed,), seen, LIMIT)
         assert states[0].on is is_on
         assert [a.reason for a in decision.actions] == ([Reason.DEADLINE] if is_on else [])
+
+
+def test_catching_up_leaves_room_for_what_the_load_goes_on_wanting() -> None:
+    washer = replace(WASHER, deadline_s=7 * 3600)
+    owed = LoadState(on=False, since_s=0.0, owed_wh=1000.0, demand_w=1000.0)
+    for local_s, is_on in ((5.9 * 3600, False), (6.0 * 3600 - 60, True)):  # 1 kWh at 2 - 1 kW
+        seen = Observation(local_s, STEP_S, local_s, 9000.0, (0.0,))
+        states, _ = decide((washer,), (owed,), seen, LIMIT)
+        assert states[0].on is is_on
+
+
+@pytest.mark.parametrize(
+    ("draws_w", "minutes_left", "is_shed"),
+    [
+        (1000.0, 5, True),
+        (1000.0, 2, False),  # off for one minute, a minute of catching up, and late by rounding
+        (1000.0, 1, False),
+        (2000.0, 20, True),  # the whole rating: a tenth of it counts as spare
+        (2000.0, 11, False),
+    ],
+)
+def test_green_is_not_shed_when_it_could_not_catch_up_in_time(
+    draws_w: float, minutes_left: int, is_shed: bool
+) -> None:
+    washer = replace(WASHER, deadline_s=7 * 3600)
+    local_s = 7 * 3600 - minutes_left * 60.0
+    seen = Observation(local_s, STEP_S, local_s, 9000.0, (draws_w,))
+    states, _ = decide((washer,), (LoadState(),), seen, LIMIT)
+    assert states[0].on is not is_shed
 
 
 def test_a_load_that_must_meet_its_deadline_is_not_shed() -> None:
