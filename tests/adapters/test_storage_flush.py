@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from django.db import DataError, connection
@@ -211,6 +212,64 @@ def test_an_impossible_hour_opens_no_partition(hub: Hub, hours: int) -> None:
     assert (result.readings, result.quarantined) == (1, 1)
     assert noticed() == [("module 1000 input 1", "impossible hour", 1)]
     assert scalar("select count(*) from pg_inherits where inhparent='reading_day'::regclass") == 1
+
+
+def test_what_a_wrong_clock_took_for_impossible_is_stored_when_it_is_set(hub: Hub) -> None:
+    hub.readings(*(Reading(1000, 1, HOUR - i, 10 - i) for i in range(3)))
+    assert flush_inbox(NOW - timedelta(days=400)).quarantined == 3
+    assert flush_inbox(NOW).readings == 0
+    assert flush_inbox(NOW, clock_set=True).readings == 3
+    assert scalar("select count(*) from inbox_quarantine") == 0
+
+
+def test_an_hour_that_was_impossible_comes_in_behind_the_true_register(hub: Hub) -> None:
+    """A module whose clock is ahead: when its hour comes, the register is that of long ago."""
+    hub.readings(Reading(1000, 1, HOUR + 96, 5), Reading(1000, 1, HOUR + 97, 6))
+    assert flush_inbox(NOW).quarantined == 2
+    later = NOW + timedelta(hours=97)
+    assert flush_inbox(later).readings == 0
+    hub.readings(Reading(1000, 1, HOUR + 96, 50))
+    assert flush_inbox(later).readings == 1
+    result = flush_inbox(later + flush.AHEAD)
+    assert (result.readings, result.contradictions) == (1, 1)
+    with system_scope():
+        found = stored_readings(HOUR, HOUR + 99)
+    assert found["register"].tolist() == [50, 6]
+
+
+def test_quarantine_that_the_database_refuses_blames_no_batch(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.readings(Reading(1000, 1, HOUR + 96, 5))
+    flush_inbox(NOW)
+    hub.readings(Reading(1000, 1, HOUR, 4))
+    whole = flush._store_readings
+
+    def refuses(readings: Any, now: datetime) -> FlushResult:
+        if (readings["register"] == 5).any():
+            raise DataError("out of range")
+        return whole(readings, now)
+
+    monkeypatch.setattr(flush, "_store_readings", refuses)
+    result = flush_inbox(NOW + timedelta(days=9))
+    assert (result.batches, result.readings) == (1, 1)
+    assert scalar("select count(*) from inbox_batch where note is not null") == 0
+    assert scalar("select count(*) from inbox_quarantine") == 1
+    assert ("quarantine", "readings in quarantine that the database refuses", 1) in noticed()
+
+
+def test_control_characters_from_outside_are_kept_as_something_printable(hub: Hub) -> None:
+    hub.send(
+        Entry(EntryKind.READINGS, pack([Reading(1000, 1, HOUR, 5)])),
+        Entry(EntryKind.COMMAND, msgspec.msgpack.encode({"id": "x", "state": "q\x00\x1bx"})),
+        Entry(EntryKind.COMMAND, msgspec.msgpack.encode({"i\x00d": 1, "state": "q\x00"})),
+    )
+    with system_scope():
+        findings.record([findings.Noticed(None, "a\x00b", "c\x00d", "e\x00f")], NOW)
+    assert flush_inbox(NOW).readings == 1
+    assert ("a\ufffdb", "c\ufffdd", 1) in noticed()
+    with system_scope():
+        assert all("\x00" not in f.detail for f in findings.latest())
 
 
 def test_years_of_late_hours_open_their_partitions(hub: Hub) -> None:

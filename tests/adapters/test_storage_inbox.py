@@ -97,6 +97,53 @@ def test_what_a_hub_no_longer_holds_is_lost_with_a_finding() -> None:
     assert store_batch("alice-hub", batch(8, 9), NOW) == Ack(JOURNAL, 10, 10)
 
 
+def told() -> list[tuple[str, str]]:
+    with system_scope():
+        return [(found.what, found.detail) for found in findings.latest()]
+
+
+def test_a_new_identity_that_begins_where_the_last_was_settled_is_no_loss() -> None:
+    """A journal has a new identity at every start of its hub, and trims what is settled."""
+    store_batch("alice-hub", batch(0, 8), NOW)
+    assert take_hello("alice-hub", Hello(78, 5, 12), NOW) == Ack(78, 5, 5)
+    assert store_batch("alice-hub", batch(5, 12, journal=78), NOW) == Ack(78, 12, 12)
+    assert take_hello("alice-hub", Hello(79, 12, 12), NOW) == Ack(79, 12, 12)
+    assert told() == []
+
+
+def test_damage_that_was_told_is_not_told_again_under_a_new_identity() -> None:
+    take_hello("alice-hub", Hello(77, 0, 9, ((4, 6),)), NOW)
+    assert [detail for _, detail in told()] == ["journal 77: [4, 6)"]
+    take_hello("alice-hub", Hello(78, 0, 9, ((4, 7),)), NOW)
+    assert [detail for _, detail in told()] == ["journal 78: [6, 7)"]
+
+
+def test_a_server_from_a_backup_misses_what_a_hub_trimmed_even_under_a_new_identity() -> None:
+    store_batch("alice-hub", batch(0, 3), NOW)
+    assert take_hello("alice-hub", Hello(78, 8, 12), NOW) == Ack(78, 8, 8)
+    (found,) = told()
+    assert found == (
+        "entries of the journal never came and are no longer held by the hub",
+        "journal 78: [3, 8)",
+    )
+
+
+def test_a_hub_that_comes_from_another_server_is_told_as_such_once() -> None:
+    for journal in (78, 79):
+        assert take_hello("alice-hub", Hello(journal, 8, 12), NOW) == Ack(journal, 8, 8)
+    (found,) = told()
+    assert found == (
+        "the hub comes with a journal whose beginning was settled elsewhere",
+        "journal 78: entries 0 to 7 never came here",
+    )
+
+
+def test_only_the_latest_journals_of_a_hub_are_remembered() -> None:
+    for i in range(30):
+        take_hello("alice-hub", Hello(100 + i, 0, 2), NOW + timedelta(seconds=i))
+    assert rows("hub_journal") == inbox.JOURNALS_KEPT + 1
+
+
 def test_what_was_lost_is_taken_when_it_comes_after_all() -> None:
     take_hello("alice-hub", Hello(JOURNAL, 5, 6), NOW)
     assert store_batch("alice-hub", batch(3, 6), NOW) == Ack(JOURNAL, 6, 6)

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from balans.core.errors import BalansError
+from balans.core.text import printable
 
 MAX_BYTES = 1_000_000
 M = TypeVar("M", bound=msgspec.Struct)
@@ -37,5 +38,6 @@ class Codec(Generic[M]):
         try:
             message: M = self._decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise self._error(f"malformed message of {len(data)} bytes: {error}") from error
+            what = printable(str(error))  # it may repeat what was sent
+            raise self._error(f"malformed message of {len(data)} bytes: {what}") from error
         return message

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from django.db import connection
 
+from balans.core.text import printable
+
 
 class Severity(StrEnum):
     """How bad a finding is."""
@@ -44,14 +46,17 @@ class DataFinding:
 
 
 def record(noticed: Iterable[Noticed], at: datetime) -> None:
-    """Keep what was noticed at `at`, in the present transaction."""
+    """Keep what was noticed at `at`, in the present transaction.
+
+    Places and details may repeat what came from outside: they are kept `printable`.
+    """
     counts: dict[tuple[int | None, str, str], tuple[Noticed, int]] = {}
     for one in noticed:
-        key = (one.tenant_id, one.place, one.what)
+        key = (one.tenant_id, printable(one.place), printable(one.what))
         counts[key] = (one, counts.get(key, (one, 0))[1] + one.n)
     rows = [
-        (one.tenant_id, one.place, one.what, one.severity.value, one.detail, at, at, n)
-        for one, n in counts.values()
+        (*key, one.severity.value, printable(one.detail), at, at, n)
+        for key, (one, n) in counts.items()
     ]
     if rows:
         with connection.cursor() as cursor:

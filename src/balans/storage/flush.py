@@ -15,6 +15,7 @@ from django.db import DataError, IntegrityError, connection
 from numpy.typing import NDArray
 
 from balans.core.hours import day_of, hour_of, time_of
+from balans.core.text import printable
 from balans.protocols.readings import Flag
 from balans.storage import findings, flush_sql, live, quarantine
 from balans.storage.dayrows import (
@@ -75,8 +76,10 @@ class FlushResult:
         return FlushResult(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-def flush_inbox(now: datetime, max_batches: int = 500) -> FlushResult:
+def flush_inbox(now: datetime, max_batches: int = 500, *, clock_set: bool = False) -> FlushResult:
     """Bring up to `max_batches` batches, the oldest first, into the tables and commit.
+
+    Then what waits in quarantine and can be stored now, in a transaction of its own.
 
     Parameters
     ----------
@@ -85,19 +88,41 @@ def flush_inbox(now: datetime, max_batches: int = 500) -> FlushResult:
         days after it are put into quarantine.
     max_batches
         Bound of one transaction. Call again while ``batches`` equals it.
+    clock_set
+        Whether that clock has jumped since the last flush: then what it took for an impossible
+        hour is judged again.
 
     Raises
     ------
     UnavailableError
         If the database cannot be used now; nothing is lost, try again.
     """
+    result = _flush_inbox(now, max_batches)
+    try:
+        return result + _flush_quarantine(now, clock_set=clock_set)
+    except (DataError, IntegrityError) as error:
+        _complain_of_quarantine(error, now)
+        return result
+
+
+def _flush_inbox(now: datetime, max_batches: int) -> FlushResult:
     try:
         return _flush(now, max_batches)
     except (DataError, IntegrityError) as error:
         if max_batches > 1:
-            return sum((flush_inbox(now, 1) for _ in range(max_batches)), FlushResult())
+            return _one_by_one(now, max_batches)
         _put_aside(error, now)
         return FlushResult(batches=1)
+
+
+def _one_by_one(now: datetime, max_batches: int) -> FlushResult:
+    total = FlushResult()
+    for _ in range(max_batches):
+        result = _flush_inbox(now, 1)
+        if not result.batches:
+            break
+        total += result
+    return total
 
 
 def _flush(now: datetime, max_batches: int) -> FlushResult:
@@ -106,11 +131,19 @@ def _flush(now: datetime, max_batches: int) -> FlushResult:
             return FlushResult()
         batches = _open_batches(max_batches)
         contents = unpack(batches)
-        contents.readings.append(quarantine.release())
         result = _store_readings(contents.all_readings(), now)
         commands = _store_reports(contents)
         _settle(batches, contents, now)
     return result + FlushResult(batches=len(batches), commands=commands)
+
+
+def _flush_quarantine(now: datetime, *, clock_set: bool) -> FlushResult:
+    with system_scope(ACTOR, durable=True):
+        if not _lock():
+            return FlushResult()
+        latest = now + AHEAD if clock_set else now - AHEAD
+        released = quarantine.release(hour_of(now - OLDEST), hour_of(latest))
+        return _store_readings(released, now)
 
 
 def _lock() -> bool:
@@ -267,8 +300,15 @@ def _put_aside(error: Exception, now: datetime) -> None:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "update inbox_batch set note = %s where id = %s",
-                    [f"cannot be flushed: {error}"[:500], batch.id],
+                    [printable(f"cannot be flushed: {error}")[:500], batch.id],
                 )
             what = "a batch that the database refuses"
             detail = f"batch {batch.id}: {error}"[:500]
             findings.record([Noticed(batch.tenant_id, f"hub {batch.hub_code}", what, detail)], now)
+
+
+def _complain_of_quarantine(error: Exception, now: datetime) -> None:
+    """Say that readings stay in quarantine, though they might be stored: no batch is to blame."""
+    with system_scope(ACTOR, durable=True):
+        what = "readings in quarantine that the database refuses"
+        findings.record([Noticed(None, "quarantine", what, str(error)[:500])], now)

@@ -81,3 +81,8 @@ where q.tenant_id = u.tenant_id and q.module = u.module and q.input = u.input
   and q.reason = 'unknown channel'
 returning q.tenant_id, q.hub_id, q.module, q.input, q.flags, q.hour, q.register
 """
+
+RELEASE_POSSIBLE = """
+delete from inbox_quarantine where reason = %s and hour between %s and %s
+returning tenant_id, hub_id, module, input, flags, hour, register
+"""

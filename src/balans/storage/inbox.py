@@ -4,9 +4,12 @@ What of a journal is held says one row for each journal, ``hub_journal``, locked
 is stored; so batches may come twice, in any order, and cut differently when sent again.
 Offsets that the hub no longer holds and that never came are *lost*: they count as settled, so
 that the contiguous mark can move on, and leave a finding.
+
+A journal has a new identity at every start of its hub, and keeps counting its offsets: a new
+identity begins where the one before was settled. Only what lies between the two is missing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from psycopg.types.range import Range
 
 ACTOR = "headend"
+JOURNALS_KEPT = 20
+"""So many journals of a hub are remembered: each start of the hub makes one."""
 
 
 class HubUnknownError(BalansError):
@@ -70,19 +75,18 @@ def take_hello(hub_code: str, hello: Hello, received: datetime) -> Ack:
     """Return what is held of the journal that a hub introduces; parameters and errors as above.
 
     What the hub no longer has (below ``hello.first``, or in ``hello.lost``) and never sent is
-    marked lost.
+    marked lost, with a finding unless it was settled under an earlier identity of the journal.
     """
 
     def step(hub: _Hub, held: Ranges, lost: Ranges) -> Ranges:
         settled = Ranges.of((*held.spans, *lost.spans))
-        gone = [
-            span
-            for start, end in ((0, hello.first), *hello.lost)
-            for span in settled.missing(start, end).spans
-        ]
-        if gone:
-            _mark_lost(hub, hello.journal, gone, received)
-        return Ranges.of((*settled.spans, *gone))
+        spans = ((0, hello.first), *hello.lost)
+        gone = Ranges.of(span for s, e in spans for span in settled.missing(s, e).spans)
+        known = Ranges() if settled.spans else _before(hub, hello, received)
+        if gone.spans:
+            _mark_lost(hub, hello.journal, gone)
+            _complain_of_loss(hub, hello.journal, gone, known, received)
+        return Ranges.of((*settled.spans, *gone.spans))
 
     return _commit(hub_code, hello.journal, received, step)
 
@@ -166,17 +170,57 @@ def _insert(hub: _Hub, batch: Batch, received: datetime) -> None:
         )
 
 
-def _mark_lost(hub: _Hub, journal: int, gone: Sequence[tuple[int, int]], at: datetime) -> None:
+def _before(hub: _Hub, hello: Hello, at: datetime) -> Ranges:
+    """Return what of a journal that is new here was settled under its identity before.
+
+    That is what the hub's latest other journal has settled. The beginning of a hub of which
+    nothing is known was settled elsewhere: by another server, or by this one before it lost its
+    memory.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET_JOURNALS, [hub.id, hub.id, hello.journal, JOURNALS_KEPT])
+        cursor.execute(_LATEST_JOURNAL, [hub.id, hello.journal])
+        row = cursor.fetchone()
+    if row is not None:
+        return _ranges(row[0])
+    if hello.first:
+        what = "the hub comes with a journal whose beginning was settled elsewhere"
+        detail = f"journal {hello.journal}: entries 0 to {hello.first - 1} never came here"
+        _notice(hub, what, detail, at)
+    return Ranges.of([(0, hello.first)])
+
+
+def _mark_lost(hub: _Hub, journal: int, gone: Ranges) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             "update hub_journal set lost = lost + int8multirange(int8range(%s, %s))"
             " where hub_id = %s and journal_id = %s",
-            [(start, end, hub.id, journal) for start, end in gone],
+            [(start, end, hub.id, journal) for start, end in gone.spans],
         )
-    what = "entries of the journal never came and are no longer held by the hub"
-    detail = f"journal {journal}: " + ", ".join(f"[{start}, {end})" for start, end in gone)
+
+
+def _complain_of_loss(hub: _Hub, journal: int, gone: Ranges, known: Ranges, at: datetime) -> None:
+    lost = [span for start, end in gone.spans for span in known.missing(start, end).spans]
+    if lost:
+        what = "entries of the journal never came and are no longer held by the hub"
+        spans = ", ".join(f"[{start}, {end})" for start, end in lost)
+        _notice(hub, what, f"journal {journal}: {spans}", at)
+
+
+def _notice(hub: _Hub, what: str, detail: str, at: datetime) -> None:
     noticed = Noticed(hub.tenant_id, f"hub {hub.code}", what, detail[:500], Severity.WARNING)
     findings.record([noticed], at)
+
+
+_LATEST_JOURNAL = """
+select received + lost from hub_journal where hub_id = %s and journal_id <> %s
+order by last_seen desc, upper(received + lost) desc nulls last limit 1
+"""
+_FORGET_JOURNALS = """
+delete from hub_journal where hub_id = %s and journal_id in
+  (select journal_id from hub_journal where hub_id = %s and journal_id <> %s
+   order by last_seen desc offset %s)
+"""
 
 
 def _ranges(multirange: "Iterable[Range[int]]") -> Ranges:

@@ -1,5 +1,11 @@
 """Readings that cannot be stored yet or at all, kept apart so that they block no others.
 
+They leave by themselves: when their input is registered, and when their hour is no longer
+impossible. The latter is seldom the reading's merit. A clock that was wrong and has been set
+makes everything possible at once; but the reading of a module whose clock is ahead becomes
+possible, too, when its hour comes, and is wrong all the same. Stored values win, so it is let in
+only some time after its hour, when the true register has had its chance to come first.
+
 Call inside a system scope.
 """
 
@@ -19,16 +25,20 @@ IMPOSSIBLE = "impossible hour"
 _INPUT = ["tenant", "hub", "module", "input"]
 
 
-def release() -> NDArray[np.void]:
-    """Return the readings (n,) of inputs that have been registered since, and forget them here."""
+def release(oldest: int, latest: int) -> NDArray[np.void]:
+    """Return the readings (n,) that may be stored now, and forget them here.
+
+    Those of inputs registered since, and those of a once impossible hour in [oldest, latest].
+    """
     with connection.cursor() as cursor:
+        cursor.execute(flush_sql.RELEASE_POSSIBLE, [IMPOSSIBLE, oldest, latest])
+        rows = cursor.fetchall()
         cursor.execute(flush_sql.REGISTERED_SINCE)
         registered = cursor.fetchall()
-        if not registered:
-            return np.zeros(0, READING)
-        tenants, modules, inputs = (list(column) for column in zip(*registered, strict=True))
-        cursor.execute(flush_sql.RELEASE, [tenants, modules, inputs])
-        rows = cursor.fetchall()
+        if registered:
+            tenants, modules, inputs = (list(column) for column in zip(*registered, strict=True))
+            cursor.execute(flush_sql.RELEASE, [tenants, modules, inputs])
+            rows += cursor.fetchall()
     found = np.zeros(len(rows), READING)
     names = ("tenant", "hub", "module", "input", "flags", "hour", "register")
     for name, column in zip(names, zip(*rows, strict=True), strict=False):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from balans.core.text import printable
 from balans.protocols import readings as packed
 from balans.protocols.hub import (
     Batch,
@@ -53,7 +54,7 @@ def unpack(batches: Iterable[StoredBatch]) -> Contents:
     for stored in batches:
         notes = _unpack_one(stored, contents)
         if notes:
-            contents.notes[stored.id] = "; ".join(dict.fromkeys(notes))[:NOTE_LENGTH]
+            contents.notes[stored.id] = printable("; ".join(dict.fromkeys(notes)))[:NOTE_LENGTH]
     return contents
 
 

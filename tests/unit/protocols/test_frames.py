@@ -347,3 +347,16 @@ def test_the_topics_of_a_site() -> None:
     assert topics.switch("heater") == "balans/1/site/house/switch/heater"
     assert topics.state("heater") == "balans/1/site/house/state/heater"
     assert topics.all_states == "balans/1/site/house/state/+"
+
+
+@pytest.mark.parametrize(
+    "content", [{"type": "a\x00b"}, {"type": "hello", "journal": 1, "first\x1b": 2}]
+)
+def test_an_error_repeats_no_control_characters_of_the_message(content: dict[str, Any]) -> None:
+    for decode, error in (
+        (hub.decode, hub.HubFrameError),
+        (module.decode, module.ModuleFrameError),
+    ):
+        with pytest.raises(error) as raised:
+            decode(msgspec.msgpack.encode(content))
+        assert str(raised.value).isprintable()
