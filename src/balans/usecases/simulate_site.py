@@ -6,7 +6,7 @@ Powers are kept as whole numbers of 0.01 W, so that what is written adds up exac
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,9 @@ def simulate_site(
     Notes
     -----
     The decision for step k takes the observation of step k - 1 and nothing later. A load that is
-    off shows 0 W: what it would want is not visible to control.
+    off shows 0 W: what it would want is not visible to control. Where no rated power is given the
+    load behaves as if rated for the largest it wants; control knows the largest it has drawn so
+    far.
     """
     _check_intervals(site, profile)
     largest = {name: float(power.max()) for name, power in profile.wanted_w.items()}
@@ -146,6 +148,7 @@ class _Loop:
     ) -> None:
         self.site, self.profile, self.loads = site, profile, loads
         self.timer, self.rule = timer, rule
+        self.known_loads = site.loads
         shape = (len(loads), len(profile.start_s))
         axis = Axis(profile.start_s, profile.local_s, profile.step_s)
         self.table = site.timetable
@@ -178,6 +181,9 @@ class _Loop:
         low_w = lowest_hours(axis.start_s, to_watts(self.base))
         self.low_w = [None if value != value else value for value in low_w.tolist()]  # noqa: PLR0124
         self.waiting = [0] * len(self.loads)
+        self.unrated = [row for row, load in enumerate(self.site.loads) if load.rated_w <= 0]
+        self.largest = dict.fromkeys(self.unrated, 0)
+        self._learn_ratings(0, 1)
 
     def run(self, progress: Progress) -> None:
         """Go through the steps; where all loads are free, go on to the next one over a limit."""
@@ -188,7 +194,8 @@ class _Loop:
                 progress(step / count)
                 told = step
             if is_quiet(self.states) and not any(self.waiting):
-                step = self._next_alarm(step)
+                quiet_from, step = step, self._next_alarm(step)
+                self._learn_ratings(quiet_from, step)
             if step < count:
                 self._decide(step)
                 self._draw(step)
@@ -204,6 +211,19 @@ class _Loop:
         while step < count and self.site_w[step - 1] <= self._allow(step).power_w:
             step += 1
         return step
+
+    def _learn_ratings(self, first: int, end: int) -> None:
+        """Let control know what the loads without a rating drew in the steps from `first` on."""
+        for row in self.unrated:
+            if end > first:
+                self._note_drawn(row, int(self.drawn[row, first:end].max()))
+
+    def _note_drawn(self, row: int, power: int) -> None:
+        if power <= self.largest[row]:
+            return
+        self.largest[row] = power
+        load = replace(self.known_loads[row], rated_w=power / UNITS_PER_W)
+        self.known_loads = (*self.known_loads[:row], load, *self.known_loads[row + 1 :])
 
     def _allow(self, step: int) -> Allowed:
         """Return the power allowed in `step`, from what was drawn before it."""
@@ -234,7 +254,7 @@ class _Loop:
         )
         allowed = self._allow(step)
         begin = self.timer()
-        self.states, decision = self.rule(self.loads, self.states, observation, allowed)
+        self.states, decision = self.rule(self.known_loads, self.states, observation, allowed)
         self.decision_ns.append(self.timer() - begin)
         if decision.actions:
             self.decisions.append((step, decision))
@@ -254,6 +274,8 @@ class _Loop:
             self.lost[row, step], self.is_on[row, step] = lost, state.on
             self.waiting[row] = left
             total += power
+            if row in self.largest:
+                self._note_drawn(row, power)
         self.site_w[step] = total / UNITS_PER_W
 
     def result(self) -> Replay:

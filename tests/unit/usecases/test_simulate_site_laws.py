@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
-from tests.unit.usecases.sites import site_and_profile
+from tests.unit.usecases.sites import UTC, site_and_profile
 
 from balans.core.words import LoadClass
-from balans.domain.demand import Limit
+from balans.domain.demand import Limit, Load, LoadKind, Recover
 from balans.usecases.profile import Profile
 from balans.usecases.simulate_site import Replay, simulate_site
 from balans.usecases.site_file import Site
@@ -83,6 +83,61 @@ def test_the_future_changes_nothing_before_it(
     other = replayed(site, replace(profile, base_w=other_base, wanted_w=wanted))
     assert (one.drawn[:, :cut] == other.drawn[:, :cut]).all()
     assert (one.is_on[:, : cut + 1] == other.is_on[:, : cut + 1]).all()
+
+
+def unrated(site: Site) -> Site:
+    """Return the site with every rating that a file may leave out left out."""
+    loads = tuple(
+        replace(load, rated_w=0.0) if load.kind is LoadKind.SWITCH else load for load in site.loads
+    )
+    return replace(site, loads=loads)
+
+
+@laws
+@given(site_and_profile(), st.data())
+def test_a_rating_that_only_the_future_shows_is_not_known_before_it(
+    case: tuple[Site, Profile], data: st.DataObject
+) -> None:
+    """The plant may catch up faster for it, from then on the replays differ; control may not."""
+    site, profile = unrated(case[0]), case[1]
+    cut = data.draw(st.integers(1, len(profile.base_w) - 1))
+    wanted = {name: power.copy() for name, power in profile.wanted_w.items()}
+    for power in wanted.values():
+        power[cut:] = 4000.0
+    one = replayed(site, profile)
+    other = replayed(site, replace(profile, wanted_w=wanted))
+    unlike = (one.drawn[:, :cut] != other.drawn[:, :cut]).any(axis=0)
+    first = int(unlike.argmax()) if unlike.any() else cut
+    assert (one.is_on[:, : first + 1] == other.is_on[:, : first + 1]).all()
+    if first < cut:
+        rows = one.drawn[:, first] != other.drawn[:, first]
+        assert (one.backlog[rows, first - 1] > 0).all()
+
+
+def test_a_rating_of_the_future_moves_no_decision() -> None:
+    """A heater of 1 kW comes back where 1 kW fits, though it will draw 3 kW one day."""
+    heater = Load("heater", LoadClass.YELLOW, 0.0, min_on_s=120)
+    site = Site("house", "", UTC, (), (Limit("fuse", 3000.0),), (heater,))
+    start_s = np.arange(60, dtype=np.float64) * 60
+    base_w = np.where(np.arange(60) < 5, 2500.0, 1500.0)
+    ends = []
+    for last_w in (1000.0, 3000.0):
+        wanted = {"heater": np.r_[np.full(59, 1000.0), last_w]}
+        replay = replayed(site, Profile([""] * 60, start_s, start_s, 60.0, base_w, wanted))
+        ends.append(runs(~replay.is_on[0])[0])
+    assert ends == [(1, 6), (1, 6)]
+
+
+def test_a_load_that_goes_on_wanting_is_not_late() -> None:
+    """Half of 2 kW is wanted all day; from 17:00 the rest leaves nothing."""
+    washer = Load("washer", LoadClass.GREEN, 2000.0, deadline_s=7 * 3600)
+    site = Site("house", "", UTC, (), (Limit("fuse", 4000.0),), (washer,))
+    start_s = 12 * 3600 + np.arange(1440, dtype=np.float64) * 60
+    base_w = np.where(np.arange(1440) < 300, 1000.0, 5000.0)
+    wanted = {"washer": np.full(1440, 1000.0)}
+    replay = replayed(site, Profile([""] * 1440, start_s, start_s % 86_400, 60.0, base_w, wanted))
+    assert not replay.is_on.all()
+    assert replay.backlog[0, 19 * 60 - 1] == 0
 
 
 @laws

@@ -330,7 +330,7 @@ class _Pass:
         return least_loss(load, self.allowed.power_w, self.observation.low_w)
 
     def _held(self) -> list[int]:
-        """Return the loads that are off or held to a power; red is none of them, whatever is told."""
+        """Return the loads that are off or held to a power: never red, whatever is told."""
         return [
             index
             for index, state in enumerate(self.states)

@@ -195,7 +195,7 @@ def test_catching_up_leaves_room_for_what_the_load_goes_on_wanting() -> None:
     ],
 )
 def test_green_is_not_shed_when_it_could_not_catch_up_in_time(
-    draws_w: float, minutes_left: int, is_shed: bool
+    draws_w: float, minutes_left: int, *, is_shed: bool
 ) -> None:
     washer = replace(WASHER, deadline_s=7 * 3600)
     local_s = 7 * 3600 - minutes_left * 60.0
