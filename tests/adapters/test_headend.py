@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from balans.adapters.clock import SharedClockWriter
@@ -324,6 +325,37 @@ async def test_malformed_foreign_and_unknown_are_findings_and_not_acknowledged(
     assert code == 0
     assert f"{hub.topics.batch}: dropped: malformed message of 8 bytes" in log
     assert "Traceback" not in log
+
+
+async def test_malformed_messages_that_the_broker_repeats_stop_nothing(bench: Bench) -> None:
+    """A NUL in what the decoder complains of; retained, it comes with every connection."""
+    hub, link = bench.hub, bench.hub.link
+    rubbish = msgspec.msgpack.encode({"type": "a\x00b"})
+    try:
+        assert await link.publish(hub.topics.hello, rubbish, qos=1, retain=True)
+        await until_stored(lambda: {hub.topics.hello} <= {place for place, _ in found()}, True)  # noqa: FBT003
+        code, log = await bench.stop()
+        assert (code, "Traceback" in log) == (0, False)
+        await bench.start()
+        await bench.hub.ask(Hello(77, 0, 2))
+        await bench.hub.ask(batch(0, 2))
+        await until_stored(registers, 2)
+        assert bench.process is not None
+        assert bench.process.returncode is None
+    finally:
+        await link.publish(hub.topics.hello, b"", qos=1, retain=True)
+
+
+async def test_an_hour_that_a_wrong_clock_took_for_impossible_is_stored_when_it_is_set(
+    bench: Bench,
+) -> None:
+    bench.clock.set(NOW.timestamp() - 400 * 86_400)
+    await bench.hub.ask(Hello(77, 0, 3))
+    await bench.hub.ask(batch(0, 3))
+    await until_stored(lambda: rows("select count(*) from inbox_quarantine"), [(3,)])
+    bench.clock.set(NOW.timestamp())
+    await bench.hub.ask(batch(0, 3))
+    await until_stored(registers, 3)
 
 
 async def test_an_entry_that_makes_no_sense_is_kept_aside_and_blocks_nothing(bench: Bench) -> None:

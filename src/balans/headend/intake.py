@@ -6,6 +6,7 @@ wait for each other in the database, and acknowledgements may overtake each othe
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ from balans.storage.inbox import HubUnknownError, store_batch, take_hello
 
 WAITING_MAX = 200
 WORKERS = 2
+log = logging.getLogger(__name__)
 
 Acknowledge = Callable[[str, Ack], Awaitable[None]]
 
@@ -86,5 +88,9 @@ class Intake:
                 self.stored.set()
         except (HubUnknownError, RejectedError) as error:
             self._complain(f"hub {hub}", str(error))
+            return None
+        except Exception as error:  # the next message is another hub's, and must not wait for this
+            log.exception("hub %s: a %s not stored", hub, type(message).__name__)
+            self._complain(f"hub {hub}", repr(error))
             return None
         return ack

@@ -73,14 +73,14 @@ class Outbox:
             except TimeoutError:
                 pass
             self._news.clear()
+            greeted, self._greeted = self._greeted, set()  # others may come while this one goes
             try:
-                await self._send_commands()
-                if self._greeted or loop.time() >= limits_s:
+                await self._send_commands(greeted)
+                if greeted or loop.time() >= limits_s:
                     await self._send_limits()
                     limits_s = loop.time() + LIMITS_S
-                self._greeted.clear()
             except UnavailableError:
-                continue
+                self._greeted |= greeted
             except RejectedError as error:
                 log.error("commands: %s", error)  # noqa: TRY400  (its message says all)
 
@@ -102,7 +102,7 @@ class Outbox:
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
             failures += 1
 
-    async def _send_commands(self) -> None:
+    async def _send_commands(self, greeted: set[str]) -> None:
         now = self._clock.now()
         self._metrics.expired.inc(await self._database.call(commands.expire_due, now))
         fresh = await self._database.call(commands.queued_commands, now)
@@ -110,14 +110,14 @@ class Outbox:
         if sent:
             await self._database.call(commands.mark_sent, sent, self._clock.now())
             self._metrics.commands.inc(len(sent))
-        if self._greeted:
-            await self._send_again({one.id for one in fresh}, now)
+        if greeted:
+            await self._send_again(greeted, {one.id for one in fresh}, now)
 
-    async def _send_again(self, fresh: set[int], now: datetime) -> None:
+    async def _send_again(self, greeted: set[str], fresh: set[int], now: datetime) -> None:
         """Send to hubs that have introduced themselves what they may have missed."""
         unfinished = await self._database.call(commands.queued_commands, now, sent_too=True)
         for one in unfinished:
-            if one.hub_code in self._greeted and one.id not in fresh:
+            if one.hub_code in greeted and one.id not in fresh:
                 await self._send(one.hub_code, one.command)
 
     async def _send(self, hub: str, command: Command) -> bool:

@@ -25,6 +25,8 @@ REVISIT_S = 10.0
 """A module that is registered later frees its readings from quarantine within this time."""
 BATCHES = 500
 NOTICED_MAX = 100
+CLOCK_SET_S = 3600.0
+"""A clock that has moved so much more or less than time passed was set."""
 PURGE_S = 3600.0
 log = logging.getLogger(__name__)
 
@@ -54,13 +56,25 @@ class LivePictures:
         if not statuses:
             return
         try:
-            kept = await self._database.call(save_statuses, statuses, datetime.now(UTC))
+            await self._save(statuses)
+        except UnavailableError:
+            return
+        except RejectedError:
+            for one in statuses:
+                await self._save_one(one)
+
+    async def _save(self, statuses: list[tuple[str, SiteStatus]]) -> None:
+        kept = await self._database.call(save_statuses, statuses, datetime.now(UTC))
+        self._metrics.statuses.inc(kept)
+
+    async def _save_one(self, status: tuple[str, SiteStatus]) -> None:
+        """Keep one status, so that one that is rejected costs no other."""
+        try:
+            await self._save([status])
         except UnavailableError:
             return
         except RejectedError as error:
-            log.error("%d statuses: %s", len(statuses), error)  # noqa: TRY400  (its message says all)
-            return
-        self._metrics.statuses.inc(kept)
+            log.error("status of hub %s: %s", status[0], error)  # noqa: TRY400  (its message says all)
 
 
 class Flusher:
@@ -81,6 +95,8 @@ class Flusher:
         self._clock = clock
         self._metrics = metrics
         self._stored = stored
+        self._offset_s: float | None = None
+        self._clock_set = False
 
     async def run(self) -> None:
         """Flush until cancelled. What an earlier process left is flushed first."""
@@ -97,13 +113,28 @@ class Flusher:
         """Flush until the inbox is empty or the database is away."""
         result = FlushResult(batches=BATCHES)
         while result.batches >= BATCHES:
+            now = self._clock.now()
+            self._watch_clock(now)
             try:
                 with self._metrics.flush_s.time():
-                    result = await self._database.call(flush_inbox, self._clock.now(), BATCHES)
+                    result = await self._database.call(
+                        flush_inbox, now, BATCHES, clock_set=self._clock_set
+                    )
             except UnavailableError:
                 self._stored.set()
                 return
+            except RejectedError as error:
+                log.error("inbox: %s", error)  # noqa: TRY400  (its message says all)
+                return
+            self._clock_set = False
             self._metrics.readings.inc(result.readings)
+
+    def _watch_clock(self, now: datetime) -> None:
+        """Notice that the clock was set: impossible hours may have been its fault."""
+        offset_s = now.timestamp() - asyncio.get_running_loop().time()
+        if self._offset_s is not None and abs(offset_s - self._offset_s) > CLOCK_SET_S:
+            self._clock_set = True
+        self._offset_s = offset_s
 
 
 class Findings:
@@ -120,12 +151,28 @@ class Findings:
 
     async def save(self) -> None:
         """Keep what waits."""
-        noticed, self._noticed = self._noticed, []
-        if noticed:
-            try:
-                await self._database.call(_record, noticed)
-            except UnavailableError:
-                self._noticed = noticed
+        waiting, self._noticed = self._noticed, []
+        if not waiting:
+            return
+        try:
+            await self._database.call(_record, waiting)
+        except UnavailableError:
+            self._put_back(waiting)
+        except RejectedError:
+            for one in waiting:
+                await self._save_one(one)
+
+    async def _save_one(self, noticed: Noticed) -> None:
+        """Keep one finding, so that one that is rejected costs no other."""
+        try:
+            await self._database.call(_record, [noticed])
+        except UnavailableError:
+            self._put_back([noticed])
+        except RejectedError as error:
+            log.error("finding at %s: %s", noticed.place, error)  # noqa: TRY400  (its message says all)
+
+    def _put_back(self, noticed: list[Noticed]) -> None:
+        self._noticed = [*noticed, *self._noticed][:NOTICED_MAX]
 
 
 def _record(noticed: Sequence[Noticed]) -> None:
@@ -142,4 +189,6 @@ async def tidy(database: Database, clock: Clock) -> None:
                 log.info("deleted %d batches that were flushed long ago", count)
         except UnavailableError:
             pass
+        except RejectedError as error:
+            log.error("tidying: %s", error)  # noqa: TRY400  (its message says all)
         await asyncio.sleep(PURGE_S)

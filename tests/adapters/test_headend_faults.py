@@ -1,0 +1,211 @@
+"""Parts of the head-end when the database, or what it is given, gets in their way."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from balans.core.errors import UnavailableError
+from balans.headend.database import RejectedError
+from balans.headend.intake import Intake
+from balans.headend.metrics import Metrics
+from balans.headend.outbox import Outbox
+from balans.headend.rounds import Findings, Flusher, LivePictures, tidy
+from balans.protocols.hub import Ack, Command, Hello, Limits, SiteStatus, Topics
+from balans.storage.commands import QueuedCommand
+from balans.storage.flush import FlushResult
+
+LIMIT_S = 10.0
+NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
+HELLO = Hello(77, 0, 3)
+
+
+class StoppedClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+class FakeDatabase:
+    """Answers calls by the name of the function; an exception as the answer is raised."""
+
+    def __init__(self, **answers: Callable[..., Any]) -> None:
+        self.answers = answers
+        self.calls: list[str] = []
+
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self.calls.append(function.__name__)
+        await asyncio.sleep(0)
+        answer = self.answers[function.__name__](*args, **kwargs)
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    insist = call
+
+
+@contextlib.asynccontextmanager
+async def running(job: Any) -> Any:
+    task = asyncio.ensure_future(job)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def command_for(hub: str) -> QueuedCommand:
+    command = Command("c1", "heat", False, 0.0, 4e9, "anna", "away")  # noqa: FBT003
+    return QueuedCommand(1, hub, command)
+
+
+class Sent:
+    """What was published, by topic."""
+
+    def __init__(self) -> None:
+        self.topics: list[str] = []
+
+    async def publish(self, topic: str, _data: bytes, _retain: bool) -> bool:  # noqa: FBT001
+        self.topics.append(topic)
+        return True
+
+
+async def test_a_hub_that_comes_while_limits_are_read_gets_its_command_again() -> None:
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow_limits(*_: Any) -> Limits:
+        reading.set()
+        await go_on.wait()
+        return Limits(1, ())
+
+    database = FakeDatabase(
+        expire_due=lambda *_: 0,
+        queued_commands=lambda *_, sent_too=False: [command_for("hub-b")] if sent_too else [],
+        site_limits=slow_limits,
+    )
+    sent = Sent()
+    outbox = Outbox(database, StoppedClock(), Metrics(), sent.publish)  # type: ignore[arg-type]
+    async with running(outbox.run()):
+        outbox.greet("hub-a")
+        await asyncio.wait_for(reading.wait(), LIMIT_S)
+        outbox.greet("hub-b")
+        go_on.set()
+        await until(lambda: Topics("hub-b").command in sent.topics)
+
+
+async def test_a_greeting_outlives_an_outage_of_the_database() -> None:
+    outage = [True]
+    database = FakeDatabase(
+        expire_due=lambda *_: UnavailableError("away") if outage.pop() else 0,
+        queued_commands=lambda *_, sent_too=False: [command_for("hub-a")] if sent_too else [],
+        site_limits=lambda *_: None,
+    )
+    outage[:] = [False, False, True]
+    sent = Sent()
+    outbox = Outbox(database, StoppedClock(), Metrics(), sent.publish)  # type: ignore[arg-type]
+    async with running(outbox.run()):
+        outbox.greet("hub-a")
+        await until(lambda: Topics("hub-a").command in sent.topics)
+
+
+async def test_a_finding_that_the_database_rejects_costs_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept: list[str] = []
+
+    def record(noticed: list[Any]) -> Any:
+        if any(one.place == "bad" for one in noticed):
+            return RejectedError("rejected by the database")
+        kept.extend(one.place for one in noticed)
+        return None
+
+    findings = Findings(FakeDatabase(_record=record))  # type: ignore[arg-type]
+    for place in ("a", "bad", "b"):
+        findings.add(place, "what", "detail")
+    await findings.save()
+    assert kept == ["a", "b"]
+    assert "finding at bad: rejected by the database" in caplog.text
+    await findings.save()
+    assert kept == ["a", "b"]
+
+
+async def test_findings_wait_for_a_database_that_is_away() -> None:
+    answers: list[Any] = [None, UnavailableError("away")]
+    findings = Findings(FakeDatabase(_record=lambda _: answers.pop()))  # type: ignore[arg-type]
+    findings.add("a", "what", "detail")
+    await findings.save()
+    assert len(answers) == 1
+    await findings.save()
+    assert answers == []
+
+
+async def test_a_live_picture_that_is_rejected_costs_no_other() -> None:
+    kept: list[str] = []
+
+    def save(statuses: list[tuple[str, SiteStatus]], _now: datetime) -> Any:
+        if any(hub == "bad" for hub, _ in statuses):
+            return RejectedError("rejected")
+        kept.extend(hub for hub, _ in statuses)
+        return len(statuses)
+
+    live = LivePictures(FakeDatabase(save_statuses=save), Metrics())  # type: ignore[arg-type]
+    for hub in ("a", "bad", "b"):
+        live.take(hub, SiteStatus(1, 0.0, 60.0, None, None, "", ()))
+    await live.save()
+    assert kept == ["a", "b"]
+
+
+async def test_flush_and_tidying_go_on_after_a_rejection(caplog: pytest.LogCaptureFixture) -> None:
+    answers: list[Any] = [FlushResult(readings=3), RejectedError("no such function")]
+    database = FakeDatabase(
+        flush_inbox=lambda *_, **__: answers.pop(), purge=lambda *_: RejectedError("no")
+    )
+    metrics, stored = Metrics(), asyncio.Event()
+    flusher = Flusher(database, StoppedClock(), metrics, stored)  # type: ignore[arg-type]
+    await flusher.flush()
+    assert "inbox: no such function" in caplog.text
+    await flusher.flush()
+    assert metrics.registry.get_sample_value("headend_readings_total") == 3
+    async with running(tidy(database, StoppedClock())) as task:  # type: ignore[arg-type]
+        await until(lambda: "purge" in database.calls)
+        await until(lambda: "tidying: no" in caplog.text)
+        assert not task.done()
+
+
+async def test_a_message_that_breaks_its_storing_stops_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def take(hub: str, *_: Any) -> Any:
+        return RuntimeError("a mistake of ours") if hub == "bad" else Ack(77, 0, 0)
+
+    acknowledged: list[str] = []
+    complaints: list[str] = []
+
+    async def acknowledge(hub: str, _ack: Ack) -> None:
+        acknowledged.append(hub)
+
+    intake = Intake(
+        FakeDatabase(take_hello=take),  # type: ignore[arg-type]
+        Metrics(),
+        acknowledge,
+        lambda place, _: complaints.append(place),
+        lambda _: None,
+    )
+    async with running(intake.run()) as task:
+        for hub in ("bad", "bad", "bad", "good"):
+            intake.take(hub, HELLO)
+        await until(lambda: acknowledged)
+        assert not task.done()
+    assert acknowledged == ["good"]
+    assert complaints == ["hub bad"] * 3
+    assert "a mistake of ours" in caplog.text
