@@ -1,169 +1,30 @@
 """Load control of a site as tables of steps: what comes in, what goes out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count
-from zoneinfo import ZoneInfo
+from dataclasses import replace
 
 import msgspec
 import pytest
+from tests.unit.usecases.control_bench import (
+    FRIDGE,
+    HEATER,
+    KITCHEN,
+    STEP_S,
+    T0,
+    WASHER,
+    Bench,
+    site_of,
+)
 
 from balans.core.errors import InputError
 from balans.core.words import CommandState, LimitSource, LoadClass
 from balans.domain.demand.model import Limit, Load, Recover, Window
-from balans.protocols.hub import Command, CommandReport, LimitSetting, LoadStatus, SiteStatus
+from balans.protocols.hub import LimitSetting, SiteStatus
 from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
 from balans.usecases.run_load_control import (
     CONTROL,
     DEVICE,
-    ControlledSite,
-    LoadControl,
-    Memory,
-    Output,
     limits_of,
 )
-
-T0 = 1_768_172_400.0  # Monday 2026-01-12 00:00 in Paris
-STEP_S = 60.0
-KITCHEN = Load("kitchen", LoadClass.RED, 1500.0)
-HEATER = Load("heater", LoadClass.YELLOW, 2000.0, max_off_s=900, min_on_s=300)
-FRIDGE = Load("fridge", LoadClass.YELLOW, 200.0, max_off_s=420, min_on_s=120, recover=Recover.LOSE)
-WASHER = Load("washer", LoadClass.GREEN, 1000.0, min_on_s=0, deadline_s=7 * 3600)
-FUSE = Limit("fuse", 3000.0)
-
-
-def site_of(*loads: Load, limits: Sequence[Limit] = (FUSE,)) -> ControlledSite:
-    return ControlledSite(tuple(loads), tuple(limits), (), ZoneInfo("Europe/Paris"))
-
-
-@dataclass
-class Actuators:
-    """Contacts that obey an id once and come back by their own timers, a second late."""
-
-    on: dict[str, bool] = field(default_factory=dict)
-    since: dict[str, float] = field(default_factory=dict)
-    command: dict[str, str] = field(default_factory=dict)
-    limit_s: dict[str, float] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-
-    def obey(self, switch: Switch, now_s: float) -> ActuatorState:
-        load = switch.load
-        if switch.id in self.seen or now_s > switch.expires:
-            return self.state(load, now_s, "" if switch.id in self.seen else "expired")
-        self.seen.add(switch.id)
-        if self.on.get(load, True) != switch.on:
-            self.since[load] = now_s
-        self.on[load], self.command[load] = switch.on, switch.id
-        self.limit_s[load] = now_s + switch.max_off_s + 1
-        return self.state(load, now_s)
-
-    def timers(self, now_s: float) -> list[ActuatorState]:
-        back = [x for x, on in self.on.items() if not on and self.limit_s[x] <= now_s]
-        for load in back:
-            self.on[load], self.since[load], self.command[load] = True, now_s, ""
-        return [self.state(load, now_s) for load in back]
-
-    def state(self, load: str, now_s: float, refused: str = "") -> ActuatorState:
-        return ActuatorState(
-            load,
-            self.on.get(load, True),
-            self.since.get(load, T0 - 86_400),
-            now_s,
-            self.command.get(load, ""),
-            refused,
-        )
-
-
-class Bench:
-    """A site under control, with actuators that answer at once unless told otherwise."""
-
-    def __init__(self, site: ControlledSite, memory: Memory | None = None) -> None:
-        self.now_s = T0
-        self.site = site
-        self.actuators = Actuators()
-        self.reports: list[CommandReport] = []
-        self.switches: list[Switch] = []
-        self.statuses: list[SiteStatus] = []
-        self.queries = 0
-        self.deaf = False
-        self.seq = 0
-        self.start(memory)
-
-    def start(self, memory: Memory | None = None) -> None:
-        ids = count(len(self.switches) + 1)
-        self.control = LoadControl(
-            self.site, lambda: f"id{next(ids):03d}-{self.now_s:.0f}", self.now_s, memory
-        )
-
-    def restart(self) -> None:
-        kept = msgspec.msgpack.encode(self.control.memory)
-        self.start(msgspec.msgpack.decode(kept, type=Memory))
-
-    def do(self, outputs: list[Output]) -> list[Output]:
-        for output in outputs:
-            match output:
-                case Switch():
-                    self.switches.append(output)
-                    if not self.deaf:
-                        self.tell(self.actuators.obey(output, self.now_s))
-                case Query():
-                    self.queries += 1
-                    if not self.deaf:
-                        self.answer_query()
-                case CommandReport():
-                    self.reports.append(output)
-                case SiteStatus():
-                    self.statuses.append(output)
-        return outputs
-
-    def tell(self, state: ActuatorState) -> None:
-        self.do(self.control.actuator(state, self.now_s))
-
-    def answer_query(self) -> None:
-        for load in self.site.loads:
-            if load.load_class is not LoadClass.RED:
-                self.tell(self.actuators.state(load.name, self.now_s))
-
-    def tick(self, seconds: float = 0.0) -> list[Output]:
-        self.now_s += seconds
-        for state in self.actuators.timers(self.now_s):
-            self.tell(state)
-        return self.do(self.control.tick(self.now_s))
-
-    def step(self, site_w: float, **load_w: float) -> list[str]:
-        """Measure a step; return what was switched, as words such as ``heater off over_limit``.
-
-        Loads that are not named draw nothing.
-        """
-        self.now_s += STEP_S
-        for state in self.actuators.timers(self.now_s):
-            self.tell(state)
-        self.seq += 1
-        before = len(self.switches)
-        drawn = {load.name: load_w.get(load.name, 0.0) for load in self.site.loads}
-        sample = PowerSample(self.seq, self.now_s, STEP_S, site_w, drawn)
-        self.do(self.control.sample(sample, self.now_s))
-        return [f"{s.load} {'on' if s.on else 'off'} {s.reason}" for s in self.switches[before:]]
-
-    def until_switched(self, site_w: float, steps: int = 100) -> list[str]:
-        """Measure the same until something is switched; return that."""
-        for _ in range(steps):
-            switched = self.step(site_w)
-            if switched:
-                return switched
-        raise AssertionError(f"nothing was switched in {steps} steps")
-
-    def command(self, name: str, *, on: bool, id_: str = "op1", lasts_s: float = 300.0) -> None:
-        command = Command(id_, name, on, self.now_s, self.now_s + lasts_s, "anna", "away")
-        self.do(self.control.command(command, self.now_s))
-
-    def story(self, id_: str) -> list[str]:
-        """Return the life of a command as words such as ``sent`` or ``failed red_load``."""
-        return [f"{r.state} {r.detail}".strip() for r in self.reports if r.id == id_]
-
-    def load(self, name: str) -> LoadStatus:
-        status = self.control.status()
-        return next(load for load in status.loads if load.name == name)
 
 
 @pytest.fixture
@@ -403,6 +264,7 @@ def test_yellow_comes_back_between_two_samples(bench: Bench) -> None:
         (replace(WASHER, deadline_s=20 * 3600), 12 * 3600),
         (replace(WASHER, deadline_s=None), 12 * 3600),
         (replace(WASHER, deadline_s=0), 12 * 3600),
+        (replace(WASHER, deadline_s=60), 12 * 3600),
     ],
 )
 def test_every_shed_carries_a_timer_for_the_actuator(load: Load, timer_s: float) -> None:
@@ -499,6 +361,46 @@ def test_on_waits_for_headroom_and_expires_without(bench: Bench) -> None:
     bench.command("heater", on=True, id_="op2")
     bench.step(500, heater=0)
     assert bench.story("op2") == ["queued no_headroom", "sent", "confirmed"]
+
+
+def test_several_commands_share_the_headroom() -> None:
+    heaters = [replace(HEATER, name=f"heater{n}") for n in range(4)]
+    bench = Bench(site_of(*heaters, limits=[Limit("fuse", 5000.0)]))
+    bench.tick()
+    for load in heaters:
+        bench.command(load.name, on=False, id_=f"off-{load.name}")
+    bench.step(500)
+    for load in heaters:
+        bench.command(load.name, on=True, id_=f"on-{load.name}")
+    assert sum(bench.actuators.on[load.name] for load in heaters) == 2
+    assert bench.story("on-heater2") == ["queued no_headroom"]
+
+
+def test_a_newer_command_ends_the_one_that_waits(bench: Bench) -> None:
+    bench.step(3500, heater=2000)
+    bench.until_switched(2900)
+    bench.command("heater", on=False, lasts_s=1000)
+    bench.command("fridge", on=False, id_="op2", lasts_s=1000)
+    bench.command("heater", on=True, id_="op3")
+    assert bench.story("op1") == ["queued min_on_time", "failed superseded"]
+    assert bench.story("op3") == ["confirmed already_so"]
+    before = len(bench.switches)
+    bench.now_s += HEATER.min_on_s
+    bench.do(bench.control.tick(bench.now_s, sensor_silent=False))
+    assert "heater" not in {switch.load for switch in bench.switches[before:]}
+    assert bench.story("op2") == ["sent", "confirmed"]
+
+
+@pytest.mark.parametrize(
+    ("deadline_s", "left_s"), [(None, 12 * 3600), (7 * 3600, 7 * 3600 - 60), (0, 12 * 3600)]
+)
+def test_green_shows_when_it_must_be_back(deadline_s: int | None, left_s: float) -> None:
+    bench = Bench(site_of(replace(WASHER, deadline_s=deadline_s)))
+    bench.tick()
+    bench.step(3500, washer=800)
+    assert bench.load("washer").off_left_s == left_s
+    bench.step(3500)
+    assert bench.load("washer").off_left_s == left_s - STEP_S
 
 
 def test_commands_wait_until_the_state_is_known() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.usecases.sites import UTC, site_and_profile
 
 from balans.core.words import LoadClass
-from balans.domain.demand import Limit, Load, LoadKind, Recover
+from balans.domain.demand import Limit, Load, LoadKind
 from balans.usecases.profile import Profile
 from balans.usecases.simulate_site import Replay, simulate_site
 from balans.usecases.site_file import Site

@@ -63,7 +63,10 @@ def can_wait(load: Load, state: LoadState, drawn_w: float, observation: Observat
     """Tell whether `load`, which draws `drawn_w`, may stop for a step and still be done in time."""
     if load.load_class is not LoadClass.GREEN or load.deadline_s is None:
         return True
-    demand_w = state.demand_w if is_held_back(state) else drawn_w
+    is_owing = is_held_back(state)
+    if not is_owing and (load.deadline_s - observation.local_s) % DAY_S == 0:
+        return True  # the deadline is now: what is held back from here on is for the next
+    demand_w = state.demand_w if is_owing else drawn_w
     owed_wh = state.owed_wh + max(0.0, demand_w) * observation.step_s / 3600
     later = replace(state, demand_w=demand_w, owed_wh=owed_wh)
     return deadline_slack_s(load, later, observation) >= observation.step_s

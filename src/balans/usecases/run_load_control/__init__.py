@@ -18,7 +18,7 @@ Rules beyond those of `balans.domain.demand`
 """
 
 from balans.usecases.run_load_control.control import LoadControl, Output
-from balans.usecases.run_load_control.limits import limits_of
+from balans.usecases.run_load_control.limits import doubts_of, limits_of
 from balans.usecases.run_load_control.memory import ControlledSite, Memory
 from balans.usecases.run_load_control.orders import CONTROL, DEVICE, Detail, Order
 
@@ -31,5 +31,6 @@ __all__ = [
     "Memory",
     "Order",
     "Output",
+    "doubts_of",
     "limits_of",
 ]

@@ -14,9 +14,13 @@ sent      on the bus feedback with its id (confirmed); refusal, a later order
                      for the load, or silence until it expires (failed)
 ========  =========  ==========================================================
 
+A newer command for a load ends the ones that wait for it. Whatever is asked for, nothing is ever
+sent to a red load.
+
 Ids are remembered beyond their time, so that a command that arrives twice is obeyed once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from balans.core.words import CommandState
@@ -48,6 +52,8 @@ class Commands:
     """Held back by a rule, by id."""
     known: dict[str, float] = field(default_factory=dict)
     """Until when each id is remembered."""
+    red: set[str] = field(default_factory=set)
+    """Loads that are never switched: the last barrier, whatever the rules before it decided."""
 
     def is_new(self, order_id: str, expires_s: float, now_s: float) -> bool:
         """Remember `order_id` for a day longer than it holds; tell whether it was unknown."""
@@ -60,6 +66,8 @@ class Commands:
 
     def send(self, order: Order, now_s: float) -> list[CommandReport | Switch]:
         """Put `order` on its way, ahead of any other for its load."""
+        if order.load in self.red:
+            return [order.report(CommandState.FAILED, now_s, Detail.RED_LOAD)]
         reports: list[CommandReport | Switch] = []
         earlier = self.sent.get(order.load)
         if earlier:
@@ -74,18 +82,40 @@ class Commands:
         self.waiting[order.id] = Waiting(order, detail)
         return [order.report(CommandState.QUEUED, now_s, detail)] if is_first else []
 
-    def take_feedback(self, state: ActuatorState, now_s: float) -> list[CommandReport]:
-        """Finish the order that `state` answers, if it answers one."""
+    def end_waiting(self, load: str, now_s: float) -> list[CommandReport]:
+        """Give up what waits for `load`: a newer command says otherwise."""
+        ended = [held.order for held in self.waiting.values() if held.order.load == load]
+        for order in ended:
+            del self.waiting[order.id]
+        return [order.report(CommandState.FAILED, now_s, Detail.SUPERSEDED) for order in ended]
+
+    def drop(self, obstacle: Callable[[str], Detail | None], now_s: float) -> list[CommandReport]:
+        """Give up the orders for loads that may not be switched (any more)."""
+        reports = []
+        for order in [*self.sent.values(), *(held.order for held in self.waiting.values())]:
+            detail = obstacle(order.load)
+            if detail:
+                self.waiting.pop(order.id, None)
+                if self.sent.get(order.load) == order:
+                    del self.sent[order.load]
+                    self.sent_s.pop(order.load, None)
+                reports.append(order.report(CommandState.FAILED, now_s, detail))
+        return reports
+
+    def take_feedback(
+        self, state: ActuatorState, now_s: float
+    ) -> tuple[Order, CommandReport] | None:
+        """Finish the order that `state` answers; return it with its report, if it answers one."""
         order = self.sent.get(state.load)
         if order is None:
-            return []
+            return None
         if state.command == order.id:
             end = CommandState.CONFIRMED if state.on == order.on else CommandState.FAILED
-            return [self._finish(order, end, now_s, state.refused)]
+            return order, self._finish(order, end, now_s, state.refused)
         if state.refused:
             detail = f"{Detail.REFUSED}: {state.refused}"
-            return [self._finish(order, CommandState.FAILED, now_s, detail)]
-        return []
+            return order, self._finish(order, CommandState.FAILED, now_s, detail)
+        return None
 
     def overdue(self, now_s: float) -> list[Order]:
         """Return the orders on their way whose time is over."""
@@ -103,11 +133,26 @@ class Commands:
         return [held.order.report(CommandState.EXPIRED, now_s, held.detail) for held in over]
 
     def repeat(self, now_s: float) -> list[Switch]:
-        """Return the switchings to hand to the bus once more."""
-        silent = [load for load, at_s in self.sent_s.items() if now_s - at_s >= RETRY_S]
+        """Return the switchings to hand to the bus once more: none whose time is over."""
+        silent = [
+            load
+            for load, at_s in self.sent_s.items()
+            if now_s - at_s >= RETRY_S
+            and self.sent[load].expires_s > now_s
+            and load not in self.red
+        ]
         for load in silent:
             self.sent_s[load] = now_s
         return [self.sent[load].switch() for load in silent]
+
+    def rebase(self, back_s: float) -> None:
+        """Follow a clock that was set back by `back_s`: what was left is left."""
+        self.sent = {load: order.earlier(back_s) for load, order in self.sent.items()}
+        self.sent_s = {load: at_s - back_s for load, at_s in self.sent_s.items()}
+        self.waiting = {
+            id_: Waiting(held.order.earlier(back_s), held.detail)
+            for id_, held in self.waiting.items()
+        }
 
     def _finish(
         self, order: Order, state: CommandState, now_s: float, detail: str

@@ -1,13 +1,12 @@
 """The controller of one site; its rules stand in the description of the package."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from balans.core.words import CommandState, LoadClass
 from balans.domain.demand import decide
 from balans.domain.demand.model import (
     Action,
-    Allowed,
     Hold,
     Limit,
     LoadState,
@@ -19,38 +18,24 @@ from balans.domain.demand.timetable import allowed_power, count_step, make_timet
 from balans.domain.demand.track import come_back_w
 from balans.protocols.hub import Command, CommandReport, SiteStatus
 from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
-from balans.usecases.run_load_control.loads import INFINITE, Loads
-from balans.usecases.run_load_control.memory import ControlledSite, Memory
+from balans.usecases.run_load_control.loads import INFINITE
+from balans.usecases.run_load_control.memory import ControlledSite, Memory, remembered_loads
 from balans.usecases.run_load_control.orders import CONTROL, DEVICE, Detail, Order
+from balans.usecases.run_load_control.view import View
 
 STALE_STEPS = 3
 ORDER_S = 30.0
 """An order of load control is good for two steps, and at least this long."""
+ANSWER_S = 10.0
+"""After a start the actuators have this long to confirm what was ordered before."""
 QUERY_S, QUERIES_COUNTED = 10.0, 7
 """Actuators that do not answer are asked again after 10 s, 20 s, … up to about 10 minutes."""
-DEFAULT_STEP_S = 60.0
+CLOCK_STEP_S = 1.0
+"""A clock that is this much earlier than a moment ago was set back."""
 POWER_MAX_W = 1e9
 """The wire holds no larger power; what a used-up interval allows may lie below."""
 
 Output = Query | Switch | CommandReport | SiteStatus
-
-
-@dataclass(slots=True)
-class _View:
-    """The last decision, and the sample behind it."""
-
-    time_s: float
-    seq: int = 0
-    step_s: float = DEFAULT_STEP_S
-    decided: bool = False
-    blind: bool = False
-    sample: PowerSample | None = None
-    allowed: Allowed = field(default_factory=lambda: Allowed(INFINITE))
-    headroom_w: float = -INFINITE
-
-    @property
-    def load_w(self) -> Mapping[str, float]:
-        return self.sample.load_w if self.sample else {}
 
 
 class LoadControl:
@@ -79,18 +64,21 @@ class LoadControl:
         self.dropped_samples = 0
         self._memory = memory or Memory()
         self._new_id = new_id
-        states = [self._memory.states.get(load.name, LoadState()) for load in site.loads]
-        self._loads = Loads(site.loads, states, self._memory.reasons)
         self._commands = self._memory.commands
+        self._loads = remembered_loads(site, self._memory)
         self._table = make_timetable(site.limits, site.zones)
-        self._view = _View(now_s)
+        self._view = View(max(now_s, self._memory.time_s))
+        self._started_s = now_s
         self._queried_s, self._queries = -INFINITE, 0
         self._changed = False
+        self._follow_clock(now_s)
+        self._commands.red = {load.name for load in site.loads if load.load_class is LoadClass.RED}
+        self._told_late: list[Output] = [*self._commands.drop(self._loads.never_switched, now_s)]
 
     @property
     def memory(self) -> Memory:
         """What the next start needs to know."""
-        names = (load.name for load in self.site.loads)
+        names = [load.name for load in self.site.loads]
         self._memory.states = dict(zip(names, self._loads.states, strict=True))
         return self._memory
 
@@ -107,6 +95,7 @@ class LoadControl:
         One told again is answered with the status again; one that is old, or from another time,
         is dropped.
         """
+        self._follow_clock(now_s)
         view = self._view
         if view.sample and (view.seq, view.time_s) == (sample.seq, sample.time):
             return [self.status()]
@@ -126,19 +115,37 @@ class LoadControl:
 
     def actuator(self, told: ActuatorState, now_s: float) -> list[Output]:
         """Take feedback: it may finish an order, and it tells the state of the load."""
+        self._follow_clock(now_s)
         index = self._loads.find(told.load)
-        if index is None:
+        if index is None or self._loads.is_red(index):
             return []
-        outputs: list[Output] = [*self._commands.take_feedback(told, now_s)]
-        if told.load not in self._commands.sent:
+        outputs: list[Output] = [*self._finish_order(told, now_s)]
+        order = self._commands.sent.get(told.load)
+        if order:
+            if self._loads.moved_meanwhile(order, told):
+                outputs.append(self._device_report(told, now_s))
+        else:
             if self._loads.moved_by_itself(index, told):
                 outputs.append(self._device_report(told, now_s))
             self._loads.adopt(index, told, now_s)
             self._changed = True
         return [*outputs, *self._let_waiting_go(now_s)]
 
+    def _finish_order(self, told: ActuatorState, now_s: float) -> list[CommandReport]:
+        """Finish the order that feedback answers; one that failed leaves the load as it was."""
+        ended = self._commands.take_feedback(told, now_s)
+        if ended is None:
+            return []
+        order, report = ended
+        if report.state is CommandState.CONFIRMED:
+            self._loads.obeyed(order.load)
+        else:
+            self._loads.failed(order, now_s)
+        return [report]
+
     def command(self, command: Command, now_s: float) -> list[Output]:
         """Take an operator's command; one that is known changes nothing."""
+        self._follow_clock(now_s)
         if not self._commands.is_new(command.id, command.expires, now_s):
             return []
         order = Order(
@@ -152,12 +159,13 @@ class LoadControl:
         )
         if command.expires <= now_s:
             return [order.report(CommandState.EXPIRED, now_s, Detail.LATE)]
+        detail = self._loads.never_switched(command.load)
+        if detail:
+            return [order.report(CommandState.FAILED, now_s, detail)]
         index = self._loads.find(command.load)
-        if index is None:
-            return [order.report(CommandState.FAILED, now_s, Detail.UNKNOWN_LOAD)]
-        if self.site.loads[index].load_class is LoadClass.RED:
-            return [order.report(CommandState.FAILED, now_s, Detail.RED_LOAD)]
-        return self._obey(index, order, now_s)
+        assert index is not None  # noqa: S101  (a load that is unknown is never switched)
+        ended = self._commands.end_waiting(command.load, now_s)
+        return [*ended, *self._obey(index, order, now_s)]
 
     def query(self, now_s: float) -> list[Output]:
         """Ask every actuator for its state: feedback may have been lost with a connection."""
@@ -179,23 +187,33 @@ class LoadControl:
         `sensor_silent` tells that the caller, too, has heard no sample for some seconds of its
         own time; the clock of a replay may jump.
         """
-        outputs: list[Output] = [*self._commands.repeat(now_s), *self._query_unknown(now_s)]
-        for order in self._commands.overdue(now_s):
-            outputs.append(self._commands.fail(order, now_s, Detail.NO_CONFIRMATION))
-            self._loads.known.discard(order.load)
-            self._queries, self._changed = 0, True
+        self._follow_clock(now_s)
+        outputs, self._told_late = self._told_late, []
+        if now_s - self._started_s >= ANSWER_S:
+            outputs += self._give_up_overdue(now_s)
+        outputs += [*self._commands.repeat(now_s), *self._query_unknown(now_s)]
         outputs += self._let_waiting_go(now_s)
         outputs += self._commands.expire_waiting(now_s)
         for index in self._loads.used_up(now_s):
+            load, before = self.site.loads[index], self._loads.states[index]
+            self._view.headroom_w -= come_back_w(load, before)
             self._loads.put(index, on=True, since_s=now_s)
-            name = self.site.loads[index].name
-            action = Action(name, True, None, Reason.OFF_TIME_USED_UP, "", 0.0)  # noqa: FBT003  (the domain's order)
-            outputs += self._give_order(action, now_s)
+            action = Action(load.name, True, None, Reason.OFF_TIME_USED_UP, "", 0.0)  # noqa: FBT003  (the domain's order)
+            outputs += self._give_order(action, before, now_s)
         if sensor_silent:
             outputs += self._without_sensor(now_s)
         if self._changed and self._view.decided:
             outputs.append(self.status())
         return outputs
+
+    def _give_up_overdue(self, now_s: float) -> list[CommandReport]:
+        reports = []
+        for order in self._commands.overdue(now_s):
+            reports.append(self._commands.fail(order, now_s, Detail.NO_CONFIRMATION))
+            self._loads.failed(order, now_s)
+            self._loads.known.discard(order.load)
+            self._queries, self._changed = 0, True
+        return reports
 
     def status(self) -> SiteStatus:
         """Return the live picture after the last decision."""
@@ -210,7 +228,7 @@ class LoadControl:
             limit_w=max(-POWER_MAX_W, limit_w) if limit_w < INFINITE else None,
             limit=view.allowed.limit,
             loads=tuple(
-                self._loads.status(index, view.time_s, view.load_w)
+                self._loads.status(index, view.time_s, view.load_w, self.site.local_s)
                 for index in range(len(self.site.loads))
             ),
             phase_w=sample.phase_w if sample else (),
@@ -237,12 +255,13 @@ class LoadControl:
             table, self._memory.meters, start_s, self.site.local_s(start_s), view.step_s, site_w
         )
         allowed = allowed_power(table, meters, time_s, local_s)
-        known = self._loads.indices()
+        known = self._loads.indices(now_s)
         loads = [self.site.loads[index] for index in known]
         drawn_w = tuple(view.load_w.get(load.name) for load in loads)
+        before = {self.site.loads[index].name: self._loads.states[index] for index in known}
         states, decision = decide(
             loads,
-            [self._loads.states[index] for index in known],
+            [*before.values()],
             Observation(time_s, view.step_s, local_s, site_w, drawn_w),
             allowed,
         )
@@ -252,12 +271,19 @@ class LoadControl:
         view.time_s, view.allowed, view.headroom_w = time_s, allowed, decision.headroom_w
         view.decided = True
         self._changed = True
-        return [output for action in decision.actions for output in self._give_order(action, now_s)]
+        return [
+            output
+            for action in decision.actions
+            for output in self._give_order(action, before[action.load], now_s)
+        ]
 
-    def _give_order(self, action: Action, now_s: float) -> list[CommandReport | Switch]:
+    def _give_order(
+        self, action: Action, before: LoadState, now_s: float
+    ) -> list[CommandReport | Switch]:
         index = self._loads.find(action.load)
         assert index is not None  # noqa: S101  (actions are about the loads that were passed in)
         self._loads.reasons[action.load] = action.reason
+        self._loads.ordered(action.load, before)
         holds_back = not action.on or action.setpoint_w is not None
         order = Order(
             id=self._new_id(),
@@ -292,8 +318,20 @@ class LoadControl:
         view.sample, view.blind = None, True
         return self._decide(now_s, None, now_s)
 
+    def _follow_clock(self, now_s: float) -> None:
+        """Where the clock was set back, set back with it all that was noted of time."""
+        back_s = self._memory.time_s - now_s
+        self._memory.time_s = now_s
+        if back_s <= CLOCK_STEP_S:
+            return
+        self._loads.rebase(back_s)
+        self._commands.rebase(back_s)
+        self._view.time_s -= back_s
+        self._queried_s -= back_s
+        self._started_s = min(self._started_s, now_s)
+
     def _set_back(self, time_s: float) -> None:
-        """Follow a clock that was set back: no timer may run for longer because of it."""
+        """Follow a sensor whose clock was set back: no timer may run for longer because of it."""
         for index, state in enumerate(self._loads.states):
             if state.since_s > time_s:
                 self._loads.states[index] = replace(state, since_s=time_s)
@@ -312,6 +350,9 @@ class LoadControl:
             self._loads.states[index] = replace(state, hold=None)
             return [order.report(CommandState.CONFIRMED, now_s, Detail.ALREADY_SO)]
         demand_w = state.demand_w if state.owed_wh > 0 else self._drawn_w(index)
+        self._loads.ordered(order.load, state)
+        if order.on:
+            self._view.headroom_w -= come_back_w(self.site.loads[index], state) - _held_w(state)
         self._loads.reasons[order.load] = Reason.OPERATOR
         self._loads.put(index, on=order.on, since_s=now_s)
         if not order.on:
@@ -330,8 +371,8 @@ class LoadControl:
         if _is_so(state, order):
             return None
         if order.on:
-            headroom_w = self._view.headroom_w + (state.setpoint_w or 0.0 if state.on else 0.0)
-            return None if come_back_w(load, state) <= headroom_w else Detail.NO_HEADROOM
+            need_w = come_back_w(load, state) - _held_w(state)
+            return None if need_w <= self._view.headroom_w else Detail.NO_HEADROOM
         return None if may_shed(load, state, now_s, 0.0) else Detail.MIN_ON_TIME
 
     def _let_waiting_go(self, now_s: float) -> list[Output]:
@@ -350,3 +391,8 @@ class LoadControl:
 
 def _is_so(state: LoadState, order: Order) -> bool:
     return state.on == order.on and state.setpoint_w is None
+
+
+def _held_w(state: LoadState) -> float:
+    """Return the power that a load which is on is held to [W]."""
+    return state.setpoint_w or 0.0 if state.on else 0.0

@@ -1,7 +1,9 @@
 """The server's limits as load control understands them."""
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from balans.core.errors import InputError
 from balans.domain.demand.model import Limit, Window
@@ -10,15 +12,57 @@ from balans.protocols.hub import LimitSetting
 CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 
 
-def limits_of(settings: Iterable[LimitSetting]) -> tuple[Limit, ...]:
-    """Return the limits in a message of the server.
+def limits_of(
+    settings: Iterable[LimitSetting], zones: Collection[str] | None = None
+) -> tuple[Limit, ...]:
+    """Return the limits in a message of the server, each with a name of its own.
+
+    Parameters
+    ----------
+    settings
+        As the server sent them.
+    zones
+        Tariff zones of the site. A limit of another zone holds always, which errs on the safe
+        side; see `doubts_of`. None: any zone may be named.
 
     Raises
     ------
     InputError
         Naming the limit and the field; then none of them may be used.
     """
-    return tuple(map(_limit_of, settings))
+    limits: list[Limit] = []
+    for setting in settings:
+        limit = _limit_of(setting)
+        if zones is not None and limit.zone not in zones:
+            limit = replace(limit, zone=None)
+        limits.append(replace(limit, name=_free_name(limit.name, limits)))
+    return tuple(limits)
+
+
+def doubts_of(settings: Iterable[LimitSetting], zones: Collection[str]) -> list[str]:
+    """Return what is strange about limits that are obeyed all the same."""
+    doubts: list[str] = []
+    names: set[str] = set()
+    for setting in settings:
+        if setting.zone and setting.zone not in zones:
+            doubts.append(
+                f"limit {setting.name!r}: zone {setting.zone!r} is none of the site, so it holds "
+                "always"
+            )
+        if setting.name in names:
+            doubts.append(f"limit {setting.name!r}: another one has the same name; both hold")
+        names.add(setting.name)
+    return doubts
+
+
+def _free_name(name: str, others: Sequence[Limit]) -> str:
+    """Return `name`, numbered if it is taken: energy is counted by the name of a limit."""
+    taken = {other.name for other in others}
+    numbers = itertools.count(2)
+    free = name
+    while free in taken:
+        free = f"{name} ({next(numbers)})"
+    return free
 
 
 def _limit_of(setting: LimitSetting) -> Limit:

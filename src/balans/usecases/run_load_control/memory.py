@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
-from balans.domain.demand.model import Limit, Load, LoadState, Zone
+from balans.core.words import LoadClass
+from balans.domain.demand.model import NEVER, Limit, Load, LoadState, Zone
 from balans.domain.demand.timetable import Meters
 from balans.usecases.run_load_control.commands import Commands
+from balans.usecases.run_load_control.faults import Fault
+from balans.usecases.run_load_control.loads import Loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,27 @@ class ControlledSite:
 class Memory:
     """What load control remembers over a restart; all else it asks for.
 
-    `reasons` tells by load why it was last switched; the other parts are those of the domain.
+    `reasons` tells by load why it was last switched, `before` what it was before the order on its
+    way, `faults` what it did not obey. `time_s` is when all this was so.
     """
 
     states: dict[str, LoadState] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     meters: Meters = field(default_factory=dict)
     commands: Commands = field(default_factory=Commands)
+    before: dict[str, LoadState] = field(default_factory=dict)
+    faults: dict[str, Fault] = field(default_factory=dict)
+    time_s: float = NEVER
+
+
+def remembered_loads(site: ControlledSite, memory: Memory) -> Loads:
+    """Return the loads of `site` as remembered; of red nothing is, it may have been yellow."""
+    kept = {
+        load.name: memory.states[load.name]
+        for load in site.loads
+        if load.load_class is not LoadClass.RED and load.name in memory.states
+    }
+    memory.before = {name: state for name, state in memory.before.items() if name in kept}
+    memory.faults = {name: fault for name, fault in memory.faults.items() if name in kept}
+    states = [kept.get(load.name, LoadState()) for load in site.loads]
+    return Loads(site.loads, states, memory.reasons, memory.before, memory.faults)

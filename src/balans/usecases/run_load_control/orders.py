@@ -1,6 +1,6 @@
 """A switching to be carried out, and why it may not be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from balans.core.words import CommandState
@@ -26,6 +26,7 @@ class Detail(StrEnum):
     NO_CONFIRMATION = "no_confirmation"
     REFUSED = "refused"
     SUPERSEDED = "superseded"
+    NOT_OBEYING = "not_obeying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ class Order:
     max_off_s: float = 0.0
     limit: str = ""
     expected_w: float = 0.0
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether the load is to draw less than it wants."""
+        return not self.on or self.setpoint_w is not None
+
+    def earlier(self, by_s: float) -> "Order":
+        """Return the order as given `by_s` earlier: the clock was set back by that."""
+        return replace(self, created_s=self.created_s - by_s, expires_s=self.expires_s - by_s)
 
     def report(self, state: CommandState, time_s: float, detail: str = "") -> CommandReport:
         """Return the report that the order has entered `state`."""

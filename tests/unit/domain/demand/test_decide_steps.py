@@ -190,6 +190,7 @@ def test_catching_up_leaves_room_for_what_the_load_goes_on_wanting() -> None:
         (1000.0, 5, True),
         (1000.0, 2, False),  # off for one minute, a minute of catching up, and late by rounding
         (1000.0, 1, False),
+        (2000.0, 0, True),  # the deadline is over: it is for the next one
         (2000.0, 20, True),  # the whole rating: a tenth of it counts as spare
         (2000.0, 11, False),
     ],
