@@ -131,3 +131,15 @@ def test_numbers_and_words_follow_the_language() -> None:
 )
 def test_level(site_w: float | None, limit_w: float | None, expected: str) -> None:
     assert level(site_w, limit_w) == expected
+
+
+@pytest.mark.parametrize("language", ["en", "ru", "ro"])
+@pytest.mark.parametrize("code", ["not_obeying", "state_unknown"])
+def test_a_fault_is_told_in_words(language: str, code: str) -> None:
+    heard = Heard(status(loads=(load("heat", LoadClass.YELLOW, 900.0, reason=code),)), 3)
+    with translation.override(language):
+        text = picture(heard, WHOLE, 1)["load.heat.reason"]
+    assert text
+    assert "_" not in text
+    with translation.override("en"):
+        assert (text == picture(heard, WHOLE, 1)["load.heat.reason"]) is (language == "en")

@@ -17,6 +17,8 @@ REASONS: Final[dict[str, Promise]] = {
     Reason.DEADLINE: _("must be done in time"),
     Reason.HEADROOM_BACK: _("there is head-room again"),
     Reason.NIGHT_ZONE: _("night tariff"),
+    Detail.STATE_UNKNOWN: _("the actuator has not reported its state"),
+    Detail.NOT_OBEYING: _("fault: the actuator does not obey"),
 }
 DETAILS: Final[dict[str, Promise]] = {
     Detail.RED_LOAD: _("a red load is never switched"),
