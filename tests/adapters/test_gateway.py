@@ -121,6 +121,10 @@ class FakeHeadEnd:
         entries = self.stored.values()
         return {entry.data for entry in entries if entry.kind == EntryKind.READINGS}
 
+    def in_order(self) -> list[bytes]:
+        entries = (entry for _, entry in sorted(self.stored.items(), key=lambda item: item[0]))
+        return [entry.data for entry in entries if entry.kind == EntryKind.READINGS]
+
     def reports(self) -> list[CommandReport]:
         entries = self.stored.values()
         return [
@@ -204,12 +208,12 @@ class Bench:
         self.site = FakeSite(f"site-{name}", f"hub-{name}", site_url)
         self.head_end = FakeHeadEnd(f"hub-{name}", server_url)
         self.process: asyncio.subprocess.Process | None = None
+        self.program = ["-m", "balans"]
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "balans",
+            *self.program,
             "gateway",
             str(self.config),
             env={**os.environ, "BALANS_CLOCK_FILE": str(self.folder / "clock")},
@@ -332,7 +336,7 @@ async def test_nothing_is_lost_when_the_gateway_is_killed(bench: Bench) -> None:
     wanted = {report.readings for report in sent}
     await until(lambda: bench.head_end.readings() == wanted, "readings after the kill")
     await until(lambda: len(bench.head_end.reports()) >= 2, "reports after the kill")
-    assert len({journal for journal, _ in bench.head_end.stored}) == 1
+    assert len({journal for journal, _ in bench.head_end.stored}) == 1  # nothing came before
 
 
 async def test_a_kill_in_the_middle_of_a_shed_keeps_its_timer(bench: Bench) -> None:
@@ -400,6 +404,43 @@ async def test_control_goes_on_while_the_disk_is_full(bench: Bench) -> None:
         lambda: [r.state for r in bench.head_end.reports() if r.id == order.id] == states,
         "reports that had waited",
     )
+
+
+async def test_control_goes_on_while_the_disk_stalls(bench: Bench, tmp_path: Path) -> None:
+    """A flush of the disk that never returns holds up no switching; reports follow."""
+    await bench.stop()
+    stall = tmp_path / "stall"
+    bench.program = ["-c", STALLING, str(stall)]
+    await bench.ready()
+    stall.touch()
+    await bench.step(3500, 2000)
+    while len(bench.site.obeyed) < 2:  # off, and on again when its time is used up
+        await bench.step(2900, 0)
+    assert bench.head_end.reports() == []
+    stall.unlink()
+    await until(lambda: len(bench.head_end.reports()) >= 4, "reports that had waited")
+
+
+async def test_a_report_as_large_as_the_wire_carries_stops_nothing(bench: Bench) -> None:
+    large = await bench.site.report(8, range(62_000))
+    await until(lambda: bench.site.received, "confirmation of the large report")
+    assert bench.site.received[0].readings == large.readings
+    await bench.site.report(7, range(2))
+    await until(lambda: len(bench.site.received) == 2, "confirmation of the next report")
+    assert not (await bench.step(3500, 2000)).loads[0].on
+    await until(
+        lambda: b"".join(bench.head_end.in_order()).startswith(large.readings), "all readings"
+    )
+
+
+async def test_a_limit_of_an_unknown_zone_holds_and_is_told(bench: Bench) -> None:
+    cap = hub.LimitSetting("cap", LimitSource.OPERATOR, 1000.0, zone="peak")
+    topic = bench.head_end.topics.limits
+    assert await bench.head_end.link.publish(topic, hub.encode(hub.Limits(1, (cap,))), qos=1)
+    await until((bench.folder / "data" / "limits").exists, "limits kept")
+    assert (await bench.step(900, 0)).limit == "cap"
+    _, log = await bench.stop()
+    assert "limit 'cap': zone 'peak' is none of the site, so it holds always" in log
 
 
 async def test_a_poll_is_answered_with_a_hello(bench: Bench) -> None:
@@ -487,6 +528,19 @@ async def test_a_second_gateway_on_the_same_journal_is_refused(bench: Bench) -> 
     assert second.returncode == 1
     assert b"another process owns it" in log
 
+
+STALLING = """
+import os, sys, time
+from pathlib import Path
+stall, flush = Path(sys.argv.pop(1)), os.fdatasync
+def slow(fd):
+    while stall.exists():
+        time.sleep(0.01)
+    flush(fd)
+os.fdatasync = slow
+from balans.cli.main import main
+main()
+"""
 
 CHECK = """
 import sys

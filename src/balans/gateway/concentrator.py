@@ -13,6 +13,10 @@ from balans.protocols.hub import Entry, EntryKind
 from balans.protocols.module import ModuleFrameError, ModuleReport, ReportReceived, Topics, encode
 
 WAITING_MAX = 5_000
+ENTRY_BYTES = 4_000 * readings.RECORD_BYTES
+"""A longer report becomes several entries, so that batches stay small."""
+GROUP_BYTES = 1_000_000
+"""So much is made durable at a time: modules wait for all of it."""
 
 
 class Concentrator:
@@ -45,18 +49,22 @@ class Concentrator:
             raise ModuleFrameError(
                 f"report of module {report.serial} holds none or foreign readings"
             )
-        if not self._reports.full():
+        if self._reports.full():
+            self._metrics.overflow.labels("report").inc()
+        else:
             self._reports.put_nowait(report)
 
     async def run(self, link: Link) -> None:
         """Journal reports and confirm them, until cancelled. Modules repeat what is not."""
         while True:
             reports = [await self._reports.get()]
-            while not self._reports.empty():
+            size = len(reports[0].readings)
+            while not self._reports.empty() and size < GROUP_BYTES:
                 reports.append(self._reports.get_nowait())
+                size += len(reports[-1].readings)
             try:
                 await self._recorder.record(
-                    [Entry(EntryKind.READINGS, report.readings) for report in reports]
+                    [entry for report in reports for entry in entries_of(report)]
                 )
             except UnavailableError:
                 continue
@@ -71,3 +79,12 @@ class Concentrator:
         self._metrics.reports.inc(len(reports))
         octets = sum(len(report.readings) for report in reports)
         self._metrics.readings.inc(octets // readings.RECORD_BYTES)
+
+
+def entries_of(report: ModuleReport) -> list[Entry]:
+    """Return `report` as journal entries of at most `ENTRY_BYTES`, no reading cut in two."""
+    data = report.readings
+    return [
+        Entry(EntryKind.READINGS, data[at : at + ENTRY_BYTES])
+        for at in range(0, len(data), ENTRY_BYTES)
+    ]

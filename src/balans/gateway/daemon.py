@@ -27,7 +27,8 @@ from balans.gateway.journal import Journal
 from balans.gateway.keep import LimitsFile, MemoryFile
 from balans.gateway.metrics import Metrics
 from balans.gateway.recorder import Recorder
-from balans.gateway.site_control import Files, PacedClock, Reconnected, SiteControl
+from balans.gateway.scribe import Files, Scribe
+from balans.gateway.site_control import PacedClock, Reconnected, SiteControl, zone_names
 from balans.protocols import hub, module
 from balans.usecases.run_load_control import ControlledSite, LoadControl, limits_of
 from balans.wiring.service import Complaints, run_beside
@@ -82,7 +83,7 @@ class Gateway:
             self._beat(),
         ]
         if self._control:
-            jobs.append(self._control.run(self._site, self._server))
+            jobs += [self._control.run(self._site, self._server), self._scribe.run()]
         with Monitor(
             self._metrics.registry,
             self._troubles,
@@ -93,7 +94,7 @@ class Gateway:
                 await run_beside(stop, jobs)
             finally:
                 if self._control:
-                    self._control.save()
+                    await self._control.close()
                 await self._recorder.close()
 
     def _new_control(self, site: ControlledSite) -> SiteControl:
@@ -102,15 +103,10 @@ class Gateway:
         control = LoadControl(
             site, lambda: uuid4().hex, self._clock.now().timestamp(), files.memory.read()
         )
-        control.set_server_limits(files.limits.read())
-        return SiteControl(
-            control,
-            self._clock,
-            (self._site_topics, self._hub_topics),
-            self._recorder,
-            files,
-            self._metrics,
-        )
+        control.set_server_limits(files.limits.read(zone_names(site)))
+        self._scribe = Scribe(self._recorder, files, self._metrics)
+        topics = (self._site_topics, self._hub_topics)
+        return SiteControl(control, self._clock, topics, self._scribe, self._metrics)
 
     def _new_site_link(self) -> Link:
         topics = self._site_topics

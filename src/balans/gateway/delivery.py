@@ -4,9 +4,11 @@ import asyncio
 import logging
 
 from balans.adapters.mqtt import Link
+from balans.core.errors import UnavailableError
 from balans.gateway.metrics import Metrics
 from balans.gateway.recorder import Recorder
 from balans.protocols.hub import Ack, Batch, BatchSender, JournalBehindError, Topics, encode
+from balans.wiring.service import Complaints
 
 COALESCE_S = 0.05
 IDLE_S = 1.0
@@ -31,6 +33,7 @@ class Delivery:
         self._metrics = metrics
         self._sender = BatchSender(recorder.journal, resend_s=RESEND_S, software=software)
         self._wake = asyncio.Event()
+        self._complaints = Complaints(log)
 
     @property
     def idle(self) -> bool:
@@ -77,8 +80,15 @@ class Delivery:
                 pass
             self._wake.clear()
             if link.connected:
-                await self._send(link)
+                await self._try_to_send(link)
             self._measure()
+
+    async def _try_to_send(self, link: Link) -> None:
+        """Send what is due; what cannot be read now is read again in the next round."""
+        try:
+            await self._send(link)
+        except UnavailableError as error:
+            self._complaints.add("delivery", error)
 
     async def _send(self, link: Link) -> None:
         now_s = asyncio.get_running_loop().time()

@@ -6,9 +6,12 @@ salt of the journal. Entries are appended to the last one and made durable befor
 
 What can go wrong, and what happens then
 ----------------------------------------
-- *Killed while writing*: the torn tail is left behind when the journal is opened. It might also
-  be damage to entries already sent, so the journal takes a new identity: the head-end then sees
-  a fresh sequence, and no new entry can pass for an old one.
+- *Killed while writing*: the torn tail is left behind when the journal is opened.
+- *Set back*: the medium lost its tail, or an older image of it was put back; new entries would
+  take offsets that the head-end holds already. What was sent from here before cannot be known
+  from the medium, so the journal takes a new identity every time it is opened: the head-end
+  then sees a fresh sequence, and no new entry can pass for an old one. What is held is sent
+  again, at most one segment more than what was not acknowledged.
 - *Damage in the middle*: the entries around it are kept, the range between becomes `lost`,
   which is a finding here and is told to the head-end.
 - *Disk full*: `append` raises, the file is as before, and the next append tries again. A
@@ -16,6 +19,7 @@ What can go wrong, and what happens then
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -28,6 +32,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from balans.core.errors import Finding, UnavailableError
+from balans.gateway.files import make_folder, sync_folder, write_all
 from balans.gateway.segment import (
     FILE_HEADER,
     MAX_DATA_BYTES,
@@ -50,10 +55,9 @@ def random_identity() -> int:
 
 @dataclass(slots=True)
 class Segment:
-    """An open segment: entry n lies at byte `positions[n]`, 0 where it is lost."""
+    """The index of a segment: entry n lies at byte `positions[n]`, 0 where it is lost."""
 
     path: Path
-    fd: int
     base: int
     size: int
     positions: list[int] = field(default_factory=list)
@@ -102,10 +106,10 @@ class Journal:
         self._lost = Ranges()
         self._segments: list[Segment] = []
         self._id = 0
-        self._started = False
+        self._writer_fd: int | None = None
         self._salt = 0
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._lock_fd = _own(folder)
         except OSError as error:
             raise UnavailableError(f"journal {folder}: {error.strerror}") from error
@@ -117,7 +121,7 @@ class Journal:
 
     @property
     def id(self) -> int:
-        """Identity, random and new whenever the sequence may not be the old one any more."""
+        """Identity, random and new at every opening: the sequence may not be the old one."""
         return self._id
 
     @property
@@ -149,13 +153,16 @@ class Journal:
         ------
         UnavailableError
             If the disk refuses. Then nothing was appended.
+        ValueError
+            If an entry is larger than `MAX_DATA_BYTES`; nothing was appended.
         """
         if any(len(entry.data) > MAX_DATA_BYTES for entry in entries):
             raise ValueError(f"an entry holds at most {MAX_DATA_BYTES} bytes")
         try:
-            if not self._started or self._segments[-1].size >= self._segment_bytes:
-                self._start_segment()
-            return self._write(self._segments[-1], entries)
+            fd = self._writer_fd
+            if fd is None or self._segments[-1].size >= self._segment_bytes:
+                fd = self._start_segment()
+            return self._write(fd, self._segments[-1], entries)
         except OSError as error:
             raise UnavailableError(f"journal {self._folder}: {error.strerror}") from error
 
@@ -164,6 +171,11 @@ class Journal:
 
         At most `max_bytes` on disk unless a single entry is larger, and none beyond its segment.
         Nothing is returned when the entry at `start` is unreadable; then `lost` holds it.
+
+        Raises
+        ------
+        UnavailableError
+            If the file cannot be read now.
         """
         with self._mutex:
             segment = self._segment_of(start)
@@ -186,9 +198,7 @@ class Journal:
         """Remove the segments that lie wholly below `below`; the last one always stays."""
         with self._mutex:
             while len(self._segments) > 1 and self._segments[1].base <= below:
-                gone = self._segments.pop(0)
-                os.close(gone.fd)
-                gone.path.unlink(missing_ok=True)
+                self._segments.pop(0).path.unlink(missing_ok=True)
             self._lost = self._lost.within(self.first, self.next)
 
     def renew(self) -> None:
@@ -197,16 +207,21 @@ class Journal:
         Old entries keep their offsets. New ones go to a new segment, which carries the identity;
         on a full disk it is the next append that makes it.
         """
-        self._id, self._started = self._new_identity(), False
+        self._id = self._new_identity()
+        self._close_writer()
         with contextlib.suppress(OSError):
             self._start_segment()
 
     def close(self) -> None:
         """Give the folder free."""
-        for segment in self._segments:
-            os.close(segment.fd)
+        self._close_writer()
         self._segments.clear()
         os.close(self._lock_fd)
+
+    def _close_writer(self) -> None:
+        fd, self._writer_fd = self._writer_fd, None
+        if fd is not None:
+            os.close(fd)
 
     # opening
 
@@ -222,19 +237,15 @@ class Journal:
             else:
                 self._find(path, "no segment of a journal, passed over", "warning")
         self._mark_missing()
-        if not self._id or self._torn():
-            self.renew()
+        self._find_torn()
+        self.renew()
 
     def _load(self, path: Path, base: int) -> None:
-        """Index the segment at `path`; the identity of the last one loaded is the journal's."""
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         data = path.read_bytes()
-        self._id = decode_file_header(data, base) or 0
-        self._started = True
-        if not self._id:
+        if decode_file_header(data, base) is None:
             self._find(path, "damaged header")
         found = scan(data, self._salt)
-        self._segments.append(Segment(path, fd, base, found.end, found.positions))
+        self._segments.append(Segment(path, base, found.end, found.positions))
         lost = list(self._segments[-1].lost())
         if lost:
             self._lose(path, Ranges.of(lost))
@@ -245,13 +256,12 @@ class Journal:
             if left.end < right.base:
                 self._lose(left.path, Ranges(((left.end, right.base),)))
 
-    def _torn(self) -> bool:
-        """Return whether bytes follow the last sound entry."""
-        last = self._segments[-1]
-        torn = os.fstat(last.fd).st_size - last.size
-        if torn:
-            self._find(last.path, f"{torn} torn bytes behind offset {last.end - 1}", "warning")
-        return torn != 0
+    def _find_torn(self) -> None:
+        """Tell whether bytes follow the last sound entry. They stay: a new segment follows."""
+        for last in self._segments[-1:]:
+            torn = last.path.stat().st_size - last.size
+            if torn:
+                self._find(last.path, f"{torn} torn bytes behind offset {last.end - 1}", "warning")
 
     def _lose(self, path: Path, lost: Ranges) -> None:
         self._lost = Ranges.of((*self._lost.spans, *lost.spans))
@@ -263,34 +273,36 @@ class Journal:
 
     # writing and reading
 
-    def _start_segment(self) -> None:
-        """Begin a segment; complete on disk under its name, or not there at all."""
+    def _start_segment(self) -> int:
+        """Begin a segment, complete on disk under its name or not there at all; return its file."""
         base = self.next
         path = self._folder / f"{base:020d}-{self._salt:08x}.seg"
         temporary = path.with_suffix(".tmp")
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
-            _write_all(fd, encode_file_header(self._id, base), 0)
+            write_all(fd, encode_file_header(self._id, base), 0)
             os.fsync(fd)
             temporary.replace(path)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             os.close(fd)
             raise
         with self._mutex:
             if self._segments and self._segments[-1].base == base:
-                os.close(self._segments.pop().fd)
-            self._segments.append(Segment(path, fd, base, FILE_HEADER.size))
-            self._started = True
+                self._segments.pop()
+            self._segments.append(Segment(path, base, FILE_HEADER.size))
+        self._close_writer()
+        self._writer_fd = fd
+        return fd
 
-    def _write(self, segment: Segment, entries: Sequence[Entry]) -> int:
+    def _write(self, fd: int, segment: Segment, entries: Sequence[Entry]) -> int:
         number = len(segment.positions)
         blocks = [encode_entry(at, entry, self._salt) for at, entry in enumerate(entries, number)]
         try:
-            _write_all(segment.fd, b"".join(blocks), segment.size)
-            os.fdatasync(segment.fd)
+            write_all(fd, b"".join(blocks), segment.size)
+            os.fdatasync(fd)
         except OSError:
-            os.ftruncate(segment.fd, segment.size)
+            os.ftruncate(fd, segment.size)
             raise
         first = segment.end
         with self._mutex:
@@ -307,7 +319,7 @@ class Journal:
     def _read_at(self, segment: Segment, start: int, positions: list[int]) -> tuple[Entry, ...]:
         if len(positions) < 2:
             return ()
-        data = os.pread(segment.fd, positions[-1] - positions[0], positions[0])
+        data = self._bytes_at(segment, positions[0], positions[-1])
         found: list[Entry] = []
         for number, position in enumerate(positions[:-1], start - segment.base):
             decoded = decode_entry(data, position - positions[0], self._salt)
@@ -316,6 +328,19 @@ class Journal:
                 break
             found.append(decoded[1])
         return tuple(found)
+
+    def _bytes_at(self, segment: Segment, start: int, end: int) -> bytes:
+        """Return bytes of a segment; none where the medium cannot read them any more.
+
+        The file is open for no longer than that: a journal of months has many of them.
+        """
+        try:
+            with segment.path.open("rb", buffering=0) as file:
+                return os.pread(file.fileno(), end - start, start)
+        except OSError as error:
+            if error.errno in {errno.EIO, errno.ENOENT}:
+                return b""
+            raise UnavailableError(f"journal {self._folder}: {error.strerror}") from error
 
     def _mark_unreadable(self, segment: Segment, number: int) -> None:
         offset = segment.base + number
@@ -340,18 +365,3 @@ def _own(folder: Path) -> int:
         os.close(fd)
         raise UnavailableError(f"journal {folder}: another process owns it") from error
     return fd
-
-
-def _write_all(fd: int, data: bytes, at: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, at)
-        view, at = view[written:], at + written
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -1,7 +1,7 @@
 """Small files that outlive the process: replaced whole, and never trusted when read."""
 
 import logging
-import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,24 +9,12 @@ import msgspec
 
 from balans.core.errors import InputError
 from balans.domain.demand.model import Limit
+from balans.gateway.files import replace_file
 from balans.protocols import hub
 from balans.usecases.run_load_control import Memory, limits_of
 
 M = TypeVar("M")
 log = logging.getLogger(__name__)
-
-
-def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
-    """Let `path` hold `data`, whole or not at all; with `durable` also after a power cut."""
-    draft = path.with_suffix(".tmp")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-    try:
-        os.write(fd, data)
-        if durable:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
-    draft.replace(path)
 
 
 class MemoryFile:
@@ -46,10 +34,15 @@ class MemoryFile:
             log.warning("%s: not used: %s", self._path, error)
             return Memory()
 
-    def write(self, memory: Memory) -> None:
-        """Keep `memory`; a disk that refuses is no reason to stop."""
+    @staticmethod
+    def encode(memory: Memory) -> bytes:
+        """Return `memory` as it is now, to be written by another thread."""
+        return msgspec.msgpack.encode(memory)
+
+    def write(self, data: bytes) -> None:
+        """Keep `data`, an encoded memory; a disk that refuses is no reason to stop."""
         try:
-            replace_file(self._path, msgspec.msgpack.encode(memory), durable=False)
+            replace_file(self._path, data)
         except OSError as error:
             log.warning("%s: not written: %s", self._path, error)
 
@@ -60,11 +53,11 @@ class LimitsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> tuple[Limit, ...]:
-        """Return the limits kept, none where there is no usable file."""
+    def read(self, zones: Collection[str] | None = None) -> tuple[Limit, ...]:
+        """Return the limits kept, none where there is no usable file; `zones` as `limits_of`."""
         try:
             message = hub.decode(self._path.read_bytes())
-            return limits_of(message.limits) if isinstance(message, hub.Limits) else ()
+            return limits_of(message.limits, zones) if isinstance(message, hub.Limits) else ()
         except FileNotFoundError:
             return ()
         except (OSError, hub.HubFrameError, InputError) as error:
@@ -74,6 +67,6 @@ class LimitsFile:
     def write(self, limits: hub.Limits) -> None:
         """Keep `limits`; a disk that refuses is no reason not to obey them now."""
         try:
-            replace_file(self._path, hub.encode(limits), durable=True)
+            replace_file(self._path, hub.encode(limits))
         except OSError as error:
             log.warning("%s: not written: %s", self._path, error)

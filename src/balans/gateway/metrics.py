@@ -17,6 +17,12 @@ class Metrics:
         self.dropped = Counter(
             "gateway_dropped_messages", "Messages that made no sense here", ["link"], registry=r
         )
+        self.overflow = Counter(
+            "gateway_overflow", "Inputs dropped because too many waited", ["kind"], registry=r
+        )
+        self.dropped_reports = Counter(
+            "gateway_dropped_reports", "Command reports that no disk took in time", registry=r
+        )
         self.append_s = Histogram(
             "gateway_journal_append_seconds",
             "Time to make entries durable",

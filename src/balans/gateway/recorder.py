@@ -2,12 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from balans.core.errors import UnavailableError
+from balans.core.errors import BalansError, UnavailableError
 from balans.gateway.journal import Journal
 from balans.gateway.metrics import Metrics
+from balans.gateway.segment import MAX_DATA_BYTES
 from balans.protocols.hub import Entry
+
+
+class EntryError(BalansError):
+    """What the journal cannot hold, whatever the disk."""
+
+    code = "entry"
 
 
 class Recorder:
@@ -37,7 +44,10 @@ class Recorder:
         ------
         UnavailableError
             If the disk refuses; then none of them is in the journal.
+        EntryError
+            If one of them is too large for the journal; then none of them is in it.
         """
+        check_size(entries)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entries, done))
         commit = asyncio.ensure_future(self._commit())  # goes on when the caller is cancelled
@@ -62,20 +72,48 @@ class Recorder:
                 await self._append()
 
     async def _append(self) -> None:
-        """Append everything that waits, with one flush of the disk."""
+        """Append everything that waits, with one flush of the disk; tell everyone who waits.
+
+        What fails for another reason than the disk is tried part by part, so that it fails for
+        whom it concerns only.
+        """
         group, self._waiting = self._waiting, []
-        began_s = time.perf_counter()
-        failure: UnavailableError | None = None
-        try:
-            entries = [entry for part, _ in group for entry in part]
-            await asyncio.to_thread(self.journal.append, entries)
-            self._metrics.append_s.observe(time.perf_counter() - began_s)
-        except UnavailableError as error:
-            failure = error
-            self._metrics.refused_appends.inc()
+        failure = await self._try([entry for part, _ in group for entry in part])
+        if failure is None or isinstance(failure, UnavailableError) or len(group) == 1:
+            _tell([done for _, done in group], failure)
+        else:
+            for part, done in group:
+                failure = await self._try(part)
+                _tell([done], failure)
         self.refusing = str(failure or "")
-        for _, done in group:
-            if not done.done():
-                done.set_exception(failure) if failure else done.set_result(None)
-        if failure is None:
-            self._on_durable()
+        self._on_durable()
+
+    async def _try(self, entries: Sequence[Entry]) -> Exception | None:
+        """Append `entries`; return why that failed."""
+        began_s = time.perf_counter()
+        try:
+            await asyncio.to_thread(self.journal.append, entries)
+        except Exception as error:  # noqa: BLE001  (raised where the entries come from)
+            self._metrics.refused_appends.inc()
+            return error
+        self._metrics.append_s.observe(time.perf_counter() - began_s)
+        return None
+
+
+def _tell(waiting: Iterable[asyncio.Future[None]], failure: Exception | None) -> None:
+    for done in waiting:
+        if not done.done():
+            done.set_exception(failure) if failure else done.set_result(None)
+
+
+def check_size(entries: Sequence[Entry]) -> None:
+    """Refuse what the journal cannot hold, before it could spoil a commit with others' entries.
+
+    Raises
+    ------
+    EntryError
+        Naming the size.
+    """
+    for entry in entries:
+        if len(entry.data) > MAX_DATA_BYTES:
+            raise EntryError(f"an entry of {len(entry.data)} bytes; at most {MAX_DATA_BYTES} fit")

@@ -6,7 +6,7 @@ Layout, little-endian. The header of the file is 32 bytes, that of an entry 16:
 offset  type   header of the file
 ======  =====  ====================================================
 0       8 s    ``BALJRNL1``
-8       u64    identity of the journal since this segment
+8       u64    identity of the journal when this segment began
 16      u64    offset of the first entry (also in the file's name)
 24      u32    reserved, 0
 28      u32    CRC-32 of the 28 bytes before

@@ -1,8 +1,9 @@
 """Load control at work: messages in, in the order they came; orders, reports and status out.
 
 For each input the order is: what was decided is remembered, reports become durable, switchings go
-to the actuators, and then the status goes to the server. The status of a power sample waits a
-moment for the actuators' feedback, so that it tells contacts rather than intentions.
+to the actuators, and then the status goes to the server. A disk that stalls is waited for a moment
+only (`balans.gateway.scribe`). The status of a power sample waits a moment for the actuators'
+feedback, so that it tells contacts rather than intentions.
 """
 
 import asyncio
@@ -15,14 +16,19 @@ import msgspec
 
 from balans.adapters.mqtt import Link
 from balans.core.clock import Clock
-from balans.core.errors import UnavailableError
-from balans.gateway.keep import LimitsFile, MemoryFile
+from balans.domain.demand.model import DAY_ZONE
 from balans.gateway.metrics import Metrics
-from balans.gateway.recorder import Recorder
+from balans.gateway.scribe import Scribe
 from balans.protocols import hub, module
 from balans.protocols.hub import Command, CommandReport, Entry, EntryKind, Limits, SiteStatus
 from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
-from balans.usecases.run_load_control import LoadControl, Output, limits_of
+from balans.usecases.run_load_control import (
+    ControlledSite,
+    LoadControl,
+    Output,
+    doubts_of,
+    limits_of,
+)
 
 TICK_S = 0.25
 FEEDBACK_S = 0.1
@@ -30,12 +36,18 @@ SENT_S = 0.5
 SILENT_S = 2.0
 """So long a connected bus must have been without a sample before the sensor counts as lost."""
 SAVE_S = 60.0
-RETRY_S = 5.0
+DISK_S = 0.1
+"""So long switchings wait for their reports to be durable."""
 STANDING_VALID_S = 5.0
 """While the clock of a replay stands between steps, a status is good for this long."""
-UNWRITTEN_MAX = 1_000
 INPUTS_MAX = 2_000
+"""So many inputs wait; commands and limits are few, and are given as many places more."""
 log = logging.getLogger(__name__)
+
+
+def zone_names(site: ControlledSite) -> set[str]:
+    """Return the names of tariff zones that a limit of the site may be bound to."""
+    return {DAY_ZONE, *(zone.name for zone in site.zones)}
 
 
 class PacedClock(Clock, Protocol):
@@ -55,14 +67,6 @@ class Reconnected:
 Input = PowerSample | ActuatorState | Command | Limits | Reconnected
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """What outlives the process."""
-
-    memory: MemoryFile
-    limits: LimitsFile
-
-
 class SiteControl:
     """Runs `LoadControl` on real connections.
 
@@ -74,10 +78,8 @@ class SiteControl:
         Time of the site.
     topics
         Of the site bus, and of the hub.
-    recorder
-        Takes the reports.
-    files
-        Memory and limits.
+    scribe
+        Takes memory, limits and reports.
     """
 
     def __init__(
@@ -85,29 +87,35 @@ class SiteControl:
         control: LoadControl,
         clock: PacedClock,
         topics: tuple[module.Topics, hub.Topics],
-        recorder: Recorder,
-        files: Files,
+        scribe: Scribe,
         metrics: Metrics,
     ) -> None:
         self.control = control
         self._clock = clock
         self._site_topics, self._hub_topics = topics
-        self._recorder = recorder
-        self._files = files
+        self._scribe = scribe
         self._metrics = metrics
-        self._inputs: asyncio.Queue[Input] = asyncio.Queue(INPUTS_MAX)
-        self._unwritten: list[Entry] = []
+        self._zones = zone_names(control.site)
+        self._inputs: asyncio.Queue[Input] = asyncio.Queue()
         self._publishing: set[asyncio.Task[bool]] = set()
         self._limits: Limits | None = None
         self._status_due_s: float | None = None
         self._saved_s = 0.0
-        self._refused_s = 0.0
         self._heard_s = 0.0
 
     def take(self, message: Input) -> None:
-        """Let `message` wait for its turn; when too many wait it is dropped."""
-        if not self._inputs.full():
+        """Let `message` wait for its turn.
+
+        When too many wait it is dropped and counted: the next sample or feedback says more, but
+        a command or a limit is dropped only in a flood of commands, with an error in the log.
+        """
+        must_arrive = isinstance(message, Command | Limits | Reconnected)
+        if self._inputs.qsize() < INPUTS_MAX * (2 if must_arrive else 1):
             self._inputs.put_nowait(message)
+            return
+        self._metrics.overflow.labels(type(message).__name__).inc()
+        if must_arrive:
+            log.error("dropped, since %d inputs wait: %s", self._inputs.qsize(), message)
 
     async def run(self, site: Link, server: Link) -> None:
         """Control the site until cancelled."""
@@ -125,10 +133,10 @@ class SiteControl:
             await self._carry_out(outputs, site)
             await self._tell(outputs, server)
 
-    def save(self) -> None:
+    async def close(self) -> None:
         """Keep what the next start needs to know."""
-        self._saved_s = asyncio.get_running_loop().time()
-        self._files.memory.write(self.control.memory)
+        self._scribe.remember(self.control.memory)
+        await self._scribe.close()
 
     async def _next(self, timeout_s: float) -> Input | None:
         if not self._inputs.empty():
@@ -161,10 +169,12 @@ class SiteControl:
     def _obey_limits(self, message: Limits) -> None:
         if message == self._limits:
             return  # retained: it comes again with every connection
-        self.control.set_server_limits(limits_of(message.limits))
-        self._files.limits.write(message)
+        self.control.set_server_limits(limits_of(message.limits, self._zones))
+        self._scribe.keep_limits(message)
         self._limits = message
         log.info("limits of the server: %s", message.limits)
+        for doubt in doubts_of(message.limits, self._zones):
+            log.warning("%s", doubt)
 
     def _decide(self, sample: PowerSample, now_s: float) -> list[Output]:
         self._heard_s = asyncio.get_running_loop().time()
@@ -175,29 +185,20 @@ class SiteControl:
         return outputs
 
     async def _carry_out(self, outputs: Sequence[Output], site: Link) -> None:
-        reports = [output for output in outputs if isinstance(output, CommandReport)]
+        reports = [
+            Entry(EntryKind.COMMAND, hub.encode_command_report(output))
+            for output in outputs
+            if isinstance(output, CommandReport)
+        ]
         now_s = asyncio.get_running_loop().time()
         if reports or now_s - self._saved_s > SAVE_S:
-            self.save()
-        if reports or (self._unwritten and now_s - self._refused_s > RETRY_S):
-            await self._write(reports)
+            self._saved_s = now_s
+            self._scribe.remember(self.control.memory, reports)
+        if reports:
+            await self._scribe.settle(DISK_S)
         messages = [output for output in outputs if isinstance(output, Switch | Query)]
         if messages:
             await self._publish(messages, site)
-
-    async def _write(self, reports: Sequence[CommandReport]) -> None:
-        """Make reports durable; while the disk refuses keep them here, and control goes on."""
-        self._unwritten += [
-            Entry(EntryKind.COMMAND, hub.encode_command_report(report)) for report in reports
-        ]
-        try:
-            await self._recorder.record(self._unwritten)
-        except UnavailableError as error:
-            self._refused_s = asyncio.get_running_loop().time()
-            log.warning("%d reports wait: %s", len(self._unwritten), error)
-            del self._unwritten[:-UNWRITTEN_MAX]
-        else:
-            self._unwritten.clear()
 
     async def _publish(self, messages: Sequence[Switch | Query], site: Link) -> None:
         """Hand messages to the bus, and wait a moment until it has taken them."""

@@ -1,6 +1,7 @@
 """Small files that outlive the process: what is in them is used, or ignored with a warning."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from balans.core.words import LimitSource
 from balans.domain.demand.model import Hold, Limit, LoadState
 from balans.domain.demand.timetable import IntervalMeter
+from balans.gateway.files import make_folder, replace_file
 from balans.gateway.keep import LimitsFile, MemoryFile
 from balans.protocols.hub import Limits, LimitSetting
 from balans.usecases.run_load_control import Memory, Order
@@ -31,7 +33,7 @@ def memory() -> Memory:
 def test_memory_is_read_back_whole(tmp_path: Path) -> None:
     file = MemoryFile(tmp_path / "memory")
     assert file.read() == Memory()
-    file.write(memory())
+    file.write(file.encode(memory()))
     assert file.read() == memory()
 
 
@@ -50,7 +52,7 @@ def test_a_damaged_file_is_a_warning_and_nothing_more(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "memory"
-    MemoryFile(path).write(memory())
+    MemoryFile(path).write(MemoryFile.encode(memory()))
     path.write_bytes(path.read_bytes()[:-3])
     with caplog.at_level(logging.WARNING):
         assert MemoryFile(path).read() == Memory()
@@ -72,8 +74,74 @@ def test_a_disk_that_refuses_is_a_warning(
     def no_space(*_: Any) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("balans.gateway.keep.os.write", no_space)
-    MemoryFile(tmp_path / "memory").write(memory())
+    monkeypatch.setattr("balans.gateway.files.os.pwrite", no_space)
+    MemoryFile(tmp_path / "memory").write(MemoryFile.encode(memory()))
     LimitsFile(tmp_path / "limits").write(Limits(1, ()))
     assert caplog.text.count("No space left on device") == 2
     assert not (tmp_path / "memory").exists()
+
+
+def test_a_disk_that_takes_only_a_part_spoils_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that is nearly full a write may take less than it was given."""
+    file = LimitsFile(tmp_path / "limits")
+    file.write(Limits(1, (LimitSetting("cap", LimitSource.OPERATOR, 1000.0),)))
+    whole, room = os.pwrite, [8]
+
+    def short(fd: int, data: memoryview, at: int) -> int:
+        if not room:
+            raise OSError(28, "No space left on device")
+        return whole(fd, data[: room.pop()], at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", short)
+        file.write(Limits(2, (LimitSetting("cap", LimitSource.OPERATOR, 2000.0),)))
+    assert file.read() == (Limit("cap", 1000.0),)
+    room[:] = [8, 8, 8, 10_000]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", short)
+        file.write(Limits(2, (LimitSetting("cap", LimitSource.OPERATOR, 2000.0),)))
+    assert room == [8, 8, 8]
+    room[:] = [10_000, 8, 8]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", short)
+        file.write(Limits(2, (LimitSetting("cap", LimitSource.OPERATOR, 2000.0),)))
+    assert file.read() == (Limit("cap", 2000.0),)
+
+
+def test_a_file_is_durable_before_it_takes_its_name_and_its_name_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def noted_sync(fd: int) -> None:
+        steps.append(Path(f"/proc/self/fd/{fd}").resolve().name)
+        sync(fd)
+
+    def noted_rename(self: Path, target: Path) -> Path:
+        steps.append(f"rename to {target.name}")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "replace", noted_rename)
+    replace_file(tmp_path / "limits", b"x")
+    assert steps == ["limits.tmp", "rename to limits", tmp_path.name]
+
+
+def test_a_folder_is_durable_with_all_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def noted(fd: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{fd}").resolve().name)
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    make_folder(tmp_path / "a" / "b" / "c")
+    assert synced == [tmp_path.name, "a", "b"]
+    make_folder(tmp_path / "a" / "b" / "c")
+    assert len(synced) == 3
