@@ -56,7 +56,13 @@ def demo(
         seed=seed,
         reset=reset,
     )
-    faults = DemoRun(settings, options, began).run()
+    try:
+        faults = DemoRun(settings, options, began).run()
+    except KeyboardInterrupt:
+        if headless:
+            raise
+        print("\nEverything is stopped. The next start goes on from here; --reset begins anew.")
+        return
     if faults:
         raise typer.Exit(1)
 

@@ -1,10 +1,12 @@
 """What the demo needs before it can run: tables, a registered town, files of its gateways."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balans.core.errors import InputError
+from balans.core.errors import InputError, UnavailableError
+from balans.supervision.lock import OwnedElsewhereError, OwnerLock
 
 if TYPE_CHECKING:
     from balans.config import Settings
@@ -17,6 +19,44 @@ STUDY = "participation"
 def home_of(settings: "Settings") -> Path:
     """Return the folder of the simulated town: clock, state, ledger, journals and logs."""
     return settings.data_dir / "demo"
+
+
+def check_inputs(settings: "Settings", report: Path | None) -> None:
+    """Find out now what would otherwise fail after minutes of work.
+
+    Raises
+    ------
+    InputError
+        Naming the option: a data directory that cannot be used, a port that is taken, a report
+        that cannot be written.
+    """
+    from balans.cli.serve import listening_socket
+
+    try:
+        home_of(settings).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--data-dir {settings.data_dir}: {error.strerror}") from error
+    if report is not None and not (report.parent.is_dir() and os.access(report.parent, os.W_OK)):
+        raise InputError(f"--report {report}: the folder {report.parent} cannot be written to")
+    listening_socket(settings.host, settings.port).close()
+
+
+def lock_town(settings: "Settings") -> OwnerLock:
+    """Become the only demo on the data directory, as long as the lock is held.
+
+    Raises
+    ------
+    UnavailableError
+        When another demo runs there.
+    """
+    lock = OwnerLock(settings.data_dir / "demo.lock")
+    try:
+        lock.acquire()
+    except OwnedElsewhereError as error:
+        raise UnavailableError(
+            f"a demo already runs on {settings.data_dir}: stop it, or choose another --data-dir"
+        ) from error
+    return lock
 
 
 def make_tables() -> None:
@@ -75,4 +115,5 @@ def reset(settings: "Settings") -> None:
             "empty that one yourself if you mean it"
         )
     shutil.rmtree(home_of(settings), ignore_errors=True)
+    home_of(settings).mkdir()
     LocalPostgres(settings.data_dir, service_user=settings.service_user).remove()

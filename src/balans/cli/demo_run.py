@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
-from balans.adapters.clock import SharedClockWriter
+from balans.adapters.clock import SharedClock, SharedClockWriter
 from balans.cli import demo_prepare as prepare
 from balans.cli.crawl import Visitor
 from balans.cli.demo_report import (
@@ -92,10 +92,11 @@ class DemoRun:
 
     def run(self) -> list[str]:
         """Run the demo to its end; return what is not as the product promises."""
-        if self.options.reset:
-            prepare.reset(self.settings)
-        self.home.mkdir(parents=True, exist_ok=True)
+        prepare.check_inputs(self.settings, self.options.report)
         with ExitStack() as stack:
+            stack.callback(prepare.lock_town(self.settings).release)
+            if self.options.reset:
+                prepare.reset(self.settings)
             parts = stack.enter_context(
                 open_parts(self.settings, create_user=True, progress=self._say)
             )
@@ -172,9 +173,10 @@ class DemoRun:
         return asyncio.run(TownRunner(self.spec, mqtt_url, options).run(stage.hours))
 
     def _stages(self) -> list[Stage]:
-        is_new = not (self.home / "town").exists()
-        if self.options.watchable and is_new:
-            return [Stage(None, WATCH_FROM_HOUR), Stage(WATCHABLE_SPEED, None)]
+        with SharedClock(self.clock_file) as clock:
+            played_h = (clock.now_s() - self.spec.start_s) / 3600
+        if self.options.watchable and played_h < WATCH_FROM_HOUR:
+            return [Stage(None, WATCH_FROM_HOUR - played_h), Stage(WATCHABLE_SPEED, None)]
         return [Stage(self.options.speed, self.options.sim_hours)]
 
     def _stay(self, stack: Stack) -> None:
