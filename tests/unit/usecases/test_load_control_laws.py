@@ -189,7 +189,14 @@ class LossySite(RuleBasedStateMachine):
     @rule(data=st.data(), refused=st.sampled_from(["", "", "", "the contact does not move"]))
     def feedback(self, data: st.DataObject, refused: str) -> None:
         contact = self.contacts[data.draw(st.sampled_from(sorted(self.contacts)))]
-        if contact.load.load_class is not LoadClass.RED:
+        if contact.load.load_class is LoadClass.RED:  # it should have no actuator, yet it has
+            self.take(
+                self.control.actuator(
+                    ActuatorState(contact.load.name, on=False, since=T0, time=self.now_s),
+                    self.now_s,
+                )
+            )
+        else:
             self.tell(contact, refused)
 
     def tell(self, contact: Contact, refused: str = "") -> None:

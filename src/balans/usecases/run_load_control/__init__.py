@@ -15,6 +15,10 @@ Rules beyond those of `balans.domain.demand`
 - *An operator's "off"* is a wish within the rules: red never, yellow no longer than its timer,
   and not before the load has been on for its minimum time (the command waits for that).
 - *An operator's "on"* is carried out when what comes back fits under the limit; it waits for that.
+  A newer command for a load ends those that wait.
+- *An order that failed* leaves the load as it was, and the load alone for a while (`faults`).
+- *What a contact does by itself* is reported, also when it was done while nobody was listening.
+- *A clock that is set back* takes all timers and orders with it: what was left is left.
 """
 
 from balans.usecases.run_load_control.control import LoadControl, Output
