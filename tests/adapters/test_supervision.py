@@ -15,7 +15,7 @@ import pytest
 
 from balans.core.errors import InputError, UnavailableError
 from balans.supervision.account import Account, first_closed_folder, service_account
-from balans.supervision.child import LOG_LIMIT_BYTES, Child, Launch, run_as
+from balans.supervision.child import BACKOFF_S, LOG_LIMIT_BYTES, Child, Launch, run_as
 from balans.supervision.lock import OwnedElsewhereError, OwnerLock, is_owned
 
 LIMIT_S = 30.0
@@ -163,9 +163,56 @@ def test_a_mistake_in_the_readiness_question_does_not_hang(tmp_path: Path) -> No
         raise ZeroDivisionError
 
     child = Child(launch(tmp_path, "exec sleep 600", is_ready=wrong))
-    with pytest.raises(UnavailableError, match="its keeper failed: ZeroDivisionError"):
+    with pytest.raises(UnavailableError, match="its keeper stumbled: ZeroDivisionError"):
         child.start()
     assert child.pid is None
+
+
+def test_a_keeper_that_stumbles_keeps_its_child_all_the_same(tmp_path: Path) -> None:
+    ready, wrong = tmp_path / "ready", threading.Event()
+
+    def is_ready() -> bool:
+        if wrong.is_set():
+            wrong.clear()
+            raise OSError("no file descriptor is left")
+        return ready.exists()
+
+    child = Child(launch(tmp_path, SERVE, is_ready=is_ready))
+    child.start()
+    told: list[str] = []
+    child.watch(told.append)
+    wrong.set()
+    os.kill(child.pid or 0, signal.SIGKILL)
+    until(lambda: child.restarts == 2 and child.pid is not None)
+    assert told == [
+        "the server died: starting it again",
+        "the server: its keeper stumbled: OSError('no file descriptor is left'): starting it again",
+    ]
+    child.stop()
+
+
+def test_a_child_that_keeps_failing_is_told_on_one_line_and_tried_every_two_seconds(
+    tmp_path: Path,
+) -> None:
+    first = tmp_path / "first"
+    first.touch()
+    script = f"""
+        if [ -e first ]; then rm first; {SERVE}; fi
+        rm -f ready; echo one; echo two; echo '  and three'; exit 3
+    """
+    child = Child(launch(tmp_path, script, is_ready=(tmp_path / "ready").exists))
+    child.start()
+    (tmp_path / "ready").unlink()
+    told: list[str] = []
+    child.watch(told.append)
+    os.kill(child.pid or 0, signal.SIGKILL)
+    until(lambda: len(told) >= 3)
+    child.stop()
+    assert told[1] == (
+        f"the server: ended while starting (code 3), see {tmp_path / 'log'}: and three: "
+        "starting it again"
+    )
+    assert max(BACKOFF_S) == 2.0
 
 
 def test_a_long_log_is_set_aside(tmp_path: Path) -> None:

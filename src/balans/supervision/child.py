@@ -39,7 +39,8 @@ LINUX: bool = sys.platform.startswith("linux")
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
 PROGRESS_S = 1.0
-BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0)
+"""Clients try as often as the last of these: a server that may come up is not kept from it."""
 STEADY_S = 30.0
 LOG_LIMIT_BYTES = 10_000_000
 TAIL_BYTES = 4000
@@ -148,11 +149,6 @@ class Child:
     def _keep(self) -> None:
         try:
             self._run_until_unwanted()
-        except Exception as error:
-            log.exception("%s: its keeper failed", self.launch.name)
-            self._failure = f"its keeper failed: {error!r}"
-            if self._process is not None:
-                self._give_up(self._process)
         finally:
             self._settled.set()
 
@@ -172,7 +168,8 @@ class Child:
                 return
             if not first:
                 self.restarts += 1
-                self._on_restart(f"{self.launch.name} {failure or 'died'}: starting it again")
+                what = f": {_on_one_line(failure)}" if failure else " died"
+                self._on_restart(f"{self.launch.name}{what}: starting it again")
 
     def _may_pass(self, failure: str | None) -> bool:
         return bool(failure) and not self._stopping and self.launch.exit_is_passing(failure or "")
@@ -186,7 +183,19 @@ class Child:
             return self._stopping
 
     def _run_once(self) -> str | None:
-        """Start the child and wait for its end; return why it never became ready, if so."""
+        """Start the child and wait for its end; return why it never became ready, if so.
+
+        The keeper outlives whatever goes wrong in here: nobody else would start the child again.
+        """
+        try:
+            return self._start_and_wait()
+        except Exception as error:
+            log.exception("%s: its keeper stumbled", self.launch.name)
+            if self._process is not None:
+                self._give_up(self._process)
+            return f"its keeper stumbled: {error!r}"
+
+    def _start_and_wait(self) -> str | None:
         with self._state:
             if self._stopping:
                 return "stopped"
@@ -320,6 +329,12 @@ def _prepare_log(log: Path) -> int:
         log.replace(log.with_suffix(".old"))
         return 0
     return size
+
+
+def _on_one_line(failure: str) -> str:
+    """Return a failure without all of the child's last words but the very last."""
+    first, *others = failure.splitlines()
+    return f"{first}: {others[-1].strip()}" if others else first
 
 
 def _tail(log: Path, start: int) -> str:

@@ -26,7 +26,12 @@ from balans.adapters.localpg.cluster import (
     write_settings,
 )
 from balans.adapters.localpg.remains import stop_orphan
-from balans.adapters.localpg.tuning import fixed_settings, memory_bytes, sized_settings
+from balans.adapters.localpg.tuning import (
+    fixed_settings,
+    memory_bytes,
+    recovery_settings,
+    sized_settings,
+)
 from balans.core.errors import UnavailableError
 from balans.supervision.account import Account, service_account
 from balans.supervision.child import Child, Launch
@@ -225,6 +230,7 @@ class LocalPostgres:
                 set_passwords(place.cluster, binaries, account, self._passwords)
         self._write_connection(place)
         settings = sized_settings(memory_bytes()) | fixed_settings(self._socket_dir)
+        settings |= recovery_settings(binaries.major)
         write_settings(place.cluster, account, settings | dict(options.settings))
         return Child(self._launch(place, binaries, account))
 

@@ -1,6 +1,7 @@
 """The settings of an embedded PostgreSQL, sized for the machine it runs on."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
+SYNCFS_SINCE_SERVER, SYNCFS_SINCE_KERNEL = 14, (5, 8)
 SHARED_SEGMENTS = Path("/dev/shm")  # noqa: S108  (asked for its size only)
 
 
@@ -72,6 +74,33 @@ def fixed_settings(socket_dir: Path) -> dict[str, str]:
     if not _roomy_shared_memory():
         settings["dynamic_shared_memory_type"] = "mmap"
     return settings
+
+
+def recovery_settings(server_major: int, kernel: str | None = None) -> dict[str, str]:
+    """Return how a server makes its files durable before it recovers from a crash.
+
+    One call for the file system instead of opening thousands of files: seconds less until the
+    database is back. Both ways are as durable since Linux 5.8, which reports write errors to the
+    caller of ``syncfs`` (PostgreSQL documentation, ``recovery_init_sync_method``).
+
+    Parameters
+    ----------
+    server_major
+        Release of PostgreSQL.
+    kernel
+        Release of Linux, for instance ``6.1.0-18-amd64``; None: the present system's.
+
+    >>> recovery_settings(18, "6.1.0-18-amd64"), recovery_settings(18, "5.4.0")
+    ({'recovery_init_sync_method': 'syncfs'}, {})
+    """
+    if kernel is None:
+        system = os.uname()
+        kernel = system.release if system.sysname == "Linux" else ""
+    found = re.match(r"(\d+)\.(\d+)", kernel)
+    release = (int(found[1]), int(found[2])) if found else (0, 0)
+    if server_major < SYNCFS_SINCE_SERVER or release < SYNCFS_SINCE_KERNEL:
+        return {}
+    return {"recovery_init_sync_method": "syncfs"}
 
 
 def as_file(settings: Mapping[str, str]) -> str:
