@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -20,6 +23,7 @@ def balans(*args: str, url: str | None = None) -> Done:
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     if url:
         environment["BALANS_DATABASE_URL"] = url
+        environment["BALANS_MQTT_URL"] = "mqtt://127.0.0.1:1"
     return subprocess.run(
         [sys.executable, "-m", "balans", *args],
         capture_output=True,
@@ -165,3 +169,38 @@ def test_an_external_database_is_used_alike(pg_url: str, dump: Path) -> None:
     file = dump.with_name("external.dump")
     assert balans("db", "backup", str(file), url=pg_url).returncode == 0
     assert file.stat().st_size > 10_000
+
+
+@pytest.fixture(scope="module")
+def unsealed(pg_server: LocalPostgres) -> Iterator[dict[str, str]]:
+    """Addresses of an empty database for roles that row-level security does not hold back."""
+    name = f"unsealed_{uuid4().hex[:8]}"
+    with psycopg.connect(pg_server.admin_url, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x' NOSUPERUSER BYPASSRLS")
+        admin.execute(f"CREATE DATABASE {name} OWNER {name}")
+    parts = urlsplit(pg_server.admin_url)
+    superuser = urlunsplit(parts._replace(path=f"/{name}"))
+    bypassing = urlunsplit(parts._replace(path=f"/{name}", netloc=f"{name}:x@"))
+    yield {"is a superuser": superuser, "may bypass row-level security": bypassing}
+    with psycopg.connect(pg_server.admin_url, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        admin.execute(f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["db", "init"], ["db", "migrate"], ["serve", "--port", "0"], ["headend"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("why", ["is a superuser", "may bypass row-level security"])
+def test_a_role_that_passes_over_the_seal_of_tenants_is_refused(
+    unsealed: dict[str, str], why: str, command: list[str], tmp_path: Path
+) -> None:
+    done = balans(*command, "--data-dir", str(tmp_path), url=unsealed[why])
+    assert done.returncode == 2, done.stderr
+    assert why in done.stderr
+    assert "create role balans login nosuperuser nobypassrls" in done.stderr
+    assert "Traceback" not in done.stderr
+    with psycopg.connect(unsealed["is a superuser"]) as admin:
+        tables = "select count(*) from pg_class where relnamespace = 'public'::regnamespace"
+        assert admin.execute(tables).fetchone() == (0,)

@@ -139,6 +139,18 @@ def test_a_mistake_is_told_and_nothing_is_written(
     assert not (house / "out").exists()
 
 
+def test_an_interval_that_the_steps_do_not_fill_names_the_site_file(
+    house: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (house / "SITE.toml").write_text(SITE.replace("kw = 4.0", "kw = 4.0\ninterval_s = 900"))
+    lines = profile_text().splitlines()
+    (house / "profile.csv").write_text("\n".join([lines[0], *lines[1::7]]) + "\n")
+    assert run("simulate", "site", house / "SITE.toml", "--out", house / "out") == 2
+    error = capsys.readouterr().err
+    assert f"{house / 'SITE.toml'}: limit 'contract': interval_s = 900" in error
+    assert not (house / "out").exists()
+
+
 def test_missing_broken_and_strange_files(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = house / "out"
     assert run("simulate", "site", house / "none.toml", "--out", out) == 2

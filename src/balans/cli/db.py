@@ -88,6 +88,7 @@ def restore(
     settings = settings_of(ctx, data_dir)
     check_backup(file)
     with _database(settings) as url:
+        _require_sealing(settings, url)
         restore_into(url, file, force=force)
         applied = _migrate(settings, url)
         _report(_status_of(settings, url) | {"applied": applied}, as_json=as_json)
@@ -125,15 +126,21 @@ def _running_url(settings: "Settings") -> str | None:
 
 def _migrate(settings: "Settings", url: str) -> list[str]:
     """Apply what is missing and return the names of the migrations applied."""
-    from balans.wiring.server import setup_django
-
-    setup_django(settings, url)
+    _require_sealing(settings, url)
     from django.core.management import call_command
 
     missing = _missing_migrations()
     if missing:
         call_command("migrate", verbosity=0, interactive=False)
     return missing
+
+
+def _require_sealing(settings: "Settings", url: str) -> None:
+    """Refuse a role that would own the tables and pass over their seal, before it owns any."""
+    from balans.wiring.server import require_sealing, setup_django
+
+    setup_django(settings, url)
+    require_sealing()
 
 
 def _status_of(settings: "Settings", url: str) -> dict[str, Any]:

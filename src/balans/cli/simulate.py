@@ -72,8 +72,11 @@ def site(
     from balans.usecases.site_report import summarize
 
     loaded, profile = read_site(file)
-    with progress_line() as tell:
-        replay = simulate_site(loaded, profile, time.thread_time_ns, tell)
+    try:
+        with progress_line() as tell:
+            replay = simulate_site(loaded, profile, time.thread_time_ns, tell)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
     summary = summarize(replay)
     write_all(out, replay, summary)
     if as_json:

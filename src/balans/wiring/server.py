@@ -63,15 +63,42 @@ def require_tables() -> None:
     Raises
     ------
     InputError
-        If they are absent, older or newer.
+        If they are absent, older or newer, or the role is one that `require_sealing` refuses.
     """
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
+    require_sealing()
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise InputError("the tables of the database are not of this release: balans db migrate")
     connection.close()
+
+
+def require_sealing() -> None:
+    """Make sure that the database holds this process back from other tenants' rows.
+
+    PostgreSQL passes over row-level security, silently, for some roles.
+
+    Raises
+    ------
+    InputError
+        If the role of the connection is a superuser or may bypass row-level security.
+    """
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select rolname, rolsuper, rolbypassrls from pg_roles where rolname = current_user"
+        )
+        role, is_super, bypasses = cursor.fetchone()
+    connection.close()
+    if is_super or bypasses:
+        kind = "is a superuser" if is_super else "may bypass row-level security"
+        raise InputError(
+            f"BALANS_DATABASE_URL: the role {role!r} {kind}, so nothing would keep tenants apart; "
+            "use a role of its own: create role balans login nosuperuser nobypassrls"
+        )
 
 
 def secret_key(settings: Settings) -> str:
