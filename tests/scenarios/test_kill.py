@@ -80,11 +80,11 @@ def free_port() -> int:
     "broker", ["embedded", pytest.param("mosquitto", marks=pytest.mark.mosquitto)]
 )
 def test_nothing_is_lost_when_everything_is_killed(
-    tmp_path: Path, broker: str, request: pytest.FixtureRequest
+    server_dir: Path, tmp_path: Path, broker: str, request: pytest.FixtureRequest
 ) -> None:
     mosquitto = request.getfixturevalue("mosquitto_broker") if broker == "mosquitto" else None
     env = {**os.environ, **({"BALANS_MQTT_URL": mosquitto.url} if mosquitto else {})}
-    data_dir, report = tmp_path / "data", tmp_path / "report.json"
+    data_dir, report = server_dir / f"kill-{broker}", tmp_path / "report.json"
     command = [
         sys.executable, "-m", "balans", "demo", "--data-dir", str(data_dir), "--port",
         str(free_port()), "--headless", "--sim-hours", "36", "--speed", "max",

@@ -77,6 +77,17 @@ class SharedClock:
         """Close the file."""
         os.close(self._fd)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
 
 class SharedClockWriter:
     """Sets the clock of a replay; one process at a time does so.
