@@ -54,9 +54,9 @@ def two_day_profile(wants: np.ndarray) -> Profile:
 
 
 def test_late_energy_is_what_is_left_at_the_deadline() -> None:
-    """A wish for the last hour before 07:00 at rated power cannot wait, but 0 W forbids it."""
+    """It wants little when it is shed at 05:15, and all it can have from 06:00: nobody can tell."""
     wants = np.zeros(96)
-    wants[20:28] = 1000.0  # 05:00 to 07:00
+    wants[20:24], wants[24:28] = 400.0, 1000.0  # 05:00 to 07:00
     pump = Load("pump", LoadClass.GREEN, 1000.0, min_on_s=0, deadline_s=7 * 3600)
     limit = Limit("none", 0.0, window=Window(0, 6 * 3600))
     site = Site("s", "", UTC, (), (limit,), (pump,))
