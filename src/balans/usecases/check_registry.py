@@ -217,7 +217,7 @@ def _accounts(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
         where = f"account {account.username}"
         if not account.username or not account.password:
             yield Finding(where, "username, password: must not be empty")
-        if account.language not in LANGUAGES:
+        if account.language and account.language not in LANGUAGES:
             yield Finding(where, f"language: {account.language!r} is none of {LANGUAGES}")
         for role, node in account.grants:
             yield from _word(where, "role", role, Role)

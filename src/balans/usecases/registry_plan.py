@@ -170,13 +170,16 @@ class LimitPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPlan:
-    """A user with grants ``(role, node)``. An existing user keeps the password."""
+    """A user with grants ``(role, node)``. An existing user keeps the password.
+
+    Without a `language` the pages speak that of the browser.
+    """
 
     username: str
     password: str = field(repr=False)
     grants: tuple[tuple[str, str], ...] = ()
     display_name: str = ""
-    language: str = "en"
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

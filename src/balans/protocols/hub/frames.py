@@ -140,6 +140,7 @@ class LoadStatus(msgspec.Struct, frozen=True, array_like=True):
 
     `off_left_s` is the time until it must come back (null when on or when no limit applies);
     `reason` a code such as ``over_limit`` with the words left to the reader's language.
+    `ordered` is what the load was told to be while its last answer differs, else null.
     """
 
     name: Name
@@ -149,6 +150,7 @@ class LoadStatus(msgspec.Struct, frozen=True, array_like=True):
     reason: Text = ""
     off_left_s: DaySeconds | None = None
     since: Unix | None = None
+    ordered: bool | None = None
 
 
 class SiteStatus(msgspec.Struct, frozen=True, tag="status"):
