@@ -1,5 +1,6 @@
 """One typed settings object: TOML file, `BALANS_*` environment, secrets from `*_FILE`."""
 
+import difflib
 import os
 import tomllib
 from pathlib import Path
@@ -16,6 +17,11 @@ from typing_extensions import override
 
 from balans.core.errors import InputError
 
+PREFIX = "BALANS_"
+SECRETS = ("database_url", "mqtt_url", "secret_key", "metrics_token")
+"""Settings that are never shown, and that may come from the file named by `BALANS_…_FILE`."""
+OTHER_VARIABLES = frozenset({"BALANS_CONFIG", "BALANS_DEMO"})
+
 
 def default_data_dir() -> Path:
     """Return the place for embedded parts: ``$XDG_DATA_HOME/balans``."""
@@ -26,7 +32,7 @@ def default_data_dir() -> Path:
 class Settings(BaseSettings):
     """What the server processes need to know. The description of a field is its documentation."""
 
-    model_config = SettingsConfigDict(env_prefix="BALANS_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
 
     data_dir: Path = Field(
         default_factory=default_data_dir, description="Folder of the embedded database and broker."
@@ -88,6 +94,7 @@ def load(path: Path | None = None) -> Settings:
     InputError
         Naming the file and field, or the variable, that is wrong.
     """
+    _refuse_misspelt_variables()
     values = _read_toml(path) if path else {}
     values.update(_secret_files())
     try:
@@ -96,10 +103,30 @@ def load(path: Path | None = None) -> Settings:
         field = str(error).partition('"')[2].partition('"')[0]
         raise InputError(f'BALANS_{field.upper()}: is not JSON, for instance ["name"]') from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        origin = f"BALANS_{field.upper()}" if f"BALANS_{field.upper()}" in os.environ else path
-        raise InputError(f"{origin}: {field}: {first['msg']}") from error
+        raise InputError(_explain(error, path)) from error
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    """Return where a setting is wrong, its value unless it is secret, and what is expected."""
+    first = error.errors()[0]
+    field = str(first["loc"][0])
+    variable = f"{PREFIX}{field.upper()}"
+    origin = variable if variable in os.environ else f"{path}: {field}"
+    if first["type"] == "extra_forbidden":
+        return f"{origin}: no such setting; known are {', '.join(Settings.model_fields)}"
+    value = "" if field in SECRETS else f" = {first['input']!r}"
+    return f"{origin}{value}: {first['msg']}"
+
+
+def _refuse_misspelt_variables() -> None:
+    """Refuse variables that were surely meant to be a setting: others are not ours to judge."""
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | OTHER_VARIABLES
+    for name in sorted(os.environ):
+        if not name.startswith(PREFIX) or name.removesuffix("_FILE") in known:
+            continue
+        meant = difflib.get_close_matches(name.removesuffix("_FILE"), known, n=1, cutoff=0.85)
+        if meant:
+            raise InputError(f"{name}: no such variable; {meant[0]} is meant?")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -113,8 +140,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _secret_files() -> dict[str, str]:
     found: dict[str, str] = {}
-    for field in ("database_url", "mqtt_url", "secret_key", "metrics_token"):
-        name = f"BALANS_{field.upper()}_FILE"
+    for field in SECRETS:
+        name = f"{PREFIX}{field.upper()}_FILE"
         if name in os.environ:
             try:
                 found[field] = Path(os.environ[name]).read_text(encoding="utf-8").strip()

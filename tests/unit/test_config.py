@@ -83,3 +83,24 @@ def test_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("BALANS_SECRET_KEY_FILE", "/no/such")
     with pytest.raises(InputError, match="BALANS_SECRET_KEY_FILE: /no/such"):
         load()
+
+
+def test_a_misspelt_variable_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALANS_DATABSE_URL", "postgresql://db/balans")
+    with pytest.raises(InputError, match="BALANS_DATABASE_URL is meant"):
+        load()
+
+
+def test_the_value_is_shown_but_for_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BALANS_PORT", "many")
+    with pytest.raises(InputError, match="BALANS_PORT = 'many'"):
+        load()
+    file = tmp_path / "balans.toml"
+    file.write_text("secret_key = 12345\n")
+    monkeypatch.delenv("BALANS_PORT")
+    with pytest.raises(InputError) as caught:
+        load(file)
+    assert "secret_key" in str(caught.value)
+    assert "12345" not in str(caught.value)

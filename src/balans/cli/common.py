@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from balans.core.errors import InputError
+
 if TYPE_CHECKING:
     from balans.config import Settings
 
@@ -57,6 +59,20 @@ def settings_of(ctx: typer.Context, data_dir: Path | None = None) -> "Settings":
     if data_dir is not None:
         settings = settings.model_copy(update={"data_dir": data_dir})
     return settings
+
+
+def require_existing(settings: "Settings") -> None:
+    """Refuse to make an empty database where an existing one was meant.
+
+    Raises
+    ------
+    InputError
+        Naming the folder and the command that makes a database there.
+    """
+    from balans.adapters.localpg import exists
+
+    if settings.database_url is None and not exists(settings.data_dir):
+        raise InputError(f"{settings.data_dir}: no database here; `balans db init` makes one")
 
 
 def print_json(value: Any) -> None:

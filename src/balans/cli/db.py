@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from balans.cli.common import AsJson, DataDir, new_app, print_json, settings_of
-from balans.core.errors import InputError
+from balans.cli.common import AsJson, DataDir, new_app, print_json, require_existing, settings_of
 
 if TYPE_CHECKING:
     from balans.config import Settings
@@ -42,7 +41,7 @@ def init(
 def migrate(ctx: typer.Context, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Bring the tables of an existing database up to this release."""
     settings = settings_of(ctx, data_dir)
-    _require_existing(settings)
+    require_existing(settings)
     with _database(settings) as url:
         applied = _migrate(settings, url)
         _report(_status_of(settings, url) | {"applied": applied}, as_json=as_json)
@@ -67,7 +66,7 @@ def backup(
     from balans.adapters.localpg.dump import dump
 
     settings = settings_of(ctx, data_dir)
-    _require_existing(settings)
+    require_existing(settings)
     with _database(settings) as url:
         size = dump(url, file)
     _report({"file": str(file), "bytes": size}, as_json=as_json)
@@ -105,14 +104,6 @@ def _database(settings: "Settings", *, create_user: bool = False) -> Iterator[st
 
 def _tell(message: str) -> None:
     print(message, file=sys.stderr)
-
-
-def _require_existing(settings: "Settings") -> None:
-    """Refuse to make an empty database where an existing one was meant."""
-    from balans.adapters.localpg import exists
-
-    if settings.database_url is None and not exists(settings.data_dir):
-        raise InputError(f"{settings.data_dir}: no database here; `balans db init` makes one")
 
 
 def _running_url(settings: "Settings") -> str | None:

@@ -11,7 +11,14 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from balans.cli.common import AsJson, DataDir, new_app, print_json, settings_of
+from balans.cli.common import (
+    AsJson,
+    DataDir,
+    new_app,
+    print_json,
+    require_existing,
+    settings_of,
+)
 from balans.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +56,9 @@ def readings(
     from balans.wiring.embedded import open_parts
     from balans.wiring.server import setup_django
 
+    first, last = _instant("--from", start), _instant("--to", end)
     settings = settings_of(ctx, data_dir)
+    require_existing(settings)
     with open_parts(settings, broker=False) as parts:
         setup_django(settings, parts.database_url)
         from balans.storage.readings import export_rows
@@ -57,8 +66,10 @@ def readings(
 
         with system_scope("export"):
             found = _node(node) if node else None
-            first, last = _instant("--from", start, found), _instant("--to", end, found)
-            count = _write(out, export_rows(first, last, found))
+            start_at, end_at = (
+                _in_zone(name, time, found) for name, time in (("--from", first), ("--to", last))
+            )
+            count = _write(out, export_rows(start_at, end_at, found))
     if as_json:
         print_json({"file": str(out), "readings": count})
     elif str(out) != "-":
@@ -95,17 +106,20 @@ def _node(code: str) -> "NodeInfo":
     return found[0]
 
 
-def _instant(option: str, text: str | None, node: "NodeInfo | None") -> datetime | None:
-    """Return the time in `text`; without an offset it is local to the node, or to all of them."""
-    if text is None:
-        return None
+def _instant(option: str, text: str | None) -> datetime | None:
     try:
-        time = datetime.fromisoformat(text)
+        return None if text is None else datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(
             f"{option} {text}: expected ISO 8601, such as 2026-01-31T18:00+02:00"
         ) from error
-    return time if time.tzinfo else time.replace(tzinfo=_only_zone(option, text, node))
+
+
+def _in_zone(option: str, time: datetime | None, node: "NodeInfo | None") -> datetime | None:
+    """Return `time`; without an offset it is local to the node, or to all of them."""
+    if time is None or time.tzinfo:
+        return time
+    return time.replace(tzinfo=_only_zone(option, time.isoformat(), node))
 
 
 def _only_zone(option: str, text: str, node: "NodeInfo | None") -> ZoneInfo:

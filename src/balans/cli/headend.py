@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from balans.cli.common import DataDir, new_app, settings_of
+from balans.cli.common import DataDir, new_app, require_existing, settings_of
 
 if TYPE_CHECKING:
     from balans.config import Settings
@@ -29,6 +29,7 @@ def headend(
     from balans.wiring.service import log_to_stderr
 
     settings = settings_of(ctx, data_dir)
+    require_existing(settings)
     log_to_stderr(settings.log_level)
     _run(settings, metrics_port, health_file)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from balans.cli.common import DataDir, new_app, settings_of
+from balans.cli.common import DataDir, new_app, require_existing, settings_of
 from balans.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def serve(
     settings = settings_of(ctx, data_dir)
     changed = {"host": host, "port": port}
     settings = settings.model_copy(update={k: v for k, v in changed.items() if v is not None})
+    require_existing(settings)
     signal.signal(signal.SIGTERM, _leave)
     with listening_socket(settings.host, settings.port) as listener:
         _serve(settings, listener)

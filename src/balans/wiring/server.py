@@ -71,7 +71,10 @@ def require_tables() -> None:
     require_sealing()
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise InputError("the tables of the database are not of this release: balans db migrate")
+        raise InputError(
+            "the tables of the database are absent or of another release: `balans db init` makes "
+            "them, `balans db migrate` brings them up to this one"
+        )
     connection.close()
 
 
