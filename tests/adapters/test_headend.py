@@ -481,7 +481,10 @@ async def test_sigterm_brings_the_rest_into_the_tables(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({}, b"the tables of the database are not of this release: balans db migrate"),
+        (
+            {},
+            b"tables of the database are absent or of another release: `balans db init` makes them",
+        ),
         ({"BALANS_MQTT_URL": "http://127.0.0.1"}, b"BALANS_MQTT_URL: the scheme is http"),
         ({"BALANS_DATABASE_URL": "mysql://x"}, b"BALANS_DATABASE_URL"),
         ({"BALANS_CLOCK_FILE": "/nowhere/clock"}, b"/nowhere/clock: clock of the replay"),

@@ -11,7 +11,6 @@ Nothing is acknowledged before it is committed, so the process may be killed at 
 """
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,7 +170,6 @@ class HeadEnd:
     async def _beat(self) -> None:
         while True:
             self._metrics.connected.set(self._link.connected)
-            with contextlib.suppress(OSError):  # a full disk is no reason to stop
-                self._monitor.beat()
+            self._monitor.beat()
             await self._findings.save()
             await asyncio.sleep(BEAT_S)

@@ -34,12 +34,18 @@ async def run_beside(stop: asyncio.Event, jobs: Sequence[Coroutine[Any, Any, Non
     """Run `jobs`, which never end by themselves, until `stop` is set; then cancel them.
 
     When a job fails the others are cancelled and its error is raised: whoever started the
-    process starts it again.
+    process starts it again. A process whose jobs are not all at work must not go on.
+
+    Raises
+    ------
+    RuntimeError
+        If a job ended though `stop` is not set. Besides, whatever a job raises.
     """
     tasks = [asyncio.ensure_future(job) for job in jobs]
     waiting = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+        asked = stop.is_set()
         log.info("stopping")
     finally:
         for task in (*tasks, waiting):
@@ -48,6 +54,8 @@ async def run_beside(stop: asyncio.Event, jobs: Sequence[Coroutine[Any, Any, Non
     for error in ended:
         if isinstance(error, Exception):
             raise error
+    if not asked:
+        raise RuntimeError("a job of this process ended by itself")
 
 
 class Complaints:
