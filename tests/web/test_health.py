@@ -32,12 +32,19 @@ def test_health_is_not_well_without_database(monkeypatch: pytest.MonkeyPatch) ->
         ("203.0.113.7", {}, 403),
         ("127.0.0.1", {"X-Forwarded-For": "203.0.113.7"}, 403),
         ("127.0.0.1", {"Forwarded": "for=203.0.113.7"}, 403),
+        ("127.0.0.1", {"X-Real-IP": "203.0.113.7"}, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, 403),
         ("", {}, 403),
     ],
 )
 def test_metrics_are_for_this_machine(address: str, headers: dict[str, str], status: int) -> None:
     answer = Client(REMOTE_ADDR=address).get("/metrics", headers=headers)
     assert answer.status_code == status
+
+
+def test_behind_a_proxy_the_address_says_nothing(settings: pytest.FixtureRequest) -> None:
+    settings.BEHIND_PROXY = True  # type: ignore[attr-defined]
+    assert Client(REMOTE_ADDR="127.0.0.1").get("/metrics").status_code == 403
 
 
 def test_metrics_by_token(settings: pytest.FixtureRequest) -> None:

@@ -32,3 +32,10 @@ def test_a_manager_sees_the_building_as_the_top(visit: Callable[[str], Client]) 
     (house,) = page.context["tree"]
     assert house.name == "Linden Street 12"
     assert "Orhei" not in page.content.decode()
+
+
+def test_the_usual_address_leads_to_the_icon() -> None:
+    answer = Client().get("/favicon.ico")
+    assert answer.status_code == 302
+    icon = Client().get(answer["Location"])
+    assert (icon.status_code, icon["Content-Type"]) == (200, "image/svg+xml")

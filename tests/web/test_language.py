@@ -1,10 +1,13 @@
 """English, Russian and Romanian: chosen by the browser, or by a click that is remembered."""
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import translation
 from django.utils.translation import ngettext
 from tests.web import town
+
+from balans.storage.scope import system_scope
 
 TITLES = {"en": "Sign in", "ru": "Вход", "ro": "Autentificare"}
 
@@ -35,6 +38,28 @@ def test_the_choice_is_remembered() -> None:
 def test_the_choice_leads_to_no_other_host() -> None:
     answer = Client().post("/language/", {"language": "ro", "next": "https://evil.example/"})
     assert answer["Location"] == "/"
+
+
+def speak(username: str, language: str) -> None:
+    with system_scope():
+        get_user_model().objects.filter(username=username).update(language=language)
+
+
+def test_an_account_has_a_language_until_another_is_chosen(operator: Client) -> None:
+    speak("alice-operator", "ro")
+    english = {"Accept-Language": "en"}
+    assert '<html lang="ro">' in operator.get("/", headers=english).content.decode()
+    operator.post("/language/", {"language": "ru"})
+    assert '<html lang="ru">' in operator.get("/", headers=english).content.decode()
+
+
+@pytest.mark.parametrize("language", ["", "xx"])
+def test_an_account_without_a_language_speaks_the_browser_s(
+    operator: Client, language: str
+) -> None:
+    speak("alice-operator", language)
+    page = operator.get("/", headers={"Accept-Language": "ro"}).content.decode()
+    assert '<html lang="ro">' in page
 
 
 def test_numbers_follow_the_language(operator: Client) -> None:

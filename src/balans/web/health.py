@@ -15,6 +15,7 @@ from balans.web.faults import UNAVAILABLE
 from balans.web.metrics import REGISTRY
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
+OF_PROXIES = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
 
 @login_not_required
@@ -45,6 +46,6 @@ def _may_read_metrics(request: HttpRequest) -> bool:
     if token:
         given = request.headers.get("Authorization", "")
         return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
-    # Behind a proxy every request comes from this machine; such a proxy says so.
-    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    return request.META.get("REMOTE_ADDR") in LOOPBACK and not forwarded
+    # Behind a proxy on this machine everybody seems to come from it, so the address says nothing.
+    proxied = settings.BEHIND_PROXY or any(name in request.headers for name in OF_PROXIES)
+    return request.META.get("REMOTE_ADDR") in LOOPBACK and not proxied

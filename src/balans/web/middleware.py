@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 from typing_extensions import override
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -34,6 +36,19 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # it h
         for name, value in found.headers:
             response[name] = value
         return response
+
+
+class UserLanguageMiddleware(MiddlewareMixin):
+    """Speaks the language of the account, unless another was chosen in this browser."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Change the language that `LocaleMiddleware` took from the browser."""
+        if settings.LANGUAGE_COOKIE_NAME in request.COOKIES or not request.user.is_authenticated:
+            return
+        language = request.user.language
+        if language in dict(settings.LANGUAGES):
+            translation.activate(language)
+            request.LANGUAGE_CODE = translation.get_language()
 
 
 class TenantMiddleware(MiddlewareMixin):

@@ -26,6 +26,7 @@ DEMO = os.environ.get("BALANS_DEMO") == "1"
 """The town of the demo: its accounts, which anybody may know, stand on the login page."""
 
 CLOCK_FILE = _settings.clock_file
+BEHIND_PROXY = _settings.public_url is not None
 METRICS_TOKEN = _settings.metrics_token.get_secret_value() if _settings.metrics_token else ""
 
 ALLOWED_HOSTS = list(_settings.allowed_hosts)
@@ -51,6 +52,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "balans.web.middleware.UserLanguageMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",  # every view, unless it says no
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -24,6 +24,7 @@ urlpatterns = [
     path("sites/<str:code>/transformer/", transformer.transformer, name="site-transformer"),
     path("points/<str:code>/", points.point, name="point"),
     path("points/<str:code>/readings.csv", points.point_csv, name="point-csv"),
+    path("favicon.ico", home.favicon, name="favicon"),
     path("healthz", health.healthz, name="healthz"),
     path("metrics", health.metrics, name="metrics"),
 ]
