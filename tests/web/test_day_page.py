@@ -77,7 +77,16 @@ def test_the_day_is_that_of_the_site(operator: Client) -> None:
 def test_a_date_that_is_none_is_refused(operator: Client, date: str) -> None:
     answer = operator.get(f"{DAY}?date={date}")
     assert answer.status_code == 400
-    assert "cannot be read" in answer.content.decode()
+    page = answer.content.decode()
+    assert "cannot be read" in page
+    assert "from 2000-01-02 to 2099-12-30" in page
+    assert date.removeprefix("%00") in page
+
+
+def test_a_day_to_come_says_so(operator: Client) -> None:
+    save_statuses([("alice-hub", town.status(town.NOW))], datetime.now(UTC))
+    empty = operator.get(f"{DAY}?date=2026-01-13").context["empty"]
+    assert empty["title"] == "This day has not come yet"
 
 
 def test_days_lead_to_their_neighbours(operator: Client) -> None:

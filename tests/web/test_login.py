@@ -40,7 +40,7 @@ def test_login_sends_nobody_to_another_host() -> None:
 )
 def test_a_wrong_pair_gets_one_answer(username: str, password: str) -> None:
     answer = Client().post("/login/", {"username": username, "password": password})
-    assert answer.status_code == 200
+    assert answer.status_code == 422
     assert 'role="alert"' in answer.content.decode()
 
 

@@ -23,6 +23,18 @@ def test_a_day_without_data_says_so(operator: Client) -> None:
     assert 'data-empty="none"' in page
 
 
+def test_the_day_that_ends_with_the_first_register_has_no_data(operator: Client) -> None:
+    town.seed_readings(start=datetime(2026, 1, 10, 23, tzinfo=UTC))
+    assert operator.get(f"{POINT}?date=2026-01-11").context["profile"] is not None
+    assert operator.get(f"{POINT}?date=2026-01-10").context["empty"]["kind"] == "none"
+
+
+def test_a_day_to_come_says_so(operator: Client) -> None:
+    town.seed_readings()
+    empty = operator.get(f"{POINT}?date=2026-01-14").context["empty"]
+    assert empty["title"] == "This day has not come yet"
+
+
 def test_hours_of_a_whole_day(operator: Client) -> None:
     town.seed_readings()
     page = operator.get(f"{POINT}?date=2026-01-11")

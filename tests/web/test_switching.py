@@ -1,5 +1,6 @@
 """Commands from the page: who gives them, what is refused, and their true state."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -25,7 +26,8 @@ def test_a_command_is_queued_and_says_so(operator: Client) -> None:
     answer = operator.post(SITE, FORM, follow=True)
     page = answer.content.decode()
     assert answer.redirect_chain == [("/sites/alice-house/#log-title", 302)]
-    assert "The command is queued" in page
+    assert page.index("Decisions and commands") < page.index("The command is queued")
+    assert page.count("The command is queued") == 1
     shown = log(operator)
     assert "Flat 1 · Water heater: off" in shown
     assert "alice-operator · noise at night" in shown
@@ -45,6 +47,31 @@ def test_each_state_of_a_command_is_shown_when_it_is_true(operator: Client) -> N
     assert ">confirmed<" in shown
     assert "sent 18:00:00" in shown
     assert "confirmed 18:00:05" in shown
+
+
+def test_states_stand_in_the_order_they_follow_each_other(operator: Client) -> None:
+    """The head-end notes what it sent a moment after the site's clock says it was done."""
+    operator.post(SITE, FORM)
+    waiting = commands.queued_commands(town.NOW)
+    commands.mark_sent(waiting, town.NOW + timedelta(seconds=9))
+    report(waiting[0], CommandState.CONFIRMED)
+    assert "sent 18:00:09 · confirmed 18:00:05" in log(operator)
+
+
+@pytest.mark.parametrize(("language", "words"), [("ru", "Укажите"), ("ro", "Spuneți")])
+def test_a_refusal_speaks_the_reader_s_language(
+    operator: Client, language: str, words: str
+) -> None:
+    operator.post("/language/", {"language": language})
+    page = operator.post(SITE, {**FORM, "reason": ""}).content.decode()
+    assert words in page
+    assert "Say why" not in page
+
+
+def test_who_may_only_look_gives_no_command(visit: Callable[[str], Client]) -> None:
+    answer = visit("alice-manager").post(SITE, FORM)
+    assert answer.status_code == 403
+    assert commands.queued_commands(town.NOW) == []
 
 
 def test_a_refusal_tells_why(operator: Client) -> None:
@@ -93,8 +120,8 @@ def report(queued: commands.QueuedCommand, state: CommandState, detail: str = ""
         ({"reason": "   "}, "Say why"),
         ({"reason": "x" * 501}, "at most 500"),
         ({"reason": "a\0b"}, "Null characters"),
-        ({"load": "stairs"}, "not one of the available"),
-        ({"load": "flat-99-heat"}, "not one of the available"),
+        ({"load": "stairs"}, "A red load is never switched."),
+        ({"load": "flat-99-heat"}, "There is no such load here"),
         ({"minutes": "100000"}, "not one of the available"),
         ({"action": "explode"}, "not one of the available"),
     ],
@@ -103,7 +130,7 @@ def test_what_makes_no_sense_is_refused_in_place(
     operator: Client, change: dict[str, str], words: str
 ) -> None:
     answer = operator.post(SITE, {**FORM, **change})
-    assert answer.status_code == 200
+    assert answer.status_code == 422
     assert words in answer.content.decode()
     assert commands.queued_commands(town.NOW) == []
 
@@ -116,7 +143,8 @@ def test_a_resident_switches_own_loads(resident: Client) -> None:
 
 def test_a_resident_switches_no_load_of_a_neighbour(resident: Client) -> None:
     answer = resident.post("/flats/alice-flat-01/", {**FORM, "load": "flat-02-heat"})
-    assert answer.status_code == 200
+    assert answer.status_code == 422
+    assert "not yours to switch" in answer.content.decode()
     assert commands.queued_commands(town.NOW) == []
     assert resident.post("/flats/alice-flat-02/", FORM).status_code == 404
 

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from balans.core.errors import UnavailableError
+from balans.web.shown.asked import UnreadableError
 
 # Django calls these with all arguments by name, so names that are not used stay as they are.
 # ruff: noqa: ARG001
@@ -19,7 +20,8 @@ RETRY_S: Final = 5
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400."""
-    return _page(request, 400, _("This request cannot be read"), _("Go back and try again."))
+    text = str(exception) if isinstance(exception, UnreadableError) else _("Go back and try again.")
+    return _page(request, 400, _("This request cannot be read"), text)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -19,7 +19,7 @@ from balans.storage.readings import Quality, last_reading
 from balans.storage.records import NodeInfo, PointInfo
 from balans.web.clock import site_clock
 from balans.web.shown import words
-from balans.web.shown.asked import AskedDay, asked_day
+from balans.web.shown.asked import AskedDay, asked_day, day_to_come
 from balans.web.shown.charts import Series, chart
 from balans.web.shown.days import HOUR, clock_label, day_of
 from balans.web.shown.names import named
@@ -61,7 +61,8 @@ class Asked:
 def point(request: HttpRequest, code: str) -> HttpResponse:
     """Show one day of the metering point `code`."""
     asked = _asked(request, code)
-    has_data = any(value.register is not None for value in asked.values)
+    # The register that closes the day may be the first ever, and then opens the next day only.
+    has_data = any(value.register is not None for value in asked.hours)
     context = {
         "point": _about(asked),
         "crumbs": crumbs(person(request), asked.node, named(asked.point.name)),
@@ -160,6 +161,8 @@ def _quality(asked: Asked, value: HourValue) -> str:
 
 
 def _empty(asked: Asked) -> dict[str, str]:
+    if asked.day.is_to_come(asked.now):
+        return day_to_come()
     if last_reading(asked.point) is None:
         return {
             "kind": "waiting",

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
+from django.http import HttpResponse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
@@ -29,6 +30,11 @@ class SignIn(LoginView):
     template_name = "accounts/login.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
+
+    @override
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """Show the form again; the answer is no success for machines either."""
+        return self.render_to_response(self.get_context_data(form=form), status=422)
 
     @override
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from balans.web.shown.names import named
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
 from balans.web.shown.sites import SiteView, commands_of, part_view
-from balans.web.shown.switch_form import switch_form, was_given
+from balans.web.shown.switch_form import status_of, switch_form, was_given
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -39,13 +39,14 @@ def flat(request: HttpRequest, code: str) -> HttpResponse:
         "form_url": reverse("flat", args=[code]),
         **(_live(view) if view else {}),
     }
-    return render(request, "cabinet/flat.html", context)
+    return render(request, "cabinet/flat.html", context, status=status_of(form))
 
 
 def _live(view: SiteView) -> dict[str, Any]:
+    texts = view.picture(live.latest_status(view.site.id))
     return {
-        "picture": view.picture(live.latest_status(view.site.id)),
-        "loads": view.load_rows(),
+        "picture": texts,
+        "loads": view.load_rows(texts),
         "log": view.log(commands_of(view.site)),
     }
 

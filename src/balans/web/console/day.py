@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from balans.storage import live as stored
 from balans.usecases.judge_load import LoadVerdict, judge_load
 from balans.web.clock import site_clock
-from balans.web.shown.asked import AskedDay, asked_day
+from balans.web.shown.asked import AskedDay, asked_day, day_to_come
 from balans.web.shown.curves import MINUTE, Curves, on_grid, power_chart
 from balans.web.shown.days import HOUR, clock_label, day_of
 from balans.web.shown.numbers import MISSING, decimal, kw_digits
@@ -39,12 +39,14 @@ def day(request: HttpRequest, code: str) -> HttpResponse:
         "day": asked,
         "path": request.path,
         "story": _story(view, asked, curves) if has_data else None,
-        "empty": None if has_data else _empty(waiting=last is None),
+        "empty": None if has_data else _empty(asked, waiting=last is None),
     }
     return render(request, "console/day.html", context)
 
 
-def _empty(*, waiting: bool) -> dict[str, str]:
+def _empty(asked: AskedDay, *, waiting: bool) -> dict[str, str]:
+    if asked.is_to_come(site_clock().now()):
+        return day_to_come()
     if waiting:
         return {
             "kind": "waiting",

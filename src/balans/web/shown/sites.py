@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from balans.core.words import LoadClass
 from balans.storage import access, live, lookups
 from balans.storage.access import NotVisibleError, Right
 from balans.storage.commands import CommandInfo, recent, recent_by_people
@@ -74,10 +75,11 @@ class SiteView:
         title = named(load.title)
         return f"{place} · {title}" if place else title
 
-    def load_rows(self) -> list[dict[str, Any]]:
-        """Return the loads for the page, whose live texts come from the picture."""
-        return [
+    def load_rows(self, texts: Picture) -> list[dict[str, Any]]:
+        """Return the loads for the page, those that are off first; their texts are in `texts`."""
+        rows = [
             {
+                "order": order,
                 "key": f"load.{load.name}",
                 "name": load.name,
                 "title": named(load.title),
@@ -85,19 +87,26 @@ class SiteView:
                 "load_class": load.load_class.value,
                 "class_word": words.word(words.LOAD_CLASSES, load.load_class),
             }
-            for load in self.loads
+            for order, load in enumerate(self.loads)
         ]
+        return sorted(rows, key=lambda row: texts[f"{row['key']}.on"] != "false")
 
     def switchable(self) -> list[LoadInfo]:
         """Return the loads that the person may switch."""
         if Right.CONTROL not in self.rights:
             return []
-        free = Right.CONTROL_UNRELEASED in self.rights
-        return [
-            load
-            for load in self.loads
-            if load.actuator is not None and load.load_class != "red" and (load.released or free)
-        ]
+        return [load for load in self.loads if not self.refusal_of(load.name)]
+
+    def refusal_of(self, name: str) -> str:
+        """Return the code of `storage.commands` for why the person cannot switch a load, or ""."""
+        load = next((load for load in self.loads if load.name == name), None)
+        if load is None:
+            return "not_here"
+        if load.load_class == LoadClass.RED:
+            return "red"
+        if not load.released and Right.CONTROL_UNRELEASED not in self.rights:
+            return "not_released"
+        return "" if load.actuator is not None else "no_actuator"
 
 
 def heard(last: live.LiveStatus | None) -> Heard | None:

@@ -4,24 +4,26 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
-from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from balans.storage.access import Right
 from balans.storage.commands import Author, CommandRefusedError, Wish, create_command
 from balans.web.clock import site_clock
 from balans.web.shown.people import person
 from balans.web.shown.sites import SiteView
 
 MINUTES: Final = (5, 15, 60)
-REFUSALS: Final[dict[str, Promise]] = {
+REFUSALS: Final = {
     "red": _("A red load is never switched."),
     "not_released": _("Its owner has not released this load."),
     "no_actuator": _("This load has no switching adapter."),
     "no_gateway": _("This site has no gateway."),
     "reason": _("Say why, in 1 to 500 letters."),
     "ttl": _("Choose another time."),
+    "not_here": _("There is no such load here, or it is not yours to switch."),
 }
 
 
@@ -35,7 +37,7 @@ class SwitchForm(forms.Form):
         initial="off",
     )
     reason = forms.CharField(
-        max_length=500, error_messages={"required": str(REFUSALS["reason"])}, strip=True
+        max_length=500, error_messages={"required": REFUSALS["reason"]}, strip=True
     )
     minutes = forms.TypedChoiceField(coerce=int, initial=15)
 
@@ -44,6 +46,8 @@ class SwitchForm(forms.Form):
         self.view = view
         choices = [(load.name, view.title_of(load)) for load in view.switchable()]
         self._choices("load", choices)
+        if refusal := view.refusal_of(self.data.get("load", "")):
+            self.fields["load"].error_messages["invalid_choice"] = REFUSALS[refusal]
         self._choices(
             "minutes",
             [
@@ -75,10 +79,23 @@ class SwitchForm(forms.Form):
 
 
 def switch_form(request: HttpRequest, view: SiteView | None) -> SwitchForm | None:
-    """Return the form for `view`, filled in from a POST; None where nothing can be switched."""
-    if view is None or not view.switchable():
-        return None
-    return SwitchForm(view, request.POST if request.method == "POST" else None)
+    """Return the form for `view`, filled in from a POST; None where nothing can be switched.
+
+    Raises
+    ------
+    PermissionDenied
+        If a command is given by who may not give any here.
+    """
+    if request.method == "POST":
+        if view is None or Right.CONTROL not in view.rights:
+            raise PermissionDenied("no right to control")
+        return SwitchForm(view, request.POST)
+    return SwitchForm(view) if view and view.switchable() else None
+
+
+def status_of(form: SwitchForm | None) -> int:
+    """Return the status of HTTP for a page with `form`: 422 if it came in and cannot be done."""
+    return 422 if form and form.errors else 200
 
 
 def was_given(request: HttpRequest, form: SwitchForm | None) -> bool:
