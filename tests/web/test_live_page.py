@@ -79,7 +79,7 @@ def test_a_load_that_is_off_shows_class_state_reason_and_remaining_time(operator
     assert seen.texts["load.flat-01-heat.word"] == "On"
     page = operator.get(SITE).content.decode()
     assert "yellow: short pauses" in page
-    assert "8:05" in page
+    assert "8 min" in page
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,7 @@ def test_old_reports_are_not_passed_off_as_new(
     seen = look(operator)
     assert seen.texts["site.freshness_word"] == word
     assert seen.texts["load.flat-01-heat.word"] == state
+    assert seen.attributes["site.level_tone@data-tone"] == ("good" if age_s == 0 else "quiet")
 
 
 def test_the_chart_holds_the_last_hours_and_what_would_have_been(operator: Client) -> None:
@@ -115,10 +116,34 @@ def test_a_gap_in_the_minutes_is_a_gap_in_the_chart(operator: Client) -> None:
     assert chart["series"][0]["values"] == [9.0, None, None, None, None, 9.0]
 
 
-def test_loads_come_in_the_order_of_flats(operator: Client) -> None:
-    names = [row["name"] for row in operator.get(SITE).context["loads"]]
+def test_loads_come_in_the_order_of_flats_what_is_off_first(operator: Client) -> None:
     flats = [f"flat-{n:02d}-{key}" for n in town.FLATS for key in ("heat", "wash")]
-    assert names == [*flats, "stairs"]
+    assert [row["name"] for row in operator.get(SITE).context["loads"]] == [*flats, "stairs"]
+    report(off=["flat-03-wash", "flat-02-heat"])
+    names = [row["name"] for row in operator.get(SITE).context["loads"]]
+    assert names[:4] == ["flat-02-heat", "flat-03-wash", "flat-01-heat", "flat-01-wash"]
+
+
+def test_the_table_beside_the_chart_holds_whole_quarters(operator: Client) -> None:
+    start = town.NOW - timedelta(minutes=40)
+    for n in range(38):
+        power_w = 9_000.0 + 100 * (n % 2)
+        one = town.status(start + (n + 1) * town.MINUTE, site_w=power_w, reference_w=None)
+        save_statuses([("alice-hub", one)], datetime.now(UTC))
+    page = operator.get(SITE)
+    twin = page.context["twin"]
+    assert twin["heads"] == ["Load", "Limit", "Highest load"]
+    # Reported from 17:20 to 17:58 in Paris, of which one quarter of an hour is whole.
+    assert [(row["label"], row["cells"]) for row in twin["rows"]] == [
+        ("17:30", ["9.05", "12.00", "9.10"])
+    ]
+    assert "Means of 15 minutes, kW" in page.content.decode()
+
+
+def test_what_the_chart_measures_in_is_said(operator: Client) -> None:
+    page = operator.get(SITE).content.decode()
+    assert '<p class="axis-unit" aria-hidden="true">kW</p>' in page
+    assert 'aria-label="Load against the limit over the last hours, kW"' in page
 
 
 def test_what_is_no_site_has_no_live_page(operator: Client) -> None:

@@ -70,10 +70,37 @@ def test_a_fresh_site_shows_load_limit_and_head_room() -> None:
     assert (texts["site.load"], texts["site.limit"]) == ("3.50", "4.00")
     assert texts["site.headroom"] == "0.50"
     assert texts["site.level"] == "inside"
-    assert texts["load.heat.left"] == "8:05"
+    assert texts["load.heat.left"] == "8 min"
     assert texts["load.heat.reason"] == "the limit would be exceeded"
     assert texts["load.wash.power"] == "1.23 kW"
     assert texts["site.off"] == "1 load is off"
+
+
+@pytest.mark.parametrize(
+    ("on", "ordered", "word", "state"),
+    [
+        (True, False, "Switching off…", "switching"),
+        (False, True, "Switching on…", "switching"),
+        (True, True, "On", "on"),
+        (False, None, "Switched off", "off"),
+    ],
+)
+def test_an_order_without_an_answer_is_a_state_of_its_own(
+    on: bool, ordered: bool | None, word: str, state: str
+) -> None:
+    one = load("heat", LoadClass.YELLOW, 900.0, on=on, ordered=ordered)
+    texts = picture(Heard(status(loads=(one,)), 3), WHOLE, 1)
+    assert (texts["load.heat.word"], texts["load.heat.state"]) == (word, state)
+    assert texts["load.heat.busy"] == ("true" if state == "switching" else "false")
+    assert texts["site.off"].startswith("0" if on else "1")
+    dead = picture(Heard(status(loads=(one,)), 600), WHOLE, 1)
+    assert dead["load.heat.state"] == "unknown"
+
+
+def test_a_dead_site_is_not_called_inside_its_limit() -> None:
+    texts = picture(Heard(status(), 600), WHOLE, 1)
+    assert texts["site.level_word"] == "Unknown now; last: inside the limit"
+    assert texts["site.level_tone"] == "quiet"
 
 
 def test_before_the_first_status_nothing_is_claimed() -> None:

@@ -10,11 +10,11 @@ from django.views.decorators.http import require_http_methods
 
 from balans.storage import live as stored
 from balans.web.clock import site_clock
-from balans.web.shown.curves import MINUTE, on_grid, power_chart
+from balans.web.shown.curves import MINUTE, on_grid, power_chart, power_twin
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
 from balans.web.shown.sites import SiteView, commands_of, site_view
-from balans.web.shown.switch_form import switch_form, was_given
+from balans.web.shown.switch_form import status_of, switch_form, was_given
 
 WINDOW: Final = timedelta(hours=6)
 
@@ -26,18 +26,19 @@ def live(request: HttpRequest, code: str) -> HttpResponse:
     form = switch_form(request, view)
     if was_given(request, form):
         return redirect(f"{reverse('site-live', args=[code])}#log-title")
+    texts = view.picture(stored.latest_status(view.site.id))
     context = {
         "site": view.site,
         "node": view.node,
         "crumbs": crumbs(person(request), view.site),
-        "picture": view.picture(stored.latest_status(view.site.id)),
-        "loads": view.load_rows(),
+        "picture": texts,
+        "loads": view.load_rows(texts),
         "log": view.log(commands_of(view.site)),
         "form": form,
         "form_url": reverse("site-live", args=[code]),
         **_chart(view),
     }
-    return render(request, "console/live.html", context)
+    return render(request, "console/live.html", context, status=status_of(form))
 
 
 def _chart(view: SiteView) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def _chart(view: SiteView) -> dict[str, Any]:
     first = minutes[0].start if minutes else end
     chart = power_chart(on_grid(minutes, first, end), view.site.timezone)
     return {
+        "twin": power_twin(minutes, view.site.timezone),
         "chart": {**chart, "live": True, "window": WINDOW.total_seconds(), "step": 60},
         "live_from": f"{last.timestamp():.0f}" if last else "",
     }

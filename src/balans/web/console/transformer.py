@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from balans.storage import live as stored
-from balans.web.shown.charts import Series, chart
+from balans.web.shown.charts import Series, chart, twin
+from balans.web.shown.days import HOUR
 from balans.web.shown.numbers import decimal, duration, kw_digits
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
@@ -56,7 +57,7 @@ def _cases(study: Study, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
             "switches": decimal(share["switches"], 0),
             "longest": duration(share["longest_yellow_off_s"]),
             "late": decimal(share["late_kwh"], 2),
-            "chart": _chart(study, share["curve_kw"], zone, digits) | {"reach": [0, ROOM * top_kw]},
+            **_drawn(study, share["curve_kw"], zone, digits, ROOM * top_kw),
         }
 
 
@@ -68,9 +69,10 @@ def _title(share: float) -> str:
     return _("%(percent)s %% of the flats take part") % {"percent": decimal(100 * share, 0)}
 
 
-def _chart(
-    study: Study, curve_kw: list[float | None], zone: ZoneInfo, digits: int
+def _drawn(
+    study: Study, curve_kw: list[float | None], zone: ZoneInfo, digits: int, reach_kw: float
 ) -> dict[str, Any]:
+    """Return the chart of a case, up to `reach_kw` like the others, and the table beside it."""
     start = datetime.fromtimestamp(study["start_s"], UTC)
     step = timedelta(seconds=study["block_s"])
     times = [start + n * step for n in range(len(curve_kw))]
@@ -79,4 +81,9 @@ def _chart(
         Series(_("Load"), "load", curve_kw),
         Series(_("Limit"), "limit", study["limit_kw"]),
     ]
-    return chart(times, series, zone, unit=_("kW"), digits=digits, tick_minutes=TICK_MINUTES)
+    curve = chart(times, series, zone, unit=_("kW"), digits=digits, tick_minutes=TICK_MINUTES)
+    caption = _("Means of an hour, kW")
+    return {
+        "chart": curve | {"reach": [0, reach_kw]},
+        "twin": twin(times, series, zone, caption=caption, digits=digits, step=HOUR),
+    }

@@ -16,7 +16,7 @@ from balans.core.errors import UnavailableError
 from balans.storage.live import Minute
 from balans.web.live.broadcast import Broadcast
 from balans.web.live.feed import Feed, Snapshot
-from balans.web.shown.curves import samples
+from balans.web.shown.curves import power_twin, quarters, samples
 from balans.web.shown.picture import Picture, changes
 from balans.web.shown.sites import SiteView, heard
 
@@ -44,6 +44,7 @@ class Stream:
     _log: str | None = None
     _freshness: str = ""
     _version: int | None = None
+    _filled: tuple[datetime, datetime] | None = None
 
     async def events(self, feed: Feed, broadcast: Broadcast) -> AsyncIterator[str]:
         """Yield events until the reader leaves, may no longer read, or the process ends."""
@@ -90,10 +91,20 @@ class Stream:
             if fresh:
                 self.since = fresh[-1].start
                 yield _event("samples", samples(fresh, self.view.site.timezone), self.since)
+            yield from self._twin(snapshot)
         html = render_to_string("balans/parts/log.html", {"log": self.view.log(snapshot.commands)})
         if html != self._log:
             self._log = html
             yield _event("log", {"html": html})
+
+    def _twin(self, snapshot: Snapshot) -> Iterator[str]:
+        """Return the table beside the chart, when a quarter of an hour has come to its end."""
+        filled = quarters(snapshot.minutes)
+        if filled != self._filled:
+            self._filled = filled
+            twin = power_twin(snapshot.minutes, self.view.site.timezone)
+            html = render_to_string("balans/parts/twin.html", {"twin": twin})
+            yield _event("twin", {"html": html})
 
     def _is_fresh(self, minute: Minute) -> bool:
         """Tell whether a minute is new, or the newest, which may still have grown."""

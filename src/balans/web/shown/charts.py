@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext as _
+
 from balans.web.shown.days import clock_label
+from balans.web.shown.numbers import decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,58 @@ def chart(
             {"name": one.name, "style": one.style, "values": list(one.values)} for one in series
         ],
     }
+
+
+def twin(
+    times: Sequence[datetime],
+    series: Sequence[Series],
+    zone: ZoneInfo,
+    *,
+    caption: str,
+    digits: int,
+    step: timedelta,
+) -> dict[str, Any]:
+    """Return the table beside a chart: means over each `step`, and how high the load went.
+
+    A gap counts for nothing; where all is gap, the cell says so.
+    """
+    at: dict[datetime, list[int]] = {}
+    for index, instant in enumerate(times):
+        at.setdefault(floored(instant, step), []).append(index)
+    load = [one for one in series if one.style == "load"]
+    return {
+        "caption": caption,
+        "heads": [*(one.name for one in series), *(_("Highest load") for _one in load)],
+        "rows": [
+            {
+                "label": clock_label(start, zone),
+                "cells": [
+                    *(decimal(_mean(one.values, indices), digits) for one in series),
+                    *(decimal(_highest(one.values, indices), digits) for one in load),
+                ],
+            }
+            for start, indices in at.items()
+        ],
+    }
+
+
+def floored(instant: datetime, step: timedelta) -> datetime:
+    """Return the last full `step` of UTC at or before `instant`."""
+    step_s = step.total_seconds()
+    return datetime.fromtimestamp(instant.timestamp() // step_s * step_s, UTC)
+
+
+def _mean(values: Sequence[float | None], indices: Iterable[int]) -> float | None:
+    known = _known(values, indices)
+    return sum(known) / len(known) if known else None
+
+
+def _highest(values: Sequence[float | None], indices: Iterable[int]) -> float | None:
+    return max(_known(values, indices), default=None)
+
+
+def _known(values: Sequence[float | None], indices: Iterable[int]) -> list[float]:
+    return [value for value in map(values.__getitem__, indices) if value is not None]
 
 
 def is_tick(instant: datetime, zone: ZoneInfo, tick_minutes: int) -> bool:

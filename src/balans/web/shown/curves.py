@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
 from balans.storage.live import Minute
-from balans.web.shown.charts import Series, chart, in_kw, is_tick
+from balans.web.shown.charts import Series, chart, floored, in_kw, is_tick, twin
 from balans.web.shown.days import clock_label
 from balans.web.shown.numbers import kw_digits
 
 MINUTE = timedelta(minutes=1)
+QUARTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,51 @@ def on_grid(minutes: Iterable[Minute], start: datetime, end: datetime) -> Curves
 
 def power_chart(curves: Curves, zone: ZoneInfo, tick_minutes: int = 60) -> dict[str, Any]:
     """Return the chart of load, limit and, where it is known, the load without control."""
-    values = [v for v in (*curves.power_w, *curves.reference_w, *curves.limit_w) if v is not None]
+    return chart(
+        curves.times,
+        _lines(curves),
+        zone,
+        unit=_("kW"),
+        digits=_digits(curves),
+        tick_minutes=tick_minutes,
+    )
+
+
+def power_twin(minutes: Sequence[Minute], zone: ZoneInfo) -> dict[str, Any]:
+    """Return the table beside the chart of `minutes`: the quarters of an hour that are over."""
+    start, end = quarters(minutes)
+    curves = on_grid(minutes, start, end)
+    return twin(
+        curves.times,
+        _lines(curves),
+        zone,
+        caption=_("Means of 15 minutes, kW"),
+        digits=_digits(curves),
+        step=QUARTER,
+    )
+
+
+def quarters(minutes: Sequence[Minute]) -> tuple[datetime, datetime]:
+    """Return from when to when `minutes` fill quarters of an hour."""
+    if not minutes:
+        return datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+    first, last = minutes[0].start, minutes[-1].start
+    return floored(first + QUARTER - MINUTE, QUARTER), floored(last + MINUTE, QUARTER)
+
+
+def _digits(curves: Curves) -> int:
+    values = (*curves.power_w, *curves.reference_w, *curves.limit_w)
+    return kw_digits(max((value for value in values if value is not None), default=None))
+
+
+def _lines(curves: Curves) -> list[Series]:
     series = [
         Series(_("Load"), "load", in_kw(curves.power_w)),
         Series(_("Limit"), "limit", in_kw(curves.limit_w)),
     ]
     if any(value is not None for value in curves.reference_w):
         series.insert(0, Series(_("Without control"), "reference", in_kw(curves.reference_w)))
-    digits = kw_digits(max(values, default=None))
-    return chart(curves.times, series, zone, unit=_("kW"), digits=digits, tick_minutes=tick_minutes)
+    return series
 
 
 def samples(minutes: Sequence[Minute], zone: ZoneInfo) -> list[dict[str, Any]]:

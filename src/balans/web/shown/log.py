@@ -1,6 +1,6 @@
 """Commands in words: who switched what, why, and how far it has come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from zoneinfo import ZoneInfo
@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from balans.core.words import CommandState
 from balans.storage.commands import CommandEventInfo, CommandInfo
+from balans.storage.reports import RANK
 from balans.web.shown import words
 from balans.web.shown.days import clock_label
 from balans.web.shown.picture import limit_name
@@ -50,8 +51,14 @@ def log_entry(command: CommandInfo, titles: Mapping[str, str], zone: ZoneInfo) -
         author=command.author,
         reason=reason,
         detail=detail_text(command.detail),
-        steps=tuple(_step(event, zone) for event in command.events if event.state != "queued"),
+        steps=tuple(_step(event, zone) for event in _in_order(command.events)),
     )
+
+
+def _in_order(events: Iterable[CommandEventInfo]) -> list[CommandEventInfo]:
+    """Return the states as they follow each other: the clocks behind them need not agree."""
+    entered = [event for event in events if event.state != CommandState.QUEUED]
+    return sorted(entered, key=lambda event: RANK[event.state])
 
 
 def _step(event: CommandEventInfo, zone: ZoneInfo) -> str:

@@ -11,6 +11,7 @@ MISSING: Final = "–"
 """Shown where nothing is known. A missing value is never zero."""
 
 FINE_BELOW_W: Final = 20_000
+MINUTE_S: Final = 60
 
 
 def decimal(value: float | None, digits: int) -> str:
@@ -38,20 +39,26 @@ def kw(power_w: float | None, digits: int = 2) -> str:
     return decimal(None if power_w is None else power_w / 1000, digits)
 
 
-def long_form() -> str:
-    """Return how hours and minutes are written, for this and for the script of the page."""
-    return _("%(hours)d h %(minutes)d min")
+def duration_forms() -> dict[str, str]:
+    """Return how a time is written by its size, for this and for the script of the page."""
+    return {
+        "hours": _("%(hours)d h %(minutes)d min"),
+        "minutes": _("%(minutes)d min"),
+        "seconds": _("%(seconds)d s"),
+    }
 
 
 def duration(seconds: float) -> str:
-    """Return a remaining time: minutes and seconds, or from an hour on hours and minutes.
+    """Return a remaining time in whole units; what does not fill one is left out.
 
-    >>> duration(605.4)
-    '10:05'
-    >>> duration(3660)
-    '1 h 1 min'
+    >>> duration(45.2), duration(605.4), duration(3660)
+    ('45 s', '10 min', '1 h 1 min')
     """
     whole = max(0, round(seconds))
-    if whole < HOUR_S:
-        return f"{whole // 60}:{whole % 60:02d}"
-    return long_form() % {"hours": whole // HOUR_S, "minutes": whole % HOUR_S // 60}
+    size = "seconds" if whole < MINUTE_S else "minutes" if whole < HOUR_S else "hours"
+    parts = {
+        "hours": whole // HOUR_S,
+        "minutes": whole % HOUR_S // MINUTE_S,
+        "seconds": whole % MINUTE_S,
+    }
+    return duration_forms()[size] % parts

@@ -16,13 +16,17 @@ from balans.protocols.hub import LoadStatus, SiteStatus
 from balans.web.shown import words
 from balans.web.shown.days import moment
 from balans.web.shown.names import named
-from balans.web.shown.numbers import MISSING, decimal, duration, kw, kw_digits, long_form
+from balans.web.shown.numbers import MISSING, decimal, duration, duration_forms, kw, kw_digits
 from balans.web.shown.reasons import reason_text
 
 STALE_AFTER: Final = 3
 DEAD_AFTER: Final = 9
 NEAR: Final = 0.9
 GAUGE_ROOM: Final = 1.25
+
+LOAD_TONES: Final = {"on": "good", "off": "warn", "switching": "warn", "unknown": "quiet"}
+ATTENTION: Final = frozenset({"off", "switching"})
+"""States of loads that stand first in a list and are kept when it is narrowed down."""
 
 Picture = dict[str, str]
 
@@ -65,7 +69,7 @@ def picture(heard: Heard | None, reader: Reader, speed: float) -> Picture:
     """
     texts = _freshness(heard, reader.zone)
     texts["speed"] = f"{speed:g}"
-    texts["long_form"] = long_form()
+    texts.update({f"form.{size}": form for size, form in duration_forms().items()})
     states = {load.name: load for load in heard.status.loads} if heard else {}
     dead = heard is None or heard.freshness == "dead"
     off = 0
@@ -75,7 +79,7 @@ def picture(heard: Heard | None, reader: Reader, speed: float) -> Picture:
         texts.update(_load(name, None if state is None else state, dead=dead))
     texts["site.off"] = _off_count(off)
     if reader.whole:
-        texts.update(_site(heard.status if heard else None))
+        texts.update(_site(heard))
     texts["announce"] = _announcement(texts)
     return texts
 
@@ -107,16 +111,23 @@ def _freshness(heard: Heard | None, zone: ZoneInfo) -> Picture:
         "site.freshness_word": words.word(words.FRESHNESS, state),
         "site.freshness_tone": words.FRESHNESS_TONES[state],
         "site.age_s": f"{heard.age_s:.0f}" if heard else "",
+        "site.stale_s": f"{STALE_AFTER * heard.status.valid_s:.0f}" if heard else "",
         "site.time": moment(datetime.fromtimestamp(heard.status.time, UTC), zone) if heard else "",
     }
 
 
-def _site(status: SiteStatus | None) -> Picture:
-    if status is None:
+def _site(heard: Heard | None) -> Picture:
+    if heard is None:
         return _site_texts(None, None, "", ()) | {"site.sensor_silent": ""}
+    status = heard.status
     shown_w = status.site_w if status.sensor_ok else None
     texts = _site_texts(shown_w, status.limit_w, status.limit, status.phase_w)
     texts["site.sensor_silent"] = "" if status.sensor_ok else "1"
+    if heard.freshness != "fresh":
+        texts["site.level_tone"] = "quiet"
+    if heard.freshness == "dead":
+        word = _("Unknown now; last: %(level)s")
+        texts["site.level_word"] = word % {"level": texts["site.level_word"].lower()}
     return texts
 
 
@@ -164,8 +175,9 @@ def _load(name: str, state: LoadStatus | None, *, dead: bool) -> Picture:
     return {
         f"load.{name}.state": code,
         f"load.{name}.word": _state_word(state, known=known),
-        f"load.{name}.tone": {"on": "good", "off": "warn"}.get(code, "quiet"),
-        f"load.{name}.on": "false" if code == "off" else "true",
+        f"load.{name}.tone": LOAD_TONES[code],
+        f"load.{name}.busy": "true" if code == "switching" else "false",
+        f"load.{name}.on": "false" if code in ATTENTION else "true",
         f"load.{name}.power": _power(state, known=known),
         f"load.{name}.reason": reason_text(state.reason) if known and state is not None else "",
         f"load.{name}.left_s": "" if left_s is None else f"{left_s:.0f}",
@@ -176,12 +188,16 @@ def _load(name: str, state: LoadStatus | None, *, dead: bool) -> Picture:
 def _state_code(state: LoadStatus | None, *, known: bool) -> str:
     if state is None or not known:
         return "unknown"
+    if state.ordered is not None and state.ordered != state.on:
+        return "switching"
     return "on" if state.on else "off"
 
 
 def _state_word(state: LoadStatus | None, *, known: bool) -> str:
     if state is None:
         return _("No data yet")
+    if _state_code(state, known=known) == "switching":
+        return _("Switching on…") if state.ordered else _("Switching off…")
     if known:
         return _("On") if state.on else _("Switched off")
     return _("Unknown, last on") if state.on else _("Unknown, last off")

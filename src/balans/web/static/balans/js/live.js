@@ -4,6 +4,7 @@
 const ANNOUNCE_MS = 10_000;
 const LOST_MS = 4_000;
 const RETRY_MS = 5_000;
+const SILENT_S = 10;
 const root = document.querySelector("[data-stream]");
 const offline = document.querySelector("[data-offline]");
 const announcer = document.querySelector("[data-announce]");
@@ -28,8 +29,19 @@ function put(changes) {
       if (value !== undefined) attribute(element, pair.slice(0, at), value);
     }
   }
+  arrange();
   seen = performance.now();
   announce();
+}
+
+// What is off stands first; within both parts the order of the page holds.
+function arrange() {
+  const body = root.querySelector("#loads tbody");
+  if (!body) return;
+  const rank = (row) => (row.dataset.on === "false" ? 0 : 1e6) + Number(row.dataset.order);
+  const rows = [...body.rows];
+  const sorted = rows.toSorted((a, b) => rank(a) - rank(b));
+  if (sorted.some((row, index) => row !== rows[index])) body.append(...sorted);
 }
 
 function attribute(element, name, value) {
@@ -56,12 +68,18 @@ function tick() {
     const age = Number.parseFloat(element.dataset.ageS);
     if (!Number.isNaN(age)) element.textContent = ago(age + elapsed_s);
   }
+  // The server says when a state grows old; if even that does not come, nothing does.
+  const limit_s = Number(state["site.stale_s"]) + SILENT_S;
+  const silent = state["site.freshness"] === "fresh" && Number(state["site.age_s"]) + elapsed_s > limit_s;
+  mark(silent || !offline.hidden);
 }
 
 function duration(seconds) {
-  const parts = { hours: Math.floor(seconds / 3600), minutes: Math.floor(seconds / 60) % 60 };
-  if (!parts.hours) return `${parts.minutes}:${String(seconds % 60).padStart(2, "0")}`;
-  return state.long_form.replace(/%\((\w+)\)d/g, (_, part) => parts[part]);
+  const parts = {
+    hours: Math.floor(seconds / 3600), minutes: Math.floor(seconds / 60) % 60, seconds: seconds % 60,
+  };
+  const size = seconds < 60 ? "seconds" : seconds < 3600 ? "minutes" : "hours";
+  return state[`form.${size}`].replace(/%\((\w+)\)d/g, (_, part) => parts[part]);
 }
 
 function ago(age_s) {
@@ -71,14 +89,24 @@ function ago(age_s) {
   return relative.format(-Math.round(age_s / 86_400), "day");
 }
 
+// While nothing is heard, the page shows no state as the present one.
+function mark(isLost) {
+  root.toggleAttribute("data-lost", isLost);
+}
+
 function lost() {
-  if (lostTimer === null) lostTimer = setTimeout(() => { offline.hidden = false; }, LOST_MS);
+  if (lostTimer !== null) return;
+  lostTimer = setTimeout(() => {
+    offline.hidden = false;
+    mark(true);
+  }, LOST_MS);
 }
 
 function found() {
   clearTimeout(lostTimer);
   lostTimer = null;
   offline.hidden = true;
+  mark(false);
 }
 
 function connect() {
@@ -90,6 +118,7 @@ function connect() {
   });
   on("state", put);
   on("samples", (detail) => document.dispatchEvent(new CustomEvent("balans:samples", { detail })));
+  on("twin", ({ html }) => { document.getElementById("live-twin").innerHTML = html; });
   on("log", ({ html }) => { document.getElementById("log").innerHTML = html; });
   source.addEventListener("open", found);
   source.addEventListener("error", () => {

@@ -38,6 +38,3 @@ for (const box of document.querySelectorAll("[data-filter]")) {
   box.addEventListener("change", apply);
   apply();
 }
-
-// On a narrow screen the row of tabs scrolls: show the one that is open.
-document.querySelector('.tabs [aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "center" });
