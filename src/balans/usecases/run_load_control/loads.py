@@ -202,20 +202,25 @@ class Loads:
         load_w: Mapping[str, float],
         local_s: Callable[[float], float],
     ) -> LoadStatus:
-        """Return the live picture of a load at `time_s`; `load_w` is what was measured."""
+        """Return the live picture of a load at `time_s`; `load_w` is what was measured.
+
+        Until the actuator has answered, the contact is as it was before the order.
+        """
         load, state = self.loads[index], self.states[index]
+        told = self.before.get(load.name, state)
         left_s = None
-        if not state.on:
-            timer_s = self.device_timer_s(index, local_s(state.since_s))
-            left_s = min(max(timer_s - (time_s - state.since_s), 0.0), float(DAY_S))
+        if not told.on:
+            timer_s = self.device_timer_s(index, local_s(told.since_s))
+            left_s = min(max(timer_s - (time_s - told.since_s), 0.0), float(DAY_S))
         return LoadStatus(
             name=load.name,
             load_class=load.load_class,
-            on=state.on,
+            on=told.on,
             power_w=load_w.get(load.name),
             reason=self._reason(index, time_s),
             off_left_s=left_s,
-            since=state.since_s if state.since_s >= 0 else None,
+            since=told.since_s if told.since_s >= 0 else None,
+            ordered=state.on if state.on != told.on else None,
         )
 
     def _reason(self, index: int, time_s: float) -> str:
