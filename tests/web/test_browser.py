@@ -1,7 +1,6 @@
 """The pages in a real Chromium: live, by keyboard, on a phone, in the dark, in three languages."""
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -174,7 +173,7 @@ def test_the_live_page_changes_without_reload(open_window: Open) -> None:
         expect(row.locator(".off-left")).to_have_text("8 min")
         assert page.evaluate("window.unchanged")
         assert page.evaluate(points) > before - 2
-        expect(page.locator("#loads tbody tr").first).to_contain_text("Flat 2 · Water heater")
+        expect(page.locator("#loads tbody tr").first).to_contain_text("Flat 2 Water heater")
         page.get_by_label("Only what is off").check()
         expect(page.locator("#loads tbody tr:visible")).to_have_count(1)
 

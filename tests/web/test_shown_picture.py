@@ -86,7 +86,7 @@ def test_a_fresh_site_shows_load_limit_and_head_room() -> None:
     ],
 )
 def test_an_order_without_an_answer_is_a_state_of_its_own(
-    on: bool, ordered: bool | None, word: str, state: str
+    *, on: bool, ordered: bool | None, word: str, state: str
 ) -> None:
     one = load("heat", LoadClass.YELLOW, 900.0, on=on, ordered=ordered)
     texts = picture(Heard(status(loads=(one,)), 3), WHOLE, 1)
