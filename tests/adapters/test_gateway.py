@@ -18,6 +18,7 @@ from balans.adapters.clock import SharedClockWriter
 from balans.adapters.localmqtt import LocalBroker
 from balans.adapters.mqtt import Link
 from balans.core.words import CommandState, LimitSource
+from balans.gateway.site_control import SILENT_S
 from balans.protocols import hub, module
 from balans.protocols.hub import (
     Ack,
@@ -504,6 +505,19 @@ async def test_a_stale_sensor_sheds_and_says_so(bench: Bench) -> None:
     await until(lambda: not bench.site.on, "shed without a sensor")
     await until(lambda: not bench.head_end.statuses[-1].sensor_ok, "status of a lost sensor")
     assert bench.head_end.statuses[-1].loads[0].reason == "sensor_lost"
+
+
+async def test_a_gateway_that_stood_still_does_not_blame_the_sensor(bench: Bench) -> None:
+    await bench.step(1000, 800)
+    assert bench.process is not None
+    bench.process.send_signal(signal.SIGSTOP)
+    bench.site.now_s += 3 * STEP_S
+    await asyncio.sleep(SILENT_S + 0.5)  # the gateway's own time is what this is about
+    resume = asyncio.get_running_loop().call_later(0.2, bench.process.send_signal, signal.SIGCONT)
+    status = await bench.step(1000, 800)
+    resume.cancel()
+    assert status.sensor_ok
+    assert bench.site.switches == []
 
 
 async def test_sigterm_ends_cleanly_and_health_is_shown_until_then(bench: Bench) -> None:

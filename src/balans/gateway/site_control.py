@@ -127,6 +127,8 @@ class SiteControl:
             message = await self._next(due_s - loop.time())
             outputs: list[Output] = [] if message is None else self._handle(message)
             if loop.time() >= tick_s:
+                if loop.time() - tick_s > SILENT_S:
+                    self._heard_s = loop.time()  # stood still: what it missed waits to be read
                 silent = site.connected and loop.time() - self._heard_s > SILENT_S
                 outputs += self.control.tick(self._now_s(), sensor_silent=silent)
                 tick_s = loop.time() + TICK_S
