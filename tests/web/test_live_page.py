@@ -132,10 +132,10 @@ def test_the_table_beside_the_chart_holds_whole_quarters(operator: Client) -> No
         save_statuses([("alice-hub", one)], datetime.now(UTC))
     page = operator.get(SITE)
     twin = page.context["twin"]
-    assert twin["heads"] == ["Load", "Limit", "Highest load"]
+    assert twin["heads"] == ["Load", "Highest load", "Limit"]
     # Reported from 17:20 to 17:58 in Paris, of which one quarter of an hour is whole.
     assert [(row["label"], row["cells"]) for row in twin["rows"]] == [
-        ("17:30", ["9.05", "12.00", "9.10"])
+        ("17:30", ["9.05", "9.10", "12.00"])
     ]
     assert "Means of 15 minutes, kW" in page.content.decode()
 

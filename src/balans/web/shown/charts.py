@@ -1,6 +1,6 @@
 """What a chart needs, as plain data: the script draws it, the table beside it says the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 
 from balans.web.shown.days import clock_label
 from balans.web.shown.numbers import decimal
+
+Figure = Callable[[Sequence[float]], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,16 @@ def twin(
     at: dict[datetime, list[int]] = {}
     for index, instant in enumerate(times):
         at.setdefault(floored(instant, step), []).append(index)
-    load = [one for one in series if one.style == "load"]
+    columns = [column for one in series for column in _columns(one)]
     return {
         "caption": caption,
-        "heads": [*(one.name for one in series), *(_("Highest load") for _one in load)],
+        "heads": [head for head, _values, _figure in columns],
         "rows": [
             {
                 "label": clock_label(start, zone),
                 "cells": [
-                    *(decimal(_mean(one.values, indices), digits) for one in series),
-                    *(decimal(_highest(one.values, indices), digits) for one in load),
+                    decimal(figure(_known(values, indices)), digits)
+                    for _head, values, figure in columns
                 ],
             }
             for start, indices in at.items()
@@ -96,13 +98,18 @@ def floored(instant: datetime, step: timedelta) -> datetime:
     return datetime.fromtimestamp(instant.timestamp() // step_s * step_s, UTC)
 
 
-def _mean(values: Sequence[float | None], indices: Iterable[int]) -> float | None:
-    known = _known(values, indices)
+def _columns(one: Series) -> Iterator[tuple[str, Sequence[float | None], Figure]]:
+    yield one.name, one.values, _mean
+    if one.style == "load":
+        yield _("Highest load"), one.values, _highest
+
+
+def _mean(known: Sequence[float]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _highest(values: Sequence[float | None], indices: Iterable[int]) -> float | None:
-    return max(_known(values, indices), default=None)
+def _highest(known: Sequence[float]) -> float | None:
+    return max(known, default=None)
 
 
 def _known(values: Sequence[float | None], indices: Iterable[int]) -> list[float]:
