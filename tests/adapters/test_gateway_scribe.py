@@ -98,7 +98,8 @@ async def test_a_stalled_disk_holds_up_the_first_switching_for_a_moment_and_no_o
             desk.scribe.remember(Memory(), reports(number))
             await asyncio.wait_for(desk.scribe.settle(LIMIT_S), LIMIT_S / 2)
         desk.recorder.flows.set()
-        await desk.until([b"%d" % number for number in range(1, 50)])
+        await asyncio.wait_for(desk.scribe._settled.wait(), LIMIT_S)
+        assert desk.recorder.held == [b"%d" % number for number in range(1, 50)]
         desk.scribe.remember(Memory(), reports(50))
         await desk.scribe.settle(LIMIT_S)
         assert desk.recorder.held[-1] == b"50"
