@@ -132,7 +132,7 @@ def test_the_table_beside_the_chart_holds_whole_quarters(operator: Client) -> No
         save_statuses([("alice-hub", one)], datetime.now(UTC))
     page = operator.get(SITE)
     twin = page.context["twin"]
-    assert twin["heads"] == ["Load", "Highest load", "Limit"]
+    assert twin["heads"] == ["Load", "Peak", "Limit"]
     # Reported from 17:20 to 17:58 in Paris, of which one quarter of an hour is whole.
     assert [(row["label"], row["cells"]) for row in twin["rows"]] == [
         ("17:30", ["9.05", "9.10", "12.00"])

@@ -57,7 +57,7 @@ def test_each_chart_has_its_table(operator: Client, utilities: Town) -> None:
     study(utilities)
     page = operator.get(PAGE)
     twin = page.context["cases"][0]["twin"]
-    assert twin["heads"] == ["Uncoordinated", "Load", "Highest load", "Limit"]
+    assert twin["heads"] == ["Uncoordinated", "Load", "Peak", "Limit"]
     # 6 kW of the flats' base, and 12 kW of heaters for 20 minutes of every 40.
     assert [row["label"] for row in twin["rows"]] == ["01:00", "02:00"]
     assert {row["cells"][2] for row in twin["rows"]} == {"18.00"}

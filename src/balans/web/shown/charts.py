@@ -101,7 +101,7 @@ def floored(instant: datetime, step: timedelta) -> datetime:
 def _columns(one: Series) -> Iterator[tuple[str, Sequence[float | None], Figure]]:
     yield one.name, one.values, _mean
     if one.style == "load":
-        yield _("Highest load"), one.values, _highest
+        yield _("Peak"), one.values, _highest
 
 
 def _mean(known: Sequence[float]) -> float | None:

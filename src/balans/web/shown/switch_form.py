@@ -104,6 +104,6 @@ def was_given(request: HttpRequest, form: SwitchForm | None) -> bool:
         return False
     if not form.give(person(request)):
         return False
-    text = gettext("The command is queued. Its true state appears under decisions and commands.")
+    text = gettext("The command is queued. Its true state appears below.")
     messages.success(request, text)
     return True
