@@ -37,7 +37,7 @@ def take_screenshots(url: str) -> None:
     account = DEMO_ACCOUNTS[0]
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
+        page = browser.new_context(viewport={"width": 1280, "height": 1400}).new_page()
         page.goto(f"{url}/login/")
         page.fill("input[name=username]", account.username)
         page.fill("input[name=password]", account.password)

@@ -59,7 +59,8 @@ class Settings(BaseSettings):
         description="Address that people type, https://…; absent: plain http on this machine.",
     )
     metrics_token: SecretStr | None = Field(
-        default=None, description="Bearer token for /metrics; absent: this machine only."
+        default=None,
+        description="Bearer token for /metrics; absent: this machine, unless behind a proxy.",
     )
     host: str = Field(default="127.0.0.1", description="Address the pages listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port the pages listen on.")
