@@ -104,6 +104,10 @@ def test_one_demo_at_a_time_and_it_goes_on_after_ctrl_c(server_dir: Path, tmp_pa
     with running_demo(data_dir, port, log) as demo:
         wait_for("kW, without control", log, demo)
         assert " 01:00 " not in log.read_text()
+    code, said = refused(
+        "--data-dir", str(data_dir), "--port", str(free_port()), "--headless", "--seed", "2"
+    )
+    assert (code, "belongs to another town" in said) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from balans.config import Settings
     from balans.simulator.spec import TownSpec
 
+
 STUDY = "participation"
 """Under this name the study of the transformer is kept."""
 
@@ -39,6 +40,25 @@ def check_inputs(settings: "Settings", report: Path | None) -> None:
     if report is not None and not (report.parent.is_dir() and os.access(report.parent, os.W_OK)):
         raise InputError(f"--report {report}: the folder {report.parent} cannot be written to")
     listening_socket(settings.host, settings.port).close()
+
+
+def check_town(spec: "TownSpec", home: Path) -> None:
+    """Make sure that what was begun in `home` is this town, before anything is written.
+
+    Raises
+    ------
+    InputError
+        When it was begun with another seed, or its state is damaged.
+    """
+    from balans.simulator import state
+    from balans.simulator.world import STATE_FILE
+
+    try:
+        state.load(home / "town" / STATE_FILE, spec)
+    except state.StateError as error:
+        raise InputError(
+            f"{error}: go on with the --seed it was begun with, or begin anew with --reset"
+        ) from error
 
 
 def lock_town(settings: "Settings") -> OwnerLock:

@@ -97,6 +97,7 @@ class DemoRun:
             stack.callback(prepare.lock_town(self.settings).release)
             if self.options.reset:
                 prepare.reset(self.settings)
+            prepare.check_town(self.spec, self.home)
             parts = stack.enter_context(
                 open_parts(self.settings, create_user=True, progress=self._say)
             )

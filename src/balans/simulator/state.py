@@ -58,7 +58,7 @@ def load(path: Path, spec: TownSpec) -> dict[str, Snapshot] | None:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise StateError(f"{path}: damaged ({error}); begin anew without it") from error
     if str(arrays.pop("digest", "")) != digest_of(spec):
-        raise StateError(f"{path}: belongs to another town; begin anew without it")
+        raise StateError(f"{path}: belongs to another town")
     parts: dict[str, Snapshot] = {}
     for key, array in arrays.items():
         part, name = key.split(".")
