@@ -32,7 +32,7 @@ from balans.simulator.result import TownResult
 from balans.simulator.runner import Progress, RunOptions, TownRunner
 from balans.simulator.town import demo_town
 from balans.wiring.embedded import Parts, open_parts
-from balans.wiring.server import environment_of, setup_django
+from balans.wiring.server import environment_of, require_sealing, setup_django
 
 if TYPE_CHECKING:
     from balans.config import Settings
@@ -121,6 +121,7 @@ class DemoRun:
 
     def _prepare(self, parts: Parts) -> None:
         setup_django(self.settings, parts.database_url)
+        require_sealing()
         prepare.make_tables()
         prepare.register(self.spec)
         self._say("tables and town are ready")
