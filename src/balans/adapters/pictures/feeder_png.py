@@ -78,6 +78,7 @@ def _row(axes: Axes, result: ShareResult, steps: slice) -> None:
     )
     style.hours_axis(axes, float(hours[-1]))
     axes.set_xlim(float(hours[0]), float(hours[-1]))
+    axes.set_ylim(bottom=min(0.0, float(controlled.min()), float(without.min())))
     axes.set_ylabel("power, kW")
     axes.set_title(_caption(result))
 
