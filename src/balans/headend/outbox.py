@@ -82,6 +82,7 @@ class Outbox:
             except UnavailableError:
                 self._greeted |= greeted
             except RejectedError as error:
+                self._greeted |= greeted
                 log.error("commands: %s", error)  # noqa: TRY400  (its message says all)
 
     async def listen(self, database_url: str) -> None:

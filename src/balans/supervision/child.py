@@ -169,7 +169,14 @@ class Child:
             if not first:
                 self.restarts += 1
                 what = f": {_on_one_line(failure)}" if failure else " died"
-                self._on_restart(f"{self.launch.name}{what}: starting it again")
+                self._tell_restart(f"{self.launch.name}{what}: starting it again")
+
+    def _tell_restart(self, message: str) -> None:
+        """Tell of a restart; the keeper goes on whatever the listener makes of it."""
+        try:
+            self._on_restart(message)
+        except Exception:
+            log.exception("%s", message)
 
     def _may_pass(self, failure: str | None) -> bool:
         return bool(failure) and not self._stopping and self.launch.exit_is_passing(failure or "")

@@ -196,3 +196,34 @@ def test_a_clock_set_back_lengthens_no_timer_without_a_sensor(
         bench.tick(1)
         seconds += 1
     assert seconds <= HEATER.max_off_s - 100
+
+
+def test_loads_help_again_as_soon_as_the_bus_is_back(bench: Bench) -> None:
+    """Silence of the bus is no fault of the actuators."""
+    bench.deaf = True
+    bench.step(3500, heater=2000)
+    while "failed no_confirmation" not in bench.story(bench.switches[0].id):
+        bench.tick(1)
+    bench.deaf = False
+    bench.answer_query()
+    assert bench.step(3500, heater=2000) == ["heater off over_limit"]
+    assert not bench.load("heater").on
+
+
+def test_an_old_time_told_again_after_the_clock_was_set_back_prolongs_nothing(
+    bench: Bench,
+) -> None:
+    bench.step(3500, heater=2000)
+    begun_s = bench.now_s
+    for _ in range(600):
+        bench.tick(1)
+    bench.now_s -= 450
+    bench.do(bench.control.tick(bench.now_s))
+    told = ActuatorState("heater", on=False, since=begun_s, time=bench.now_s, command="")
+    bench.tell(told)
+    passed_s = 600
+    bench.actuators.limit_s["heater"] = float("inf")
+    while not any(switch.on for switch in bench.switches) and passed_s < 2000:
+        bench.tick(1)
+        passed_s += 1
+    assert passed_s <= 900

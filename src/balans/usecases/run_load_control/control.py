@@ -210,7 +210,7 @@ class LoadControl:
         reports = []
         for order in self._commands.overdue(now_s):
             reports.append(self._commands.fail(order, now_s, Detail.NO_CONFIRMATION))
-            self._loads.failed(order, now_s)
+            self._loads.failed(order, now_s, is_silence=True)
             self._loads.known.discard(order.load)
             self._queries, self._changed = 0, True
         return reports

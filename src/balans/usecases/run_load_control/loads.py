@@ -94,7 +94,7 @@ class Loads:
         """Note that the order on its way was carried out."""
         self.before.pop(name, None)
 
-    def failed(self, order: Order, now_s: float) -> None:
+    def failed(self, order: Order, now_s: float, *, is_silence: bool = False) -> None:
         """Note that `order` was not carried out: the load is as before, and left alone a while."""
         before = self.before.pop(order.load, None)
         index = self.find(order.load)
@@ -103,7 +103,10 @@ class Loads:
         if before:
             self.states[index] = before
         self.faults[order.load] = next_fault(
-            self.faults.get(order.load), holds_back=order.holds_back, now_s=now_s
+            self.faults.get(order.load),
+            holds_back=order.holds_back,
+            now_s=now_s,
+            is_silence=is_silence,
         )
 
     def put(self, index: int, *, on: bool, since_s: float, setpoint_w: float | None = None) -> None:
@@ -148,6 +151,8 @@ class Loads:
             del self.faults[load.name]
         since_s = min(told.since, now_s)
         if told.on == state.on and told.setpoint_w == state.setpoint_w:
+            if not told.on and state.since_s != NEVER:
+                since_s = min(since_s, state.since_s)  # no timer runs longer by what is told
             # A time of the future is one of before the clock was set back: ours is better.
             is_usable = told.since <= now_s or state.since_s == NEVER
             if is_usable and not 0 <= since_s - state.since_s <= SAME_SWITCHING_S:
