@@ -87,11 +87,13 @@ class Link:
             finally:
                 self.connected.clear()
                 self._drop_unsent()
+            _heed_cancellation()
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
 
     async def _session(self) -> None:
         async with self._connection() as client, asyncio.TaskGroup() as tasks:
             await client.subscribe(self._subscriptions)
+            _heed_cancellation()
             self.connected.set()
             self.connections += 1
             self._on_connect()
@@ -137,6 +139,7 @@ class Link:
                 await client.publish(message.topic, message.payload, message.qos)
             finally:
                 self._outgoing.task_done()
+            _heed_cancellation()
 
     def _drop_unsent(self) -> None:
         while not self._outgoing.empty():
@@ -154,3 +157,13 @@ async def _close(client: aiomqtt.Client, connecting: asyncio.Future[aiomqtt.Clie
     lost = client._disconnected  # noqa: SLF001  (asyncio complains if nobody looks)
     if lost.done() and not lost.cancelled():
         lost.exception()
+
+
+def _heed_cancellation() -> None:
+    """Raise a cancellation that `asyncio.wait_for`, used by the driver, may have swallowed.
+
+    Python 3.11 returns the result when the awaited future is done at that very moment.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError

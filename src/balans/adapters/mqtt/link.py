@@ -105,6 +105,7 @@ class Link:
                 level = logging.DEBUG if told else logging.WARNING
                 log.log(level, "%s: no connection to %s: %s", self.client_id, self.address, error)
                 told = True
+            _heed_cancellation()
             if loop.time() - began > STEADY_S:
                 pause_s = BACKOFF_LEAST_S
             await asyncio.sleep(pause_s)
@@ -132,10 +133,13 @@ class Link:
         try:
             if qos == 0:
                 await sending
-                return True
-            return await _unless_lost(client, sending)
+                taken = True
+            else:
+                taken = await _unless_lost(client, sending)
         except aiomqtt.MqttError:
-            return False
+            taken = False
+        _heed_cancellation()
+        return taken
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[aiomqtt.Client]:
@@ -145,6 +149,7 @@ class Link:
             client.timeout = CALL_LIMIT_S
             if self._subscriptions:
                 await client.subscribe(self._subscriptions)
+                _heed_cancellation()
             self._client = client
             self._up.set()
             yield client
@@ -241,3 +246,13 @@ async def _disconnect(client: aiomqtt.Client) -> None:
 def _lost(client: aiomqtt.Client) -> asyncio.Future[None]:
     """Return what is done when the connection is gone; the driver shows it in no other way."""
     return client._disconnected  # noqa: SLF001
+
+
+def _heed_cancellation() -> None:
+    """Raise a cancellation that `asyncio.wait_for`, used by the driver, may have swallowed.
+
+    Python 3.11 returns the result when the awaited future is done at that very moment.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
