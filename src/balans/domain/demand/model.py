@@ -32,6 +32,8 @@ class LoadKind(StrEnum):
 
     SWITCH = "switch"
     MODULATING = "modulating"
+    CYCLE = "cycle"
+    """Runs a programme to its end: its start is delayed, it is never cut in the middle."""
 
 
 class Reason(StrEnum):
@@ -52,7 +54,10 @@ class Load:
     """A consumer and how far control may go with it.
 
     `max_off_s` holds for yellow, `deadline_s` (seconds since local midnight) for green,
-    `min_w` for modulating loads: below it they can only be stopped.
+    `min_w` for modulating loads: below it they can only be stopped; a battery has a negative one,
+    the power with which it discharges. `node` is the node of the limit tree that the load hangs
+    from, "" the site itself; `phases` are the phases (1..3) it draws from in equal parts, empty
+    when not known. `released` tells the owner's consent: without it the load is never touched.
     """
 
     name: str
@@ -65,6 +70,9 @@ class Load:
     min_w: float = 0.0
     max_w: float = 0.0
     deadline_s: int | None = None
+    node: str = ""
+    phases: tuple[int, ...] = ()
+    released: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,9 @@ class Zone:
 class Limit:
     """Power not to be exceeded: at every step, or as a mean over a clock-aligned interval.
 
-    It holds where both `zone` and `window` hold; None means always. 0 W means 0 W.
+    It holds where both `zone` and `window` hold; None means always. 0 W means 0 W. `node` is the
+    node of the limit tree it holds at, "" the site itself. `phase_a` limits the current of each
+    phase; then `limit_w` may be infinite.
     """
 
     name: str
@@ -107,6 +117,29 @@ class Limit:
     interval_s: int = 0
     zone: str | None = None
     window: Window | None = None
+    node: str = ""
+    phase_a: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A place with limits: transformer, building, riser, flat, circuit. The site itself is ""."""
+
+    name: str
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the planner would like of one load until `until_s`; the reflex decides.
+
+    0 W: held off (green only; yellow and red are never planned off). Else the power a modulating
+    load, a vehicle or a battery (negative: discharge) should be held to.
+    """
+
+    load: str
+    power_w: float
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
