@@ -12,6 +12,8 @@ from msgspec import Meta
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]{1,64}\Z")]
+NodeName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]{0,64}\Z")]
+"""A node of a site's limit tree; "" is the site itself."""
 Text = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00]*\Z")]
 Serial = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Sequence = Annotated[int, Meta(ge=0, le=2**62)]
@@ -23,5 +25,6 @@ Unix = Annotated[float, Meta(ge=0, le=4.2e9)]
 StepSeconds = Annotated[float, Meta(gt=0, le=3600)]
 DaySeconds = Annotated[float, Meta(ge=0, le=86_400)]
 Watt = Annotated[float, Meta(ge=-1e9, le=1e9)]
+Ampere = Annotated[float, Meta(ge=-1e6, le=1e6)]
 PhaseWatts = Annotated[tuple[Watt, ...], Meta(max_length=3)]
 """Power on L1, L2, L3 in this order; empty where the meter does not tell."""

@@ -48,6 +48,19 @@ acks = st.builds(
 batches = st.builds(
     hub.Batch.of, journals, offsets, st.lists(entries, min_size=1, max_size=5).map(tuple)
 )
+node_names = st.just("") | names
+amperes = st.floats(-1e6, 1e6)
+shares = st.none() | st.floats(0, 1)
+settings = st.builds(
+    hub.LimitSetting,
+    name=texts,
+    source=st.sampled_from(LimitSource),
+    limit_w=st.floats(0, 1e9),
+    interval_s=st.integers(0, 86_400),
+    zone=st.none() | texts,
+    node=node_names,
+    phase_a=st.none() | amperes,
+)
 loads = st.builds(
     hub.LoadStatus,
     name=names,
@@ -57,6 +70,23 @@ loads = st.builds(
     reason=texts,
     off_left_s=st.none() | day_s,
     since=st.none() | unix,
+    node=node_names,
+    given_kwmin=st.floats(0, 1e9),
+    released=st.booleans(),
+    paused_until=st.none() | unix,
+    expected_w=st.none() | watts,
+    achieved_w=st.none() | watts,
+)
+nodes = st.builds(
+    hub.NodeStatus,
+    name=node_names,
+    parent=node_names,
+    power_w=st.none() | watts,
+    allowed_w=st.none() | watts,
+    headroom_w=st.none() | watts,
+    limit=texts,
+    phase_a=st.lists(st.none() | amperes, max_size=3).map(tuple),
+    phase_limit_a=st.none() | amperes,
 )
 statuses = st.builds(
     hub.SiteStatus,
@@ -70,25 +100,49 @@ statuses = st.builds(
     phase_w=phases,
     reference_w=st.none() | watts,
     valid_s=step_s,
+    nodes=st.lists(nodes, max_size=3).map(tuple),
+    fairness=st.none() | st.builds(hub.Fairness, shares, shares),
+    paused_until=st.none() | unix,
+    guard=texts,
+    plan_state=texts,
+    own_limits=st.lists(settings, max_size=2).map(tuple),
 )
-commands = st.builds(hub.Command, names, names, st.booleans(), unix, unix, texts, texts)
-limits = st.builds(
-    hub.Limits,
+powers = st.lists(watts, max_size=4).map(tuple)
+plans = st.builds(
+    hub.PlanReport,
+    made=unix,
+    slot_s=step_s,
+    start=unix,
+    state=st.sampled_from(hub.PlanState),
+    reason=texts,
+    price=st.lists(st.floats(-1e6, 1e6), max_size=4).map(tuple),
+    expected_w=powers,
+    limit_w=st.lists(st.none() | watts, max_size=4).map(tuple),
+    loads=st.lists(
+        st.builds(hub.PlannedLoad, names, powers, powers, st.none() | unix), max_size=2
+    ).map(tuple),
+    cost=st.none() | st.floats(-1e12, 1e12),
+    cost_unplanned=st.none() | st.floats(-1e12, 1e12),
+)
+consents = st.builds(
+    hub.Consents,
     version=offsets,
-    limits=st.lists(
-        st.builds(
-            hub.LimitSetting,
-            name=texts,
-            source=st.sampled_from(LimitSource),
-            limit_w=st.floats(0, 1e9),
-            interval_s=st.integers(0, 86_400),
-            zone=st.none() | texts,
-        ),
-        max_size=3,
+    loads=st.lists(
+        st.builds(hub.ConsentSetting, names, st.booleans(), st.none() | unix), max_size=3
     ).map(tuple),
 )
+commands = st.builds(hub.Command, names, names, st.booleans(), unix, unix, texts, texts)
+limits = st.builds(hub.Limits, version=offsets, limits=st.lists(settings, max_size=3).map(tuple))
 hub_messages = st.one_of(
-    hellos, acks, batches, statuses, commands, limits, st.builds(hub.Poll, unix)
+    hellos,
+    acks,
+    batches,
+    statuses,
+    plans,
+    commands,
+    limits,
+    consents,
+    st.builds(hub.Poll, unix),
 )
 reports = st.builds(
     hub.CommandReport,
@@ -104,6 +158,7 @@ reports = st.builds(
     limit=texts,
     expected_w=watts,
     detail=texts,
+    achieved_w=st.none() | watts,
 )
 serials = st.integers(0, 2**32 - 1)
 module_messages = st.one_of(
@@ -116,6 +171,25 @@ module_messages = st.one_of(
         load_w=st.dictionaries(names, watts, max_size=3),
         phase_w=phases,
         reference_w=st.none() | watts,
+        node_w=st.dictionaries(names, watts, max_size=3),
+        node_phase_w=st.dictionaries(names, phases, max_size=3),
+    ),
+    st.builds(
+        module.PulseSample,
+        seq=offsets,
+        time=unix,
+        step_s=step_s,
+        count=offsets,
+        last=st.none() | unix,
+        load_w=st.dictionaries(names, watts, max_size=3),
+    ),
+    st.builds(
+        module.RelaySample,
+        seq=offsets,
+        time=unix,
+        step_s=step_s,
+        over=st.booleans(),
+        load_w=st.dictionaries(names, watts, max_size=3),
     ),
     st.builds(module.ModuleReport, serials, st.binary(max_size=64)),
     st.builds(module.ReportReceived, serials, st.binary(max_size=64)),
@@ -190,11 +264,13 @@ json_like = st.recursive(
     | st.floats()
     | st.binary(max_size=8)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-    | st.sampled_from(["batch", "hello", "ack", "status", "power", "switch", "report", "limits"]),
+    | st.sampled_from(["batch", "hello", "ack", "status", "power", "switch", "report", "limits"])
+    | st.sampled_from(["plan", "consents", "pulse", "relay"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
     max_leaves=8,
 )
 FIELDS = ["type", "journal", "first", "next", "entries", "crc", "seq", "time", "loads", "readings"]
+FIELDS += ["nodes", "fairness", "own_limits", "made", "price", "expected_w", "version", "count"]
 
 
 @wires
@@ -302,7 +378,7 @@ def test_unknown_fields_are_ignored_so_that_newer_peers_may_add_some() -> None:
 @given(names)
 def test_a_hub_is_found_again_from_its_topics(name: str) -> None:
     topics = hub.Topics(name)
-    for topic in (topics.hello, topics.batch, topics.status):
+    for topic in (topics.hello, topics.batch, topics.status, topics.plan):
         assert hub.Topics.parse_up(topic) == topics
 
 
@@ -336,6 +412,12 @@ def test_any_text_as_a_name_is_valid_or_refused(text: str) -> None:
             continue
         assert root.count("/") == 3
         assert not set("+#") & set(root)
+
+
+def test_the_topics_of_a_hub() -> None:
+    topics = hub.Topics("hub-1")
+    assert topics.plan == "balans/1/hub/hub-1/up/plan"
+    assert topics.consents == "balans/1/hub/hub-1/down/consents"
 
 
 def test_the_topics_of_a_site() -> None:

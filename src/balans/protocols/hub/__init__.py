@@ -21,29 +21,38 @@ from balans.protocols.hub.frames import (
     EntryKind,
     Hello,
     HubFrameError,
-    Limits,
-    LimitSetting,
-    LoadStatus,
     Poll,
     Refused,
-    SiteStatus,
     Topics,
     decode,
     decode_command_report,
     encode,
     encode_command_report,
 )
+from balans.protocols.hub.live import Fairness, LoadStatus, NodeStatus, SiteStatus
+from balans.protocols.hub.plans import PlannedLoad, PlanReport, PlanState
 from balans.protocols.hub.ranges import Ranges
 from balans.protocols.hub.sender import BatchSender, Journal, JournalBehindError
+from balans.protocols.hub.settings import (
+    NO_POWER_LIMIT_W,
+    Consents,
+    ConsentSetting,
+    Limits,
+    LimitSetting,
+)
 
 __all__ = [
+    "NO_POWER_LIMIT_W",
     "Ack",
     "Batch",
     "BatchSender",
     "Command",
     "CommandReport",
+    "ConsentSetting",
+    "Consents",
     "Entry",
     "EntryKind",
+    "Fairness",
     "Hello",
     "HubFrameError",
     "Journal",
@@ -51,6 +60,10 @@ __all__ = [
     "LimitSetting",
     "Limits",
     "LoadStatus",
+    "NodeStatus",
+    "PlanReport",
+    "PlanState",
+    "PlannedLoad",
     "Poll",
     "Ranges",
     "Refused",

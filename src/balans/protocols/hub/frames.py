@@ -10,22 +10,21 @@ import msgspec
 from msgspec import Meta
 
 from balans.core.errors import BalansError
-from balans.core.words import CommandState, LimitSource, LoadClass
+from balans.core.words import CommandState
 from balans.protocols.codec import Codec
 from balans.protocols.fields import (
     NAME,
     Crc32,
-    DaySeconds,
     JournalId,
     Name,
     Offset,
-    PhaseWatts,
-    Sequence,
-    StepSeconds,
     Text,
     Unix,
     Watt,
 )
+from balans.protocols.hub.live import SiteStatus
+from balans.protocols.hub.plans import PlanReport
+from balans.protocols.hub.settings import Consents, Limits
 
 VERSION = 1
 
@@ -135,45 +134,6 @@ class Ack(msgspec.Struct, frozen=True, tag="ack"):
             raise ValueError(f"contiguous {self.contiguous} lies behind end {self.end}")
 
 
-class LoadStatus(msgspec.Struct, frozen=True, array_like=True):
-    """A load as the gateway sees it now.
-
-    `off_left_s` is the time until it must come back (null when on or when no limit applies);
-    `reason` a code such as ``over_limit`` with the words left to the reader's language.
-    `ordered` is what the load was told to be while its last answer differs, else null.
-    """
-
-    name: Name
-    load_class: LoadClass
-    on: bool
-    power_w: Watt | None
-    reason: Text = ""
-    off_left_s: DaySeconds | None = None
-    since: Unix | None = None
-    ordered: bool | None = None
-
-
-class SiteStatus(msgspec.Struct, frozen=True, tag="status"):
-    """Hub -> head-end after every decision: the live picture of a site. May be lost.
-
-    `valid_s` is the wall time within which the next status is due: three times that is stale.
-    `seq` repeats the number of the power sample behind it. `sensor_ok` is false while the
-    power sensor is stale, which counts as overload.
-    """
-
-    seq: Sequence
-    time: Unix
-    step_s: StepSeconds
-    site_w: Watt | None
-    limit_w: Watt | None
-    limit: Text
-    loads: tuple[LoadStatus, ...]
-    phase_w: PhaseWatts = ()
-    reference_w: Watt | None = None
-    sensor_ok: bool = True
-    valid_s: StepSeconds = 60.0
-
-
 class Command(msgspec.Struct, frozen=True, tag="command"):
     """Head-end -> hub: switch a load. The id makes it at-most-once; expired ones are dropped."""
 
@@ -189,7 +149,9 @@ class Command(msgspec.Struct, frozen=True, tag="command"):
 class CommandReport(msgspec.Struct, frozen=True):
     """State of a command, the operator's or load control's own; travels in the journal.
 
-    `limit` names the limit that bound, `expected_w` the change of site power that was expected.
+    `limit` names the limit that bound, `expected_w` the change of power that was expected.
+    `achieved_w` is the change that was measured; it is known after the next samples, so the report
+    that a command is ``confirmed`` comes a second time with it.
     """
 
     id: Name
@@ -204,28 +166,10 @@ class CommandReport(msgspec.Struct, frozen=True):
     limit: Text = ""
     expected_w: Watt = 0.0
     detail: Text = ""
+    achieved_w: Watt | None = None
 
 
-class LimitSetting(msgspec.Struct, frozen=True):
-    """A limit as the registry holds it; the clock times are local to the site."""
-
-    name: Text
-    source: LimitSource
-    limit_w: Watt
-    interval_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
-    zone: Text | None = None
-    from_time: Text | None = None
-    to_time: Text | None = None
-
-
-class Limits(msgspec.Struct, frozen=True, tag="limits"):
-    """Head-end -> hub, retained: the server's limits for the site, beside the hub's own."""
-
-    version: Sequence
-    limits: tuple[LimitSetting, ...]
-
-
-Message = Hello | Batch | Ack | SiteStatus | Command | Limits | Poll
+Message = Hello | Batch | Ack | SiteStatus | PlanReport | Command | Limits | Consents | Poll
 _codec: Codec[msgspec.Struct] = Codec(Message, HubFrameError)
 _report_codec: Codec[CommandReport] = Codec(CommandReport, HubFrameError)
 
@@ -301,6 +245,11 @@ class Topics:
         return f"{self.root}/up/status"
 
     @property
+    def plan(self) -> str:
+        """Hub -> head-end: `PlanReport`, QoS 1."""
+        return f"{self.root}/up/plan"
+
+    @property
     def ack(self) -> str:
         """Head-end -> hub: `Ack`, QoS 1."""
         return f"{self.root}/down/ack"
@@ -314,6 +263,11 @@ class Topics:
     def limits(self) -> str:
         """Head-end -> hub: `Limits`, QoS 1, retained."""
         return f"{self.root}/down/limits"
+
+    @property
+    def consents(self) -> str:
+        """Head-end -> hub: `Consents`, QoS 1, retained."""
+        return f"{self.root}/down/consents"
 
     @classmethod
     def parse_up(cls, topic: str) -> "Topics":

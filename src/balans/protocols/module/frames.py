@@ -1,8 +1,10 @@
 """Messages on the bus of a site, and the topics they travel on. Times are Unix seconds (UTC)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from balans.core.errors import BalansError
 from balans.protocols.codec import Codec
@@ -35,6 +37,7 @@ class PowerSample(msgspec.Struct, frozen=True, tag="power"):
     `site_w` is what the inflow meter shows; `load_w` the sub-metered loads by name;
     `phase_w` the inflow by phase (L1, L2, L3), empty where the meter does not tell;
     `reference_w` what the site would draw without control, known only in a replay.
+    `node_w` and `node_phase_w` are the same for nodes of the site's tree that have a meter.
     """
 
     seq: Sequence
@@ -43,6 +46,36 @@ class PowerSample(msgspec.Struct, frozen=True, tag="power"):
     site_w: Watt
     load_w: dict[Name, Watt] = {}
     phase_w: PhaseWatts = ()
+    reference_w: Watt | None = None
+    node_w: dict[Name, Watt] = {}
+    node_phase_w: dict[Name, PhaseWatts] = {}
+
+
+class PulseSample(msgspec.Struct, frozen=True, tag="pulse"):
+    """What an ordinary meter's pulse output has counted up to `time`. May be lost.
+
+    `count` is the sum of all pulses since the sender started (then `seq` begins anew too);
+    `last` the time of the last of them, which makes the rate exact where pulses are few.
+    `load_w` holds the sub-metered loads, as in `PowerSample`.
+    """
+
+    seq: Sequence
+    time: Unix
+    step_s: StepSeconds
+    count: Annotated[int, Meta(ge=0, le=2**62)]
+    last: Unix | None = None
+    load_w: dict[Name, Watt] = {}
+    reference_w: Watt | None = None
+
+
+class RelaySample(msgspec.Struct, frozen=True, tag="relay"):
+    """What an over-current relay says at `time`: `over` its threshold, or not. May be lost."""
+
+    seq: Sequence
+    time: Unix
+    step_s: StepSeconds
+    over: bool
+    load_w: dict[Name, Watt] = {}
     reference_w: Watt | None = None
 
 
@@ -100,7 +133,8 @@ class Query(msgspec.Struct, frozen=True, tag="query"):
     time: Unix
 
 
-Message = PowerSample | ModuleReport | ReportReceived | Switch | ActuatorState | Query
+Sample = PowerSample | PulseSample | RelaySample
+Message = Sample | ModuleReport | ReportReceived | Switch | ActuatorState | Query
 _codec: Codec[msgspec.Struct] = Codec(Message, ModuleFrameError)
 
 
@@ -137,7 +171,7 @@ class Topics:
 
     @property
     def power(self) -> str:
-        """Sensor -> hub: `PowerSample`, QoS 0."""
+        """Sensor -> hub: `PowerSample`, `PulseSample` or `RelaySample`, QoS 0."""
         return f"{self.root}/power"
 
     @property
