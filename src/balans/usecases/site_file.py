@@ -18,11 +18,13 @@ from balans.domain.demand.model import (
     Limit,
     Load,
     LoadKind,
+    Node,
     Recover,
     Window,
     Zone,
 )
 from balans.domain.demand.timetable import Timetable, make_timetable
+from balans.usecases.site_tree import node_field, nodes_of, phase_a_field, phases_field
 from balans.usecases.toml_table import (
     SiteFileError,
     TomlTable,
@@ -49,6 +51,7 @@ class Site:
     zones: tuple[Zone, ...]
     limits: tuple[Limit, ...]
     loads: tuple[Load, ...]
+    nodes: tuple[Node, ...] = ()
 
     @property
     def timetable(self) -> Timetable:
@@ -86,9 +89,12 @@ def site_of(root: TomlTable, *, needs_profile: bool = True) -> Site:
     timezone = _timezone(head)
     head.finish()
     zones = _zones(sub_tables(root, "zone"))
-    limits = _limits(sub_tables(root, "limit"), {zone.name for zone in zones} | {DAY_ZONE})
-    loads = _loads(sub_tables(root, "load"), needs_rating=not needs_profile)
-    return Site(name, profile, timezone, zones, limits, loads)
+    nodes = nodes_of(sub_tables(root, "node"))
+    places = {node.name for node in nodes}
+    zone_names = {zone.name for zone in zones} | {DAY_ZONE}
+    limits = _limits(sub_tables(root, "limit"), zone_names, places)
+    loads = _loads(sub_tables(root, "load"), places, needs_rating=not needs_profile)
+    return Site(name, profile, timezone, zones, limits, loads, nodes)
 
 
 def rate_loads(loads: Sequence[Load], largest_w: Mapping[str, float]) -> tuple[Load, ...]:
@@ -160,21 +166,33 @@ def _check_new(row: TomlTable, name: str, taken: Collection[str]) -> None:
         raise row.fail("name", "a name not used before")
 
 
-def _limits(rows: Sequence[TomlTable], zones: Collection[str]) -> tuple[Limit, ...]:
+def _limits(
+    rows: Sequence[TomlTable], zones: Collection[str], nodes: Collection[str]
+) -> tuple[Limit, ...]:
     limits: list[Limit] = []
     for row in rows:
+        phase_a = phase_a_field(row)
         limit = Limit(
             name=row.name(),
-            limit_w=row.number("kw", low=0, high=1e6) * 1000,
+            limit_w=_limit_w(row, phase_a),
             source=LimitSource(row.choice("source", LimitSource, LimitSource.OPERATOR)),
             interval_s=_interval_s(row),
             zone=row.choice("zone", sorted(zones)) if row.has("zone") else None,
             window=_window(row),
+            node=node_field(row, nodes),
+            phase_a=phase_a,
         )
         _check_new(row, limit.name, [item.name for item in limits])
         limits.append(limit)
         row.finish()
     return tuple(limits)
+
+
+def _limit_w(row: TomlTable, phase_a: float | None) -> float:
+    """Return the power of a limit; one on the current alone needs none [W]."""
+    if phase_a is not None and not row.has("kw"):
+        return float("inf")
+    return row.number("kw", low=0, high=1e6) * 1000
 
 
 def _interval_s(row: TomlTable) -> int:
@@ -184,16 +202,32 @@ def _interval_s(row: TomlTable) -> int:
     return int(interval_s)
 
 
-def _loads(rows: Sequence[TomlTable], *, needs_rating: bool) -> tuple[Load, ...]:
+def _loads(
+    rows: Sequence[TomlTable], nodes: Collection[str], *, needs_rating: bool
+) -> tuple[Load, ...]:
     loads: list[Load] = []
     for row in rows:
-        load = _load(row, needs_rating=needs_rating)
+        load = replace(
+            _load(row, needs_rating=needs_rating),
+            node=node_field(row, nodes),
+            phases=phases_field(row),
+            released=_flag(row, "released", default=True),
+        )
         columns = trace_columns(item.name for item in loads)
         if not set(trace_columns([load.name])[len(SITE_COLUMNS) :]).isdisjoint(columns):
             raise row.fail("name", "a name whose columns are not taken by the site or a load")
         loads.append(load)
         row.finish()
     return tuple(loads)
+
+
+def _flag(row: TomlTable, key: str, *, default: bool) -> bool:
+    if not row.has(key):
+        return default
+    value = row.values[key]
+    if not isinstance(value, bool):
+        raise row.fail(key, "true or false")
+    return value
 
 
 def _load(row: TomlTable, *, needs_rating: bool) -> Load:
