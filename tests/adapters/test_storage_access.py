@@ -62,6 +62,7 @@ MATRIX = {
     Right.CONTROL: {"otto", "carol"},
     Right.CONTROL_UNRELEASED: {"carol"},
     Right.LIMITS: {"otto", "carol"},
+    Right.CONSENT: {"carol"},
     Right.REGISTRY: {"otto", "ivan"},
     Right.ACCESS: {"otto"},
 }

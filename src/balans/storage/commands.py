@@ -49,7 +49,7 @@ class CommandEventInfo:
 
 @dataclass(frozen=True, slots=True)
 class CommandInfo:
-    """A command as pages show it; `limit` and `expected_w` only of load control's own."""
+    """A command as pages show it; `limit` and the changes of power only of load control's own."""
 
     code: str
     load_name: str
@@ -61,6 +61,7 @@ class CommandInfo:
     state: CommandState
     limit: str
     expected_w: float
+    achieved_w: float | None
     sent_at: datetime | None
     done_at: datetime | None
     detail: str
@@ -163,18 +164,18 @@ def _refuse(wish: Wish, load: LoadInfo, *, released: bool) -> None:
 
 def recent(site: NodeInfo, n: int = 20) -> list[CommandInfo]:
     """Return the last `n` commands of a site with their audit, the newest first."""
-    return _infos(Command.objects.filter(site_id=site.id).order_by("-created", "-id")[:n])
+    return infos(Command.objects.filter(site_id=site.id).order_by("-created", "-id")[:n])
 
 
 def recent_by_people(site: NodeInfo, n: int = 20) -> list[CommandInfo]:
     """Return the last `n` commands of a site that persons gave, the newest first."""
     rows = Command.objects.filter(site_id=site.id, user_id__isnull=False)
-    return _infos(rows.order_by("-created", "-id")[:n])
+    return infos(rows.order_by("-created", "-id")[:n])
 
 
 def get_command(site: NodeInfo, code: str) -> CommandInfo | None:
     """Return one command of a site with its audit, or None."""
-    return next(iter(_infos(Command.objects.filter(site_id=site.id, code=code))), None)
+    return next(iter(infos(Command.objects.filter(site_id=site.id, code=code))), None)
 
 
 def count_by_state(created_from: datetime, created_to: datetime) -> dict[CommandState, int]:
@@ -187,7 +188,8 @@ def count_by_state(created_from: datetime, created_to: datetime) -> dict[Command
     return {CommandState(state): count for state, count in rows}
 
 
-def _infos(commands: Iterable[Command]) -> list[CommandInfo]:
+def infos(commands: Iterable[Command]) -> list[CommandInfo]:
+    """Return rows as values with their audit, in their order."""
     rows = list(commands)
     events = defaultdict(list)
     found = CommandEvent.objects.filter(command_id__in=[row.pk for row in rows])
@@ -278,7 +280,10 @@ def _advance(state: CommandState, now: datetime, where: str, values: list[Any]) 
 
 
 def site_limits(hub_code: str, now: datetime) -> wire.Limits | None:
-    """Return the registry's limits for the site of a controlling hub; None for other hubs."""
+    """Return the registry's limits for the tree of a controlling hub's site; else None.
+
+    A node below the site has its code for a name there.
+    """
     with system_scope(ACTOR):
         hub = lookups.hub(hub_code)
         if hub is None or not hub.controls:
@@ -288,13 +293,15 @@ def site_limits(hub_code: str, now: datetime) -> wire.Limits | None:
             wire.LimitSetting(
                 name=limit.name,
                 source=limit.source,
-                limit_w=float(limit.kw * 1000),
+                limit_w=wire.NO_POWER_LIMIT_W if limit.kw is None else float(limit.kw * 1000),
                 interval_s=limit.interval_s,
                 zone=limit.zone or None,
                 from_time=f"{limit.from_time:%H:%M}" if limit.from_time else None,
                 to_time=f"{limit.to_time:%H:%M}" if limit.to_time else None,
+                node="" if limit.node_code == site.code else limit.node_code,
+                phase_a=None if limit.phase_a is None else float(limit.phase_a),
             )
-            for limit in lookups.limits_of(site, now)
+            for limit in lookups.limits_of_site(site, now)
         )
         return wire.Limits(_limits_version(site.tenant_id), limits)
 
@@ -327,6 +334,7 @@ def _info(row: Command, events: Iterable[CommandEvent]) -> CommandInfo:
         state=CommandState(row.state),
         limit=row.limit_name,
         expected_w=row.expected_w,
+        achieved_w=row.achieved_w,
         sent_at=row.sent_at,
         done_at=row.done_at,
         detail=row.detail,

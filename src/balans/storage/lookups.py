@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from balans.core.errors import UnavailableError
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
-from balans.storage.models import Hub, Limit, Load, MeteringPoint, Node, TariffZone
+from balans.storage.models import Consent, Hub, Limit, Load, MeteringPoint, Node, TariffZone
 from balans.storage.records import (
     HubInfo,
     LimitInfo,
@@ -89,27 +89,32 @@ def points_of(node: NodeInfo, *, below: bool = False) -> list[PointInfo]:
 
 def loads(rows: "QuerySet[Load]") -> list[LoadInfo]:
     """Return `rows` as values, by name."""
-    return [
-        LoadInfo(
-            id=row.pk,
-            site_id=row.site_id,
-            node_id=row.node_id,
-            node_code=row.node.code,
-            name=row.name,
-            title=row.title or row.name,
-            load_class=LoadClass(row.load_class),
-            rated_w=row.rated_w,
-            phase=Phase(row.phase) if row.phase else None,
-            max_off_s=row.max_off_s,
-            min_on_s=row.min_on_s,
-            recover=row.recover,
-            deadline=row.deadline,
-            actuator=row.actuator.serial if row.actuator else None,
-            sub_meter=row.sub_meter.code if row.sub_meter else None,
-            released=row.released,
-        )
-        for row in rows.select_related("node", "actuator", "sub_meter").order_by("name")
-    ]
+    found = list(rows.select_related("node", "actuator", "sub_meter").order_by("name"))
+    newest = Consent.objects.filter(load_id__in=[row.pk for row in found])
+    consents = {one.load_id: one for one in newest.order_by("load_id", "-id").distinct("load_id")}
+    return [_load(row, consents.get(row.pk)) for row in found]
+
+
+def _load(row: Load, consent: Consent | None) -> LoadInfo:
+    return LoadInfo(
+        id=row.pk,
+        site_id=row.site_id,
+        node_id=row.node_id,
+        node_code=row.node.code,
+        name=row.name,
+        title=row.title or row.name,
+        load_class=LoadClass(row.load_class),
+        rated_w=row.rated_w,
+        phase=Phase(row.phase) if row.phase else None,
+        max_off_s=row.max_off_s,
+        min_on_s=row.min_on_s,
+        recover=row.recover,
+        deadline=row.deadline,
+        actuator=row.actuator.serial if row.actuator else None,
+        sub_meter=row.sub_meter.code if row.sub_meter else None,
+        released=row.released if consent is None else consent.released,
+        paused_until=None if consent is None else consent.paused_until,
+    )
 
 
 def loads_of_site(site: NodeInfo) -> list[LoadInfo]:
@@ -125,6 +130,24 @@ def loads_of_node(node: NodeInfo) -> list[LoadInfo]:
 def limits_of(node: NodeInfo, at: datetime) -> list[LimitInfo]:
     """Return the limits of `node` in force at `at`, the smallest first."""
     rows = _valid(Limit.objects.filter(node_id=node.id), at).order_by("kw", "name")
+    return limits(rows)
+
+
+def limits_of_site(site: NodeInfo, at: datetime) -> list[LimitInfo]:
+    """Return the limits in force in the tree of `site`: its own first, the smallest first.
+
+    What another gateway controls below the site has limits of its own.
+    """
+    below = controlled(Node.objects.filter(path__under=site.path).exclude(id=site.id))
+    others = list(below.values_list("path", flat=True))
+    rows = _valid(Limit.objects.filter(node__path__under=site.path), at)
+    if others:
+        rows = rows.exclude(node__path__under=others)
+    return limits(rows.order_by("node__path", "kw", "name"))
+
+
+def limits(rows: "QuerySet[Limit]") -> list[LimitInfo]:
+    """Return `rows` as values, in their order."""
     return [
         LimitInfo(
             name=row.name,
@@ -136,9 +159,21 @@ def limits_of(node: NodeInfo, at: datetime) -> list[LimitInfo]:
             to_time=row.to_time,
             valid_from=row.valid_from,
             valid_to=row.valid_to,
+            phase_a=row.phase_a,
+            node_code=row.node.code,
+            author=row.author,
+            ended_by=row.ended_by,
+            id=row.pk,
         )
-        for row in rows
+        for row in rows.select_related("node")
     ]
+
+
+def site_of(node: NodeInfo) -> NodeInfo | None:
+    """Return the site under load control that `node` is or lies in, None without any."""
+    ids = (*node.ancestor_ids, node.id)
+    sites = nodes(controlled(Node.objects.filter(id__in=ids)))
+    return sites[-1] if sites else None
 
 
 def zones_of(node: NodeInfo, at: datetime) -> list[TariffZoneInfo]:

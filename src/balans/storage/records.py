@@ -72,7 +72,7 @@ class PointInfo:
 
 @dataclass(frozen=True, slots=True)
 class LoadInfo:
-    """A controllable consumer of a site."""
+    """A controllable consumer of a site; `released` and `paused_until` as its owner last said."""
 
     id: int
     site_id: int
@@ -90,21 +90,27 @@ class LoadInfo:
     actuator: int | None
     sub_meter: str | None
     released: bool
+    paused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LimitInfo:
-    """A limit at a node."""
+    """A limit at a node; without `kw` it is one of `phase_a` alone [A]."""
 
     name: str
     source: LimitSource
-    kw: Decimal
+    kw: Decimal | None
     interval_s: int
     zone: str
     from_time: time | None
     to_time: time | None
     valid_from: datetime
     valid_to: datetime | None
+    phase_a: Decimal | None = None
+    node_code: str = ""
+    author: str = ""
+    ended_by: str = ""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,15 +59,17 @@ def apply_reports(reports: Iterable[SiteReport]) -> None:
 def _one_a_command(rows: Iterable[_Row]) -> list[_Row]:
     """Return for each command the report that counts: the first of the highest rank.
 
-    It keeps the time of sending that another report tells.
+    It keeps what another report tells: the time of sending, and the effect, which is measured
+    after the command was confirmed.
     """
     best: dict[tuple[int, str], _Row] = {}
     for row in rows:
         held = best.setdefault((row["site_id"], row["code"]), row)
-        sent_at = held["sent_at"] or row["sent_at"]
+        kept = {"sent_at": held["sent_at"] or row["sent_at"]}
+        kept["achieved_w"] = held["achieved_w"] if row["achieved_w"] is None else row["achieved_w"]
         if RANK[row["state"]] > RANK[held["state"]]:
             held = row
-        best[row["site_id"], row["code"]] = held | {"sent_at": sent_at}
+        best[row["site_id"], row["code"]] = held | kept
     return list(best.values())
 
 
@@ -80,16 +82,18 @@ def rank_case(column: str) -> str:
 _FORWARD = f"{rank_case('excluded.state')} > {rank_case('c.state')}"
 _UPSERT = f"""
 insert into command as c (tenant_id, code, site_id, load_id, load_name, "on", author, reason,
-  created, expires, state, limit_name, expected_w, sent_at, done_at, detail)
+  created, expires, state, limit_name, expected_w, achieved_w, sent_at, done_at, detail)
 select r.tenant_id, r.code, r.site_id, l.id, r.load_name, r."on", r.author, r.reason, r.created,
-  r.expires, r.state, r.limit_name, r.expected_w, r.sent_at, r.done_at, r.detail
+  r.expires, r.state, r.limit_name, r.expected_w, r.achieved_w, r.sent_at, r.done_at, r.detail
 from jsonb_to_recordset(%s::jsonb) as r (tenant_id int, code text, site_id bigint, load_name text,
   "on" boolean, author text, reason text, created timestamptz, expires timestamptz, state text,
-  limit_name text, expected_w float8, sent_at timestamptz, done_at timestamptz, detail text)
+  limit_name text, expected_w float8, achieved_w float8,
+  sent_at timestamptz, done_at timestamptz, detail text)
 left join load l on l.site_id = r.site_id and l.name = r.load_name
 order by r.site_id, r.created, r.code
 on conflict (site_id, code) do update set
   sent_at = coalesce(c.sent_at, excluded.sent_at),
+  achieved_w = coalesce(excluded.achieved_w, c.achieved_w),
   state = case when {_FORWARD} then excluded.state else c.state end,
   done_at = case when {_FORWARD} then excluded.done_at else c.done_at end,
   detail = case when {_FORWARD} then excluded.detail else c.detail end
@@ -120,6 +124,7 @@ def _row(one: SiteReport) -> _Row:
         "state": report.state.value,
         "limit_name": report.limit,
         "expected_w": report.expected_w,
+        "achieved_w": report.achieved_w,
         "sent_at": at if report.state == CommandState.SENT else None,
         "done_at": at if report.state in FINAL else None,
         "detail": report.detail,

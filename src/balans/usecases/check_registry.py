@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from balans.core.errors import Finding
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
 from balans.protocols.fields import NAME
-from balans.usecases.registry_plan import NodePlan, RegistryPlan
+from balans.usecases.registry_plan import LimitPlan, NodePlan, RegistryPlan
 from balans.usecases.rights import Role
 
 LANGUAGES = ("en", "ru", "ro")
@@ -202,7 +202,7 @@ def _prices_and_limits(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
         where = f"limit {limit.name} of {limit.node}"
         yield from _reference(where, "node", limit.node, there.nodes, "node")
         yield from _word(where, "source", limit.source, LimitSource)
-        yield from _positive(where, "kw", limit.kw)
+        yield from _bounds(where, limit)
         yield from _period(where, limit.valid_from, limit.valid_to)
         if not 0 <= limit.interval_s <= 86_400:
             yield Finding(where, f"interval_s: {limit.interval_s} is not 0 to 86400")
@@ -210,6 +210,16 @@ def _prices_and_limits(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
             yield Finding(where, "from_time, to_time: give both or neither")
     yield from _overlaps(plan.zones, "name", lambda z: (z.node, z.name))
     yield from _overlaps(plan.limits, "name", lambda i: (i.node, i.name))
+
+
+def _bounds(where: str, limit: LimitPlan) -> Iterator[Finding]:
+    """Return what is wrong with power and current of a limit. 0 means 0, never "no limit"."""
+    for name in ("kw", "phase_a"):
+        value = getattr(limit, name)
+        if value is not None and value != 0:
+            yield from _positive(where, name, value)
+    if limit.kw is None and limit.phase_a is None:
+        yield Finding(where, "kw, phase_a: give one of them or both")
 
 
 def _accounts(plan: RegistryPlan, there: Known) -> Iterator[Finding]:

@@ -154,11 +154,15 @@ class ZonePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitPlan:
-    """A limit of power at a node; see `balans simulate site` for the meaning of the fields."""
+    """A limit of power at a node; see `balans simulate site` for the meaning of the fields.
+
+    `phase_a` limits the current of each phase [A]; without `kw` it is a limit on that alone.
+    """
 
     node: str
     name: str
-    kw: Decimal
+    kw: Decimal | None = None
+    phase_a: Decimal | None = None
     source: str = LimitSource.OPERATOR
     interval_s: int = 0
     zone: str = ""

@@ -22,12 +22,13 @@ class Right(StrEnum):
     CONTROL = "control"  # switch a load
     CONTROL_UNRELEASED = "control_unreleased"  # … that its owner did not release to others
     LIMITS = "limits"  # set a limit
+    CONSENT = "consent"  # release own loads to control, pause it, set an own stricter limit
     REGISTRY = "registry"  # mount, move and describe
     ACCESS = "access"  # give and take grants
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
-    Role.OPERATOR: frozenset(Right) - {Right.CONTROL_UNRELEASED},
+    Role.OPERATOR: frozenset(Right) - {Right.CONTROL_UNRELEASED, Right.CONSENT},
     Role.CONSUMER: frozenset(Right) - {Right.REGISTRY, Right.ACCESS},
     Role.MANAGER: frozenset({Right.VIEW, Right.READINGS, Right.LIVE, Right.AUDIT}),
     Role.INSTALLER: frozenset({Right.VIEW, Right.REGISTRY}),

@@ -3,7 +3,7 @@
 Nothing outside `balans.storage` imports these: others get frozen dataclasses from its functions.
 """
 
-from balans.storage.models.control import Command, CommandEvent, Limit, Load, TariffZone
+from balans.storage.models.control import Command, CommandEvent, Consent, Limit, Load, TariffZone
 from balans.storage.models.metering import (
     Channel,
     Hub,
@@ -19,6 +19,7 @@ __all__ = [
     "Channel",
     "Command",
     "CommandEvent",
+    "Consent",
     "Contract",
     "Customer",
     "Grant",

@@ -1,4 +1,4 @@
-"""Loads, tariff zones and limits of a site, and the commands to its loads."""
+"""Loads, consents, tariff zones and limits of a site, and the commands to its loads."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -24,7 +24,7 @@ class Load(TenantRow):
     deadline = models.TimeField(null=True, blank=True)  # green, local to the site
     actuator = inside("storage.Module", null=True, blank=True)
     sub_meter = inside("storage.MeteringPoint", null=True, blank=True)
-    released = models.BooleanField(default=False)  # its owner lets others switch it
+    released = models.BooleanField(default=False)  # as registered; the owner's consents go on
 
     class Meta:
         db_table = "load"
@@ -47,6 +47,24 @@ class Load(TenantRow):
         ]
 
 
+class Consent(TenantRow):
+    """What the owner of a load allows from `at` on: the newest row of a load holds.
+
+    Rows are written and read, never changed: they are their own history.
+    """
+
+    load = inside("storage.Load")
+    at = models.DateTimeField()
+    released = models.BooleanField()
+    paused_until = models.DateTimeField(null=True, blank=True)
+    author = models.CharField(max_length=150)
+    user = inside("storage.User", null=True, blank=True)
+
+    class Meta:
+        db_table = "load_consent"
+        indexes = [models.Index(fields=["load", "-id"], name="load_consent_newest")]
+
+
 class TariffZone(TenantRow, Period):
     """Hours of the day with a price; what no zone covers is zone ``day``."""
 
@@ -63,19 +81,24 @@ class TariffZone(TenantRow, Period):
 
 
 class Limit(TenantRow, Period):
-    """Power not to be exceeded at a node; of all that apply the strictest holds.
+    """Power or current not to be exceeded at a node; of all that apply the strictest holds.
 
     `interval_s` 0 binds at every step, 900 or 3600 the mean over the clock-aligned interval.
+    `kw` NULL: a limit on the current of each phase alone, `phase_a`. `author` and `ended_by` are
+    accounts that set it, and took it back before its time.
     """
 
     node = inside("storage.Node")
     name = models.CharField(max_length=64)
     source = word()
-    kw = models.DecimalField(max_digits=12, decimal_places=3)
+    kw = models.DecimalField(max_digits=12, decimal_places=3, null=True)
+    phase_a = models.DecimalField(max_digits=9, decimal_places=2, null=True)
     interval_s = models.IntegerField(default=0)
     zone = models.CharField(max_length=64, blank=True)
     from_time = models.TimeField(null=True, blank=True)
     to_time = models.TimeField(null=True, blank=True)
+    author = models.CharField(max_length=150, blank=True, default="")
+    ended_by = models.CharField(max_length=150, blank=True, default="")
 
     class Meta:
         db_table = "site_limit"
@@ -83,7 +106,11 @@ class Limit(TenantRow, Period):
             period_check("site_limit"),
             word_check("site_limit", "source", LimitSource),
             models.CheckConstraint(
-                name="site_limit_positive", condition=Q(kw__gt=0, interval_s__range=(0, 86_400))
+                name="site_limit_not_negative",
+                condition=(Q(kw__isnull=True) | Q(kw__gte=0))
+                & (Q(phase_a__isnull=True) | Q(phase_a__gte=0))
+                & (Q(kw__isnull=False) | Q(phase_a__isnull=False))
+                & Q(interval_s__range=(0, 86_400)),
             ),
             models.CheckConstraint(
                 name="site_limit_hours",
@@ -109,6 +136,7 @@ class Command(TenantRow):
     state = word()
     limit_name = models.CharField(max_length=500, blank=True)
     expected_w = models.FloatField(default=0.0)
+    achieved_w = models.FloatField(null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
     done_at = models.DateTimeField(null=True, blank=True)
     detail = models.CharField(max_length=500, blank=True)
