@@ -1,0 +1,358 @@
+"""The planning problem as a mixed-integer linear programme in kW and kWh.
+
+Shared by all scenarios: what vehicles, thermostats, cycles and pumps draw. Its own in each
+scenario s: what is bought and sold, and what the battery does (recourse), so that a plan leaves
+room for what may come. For each slot t of h hours::
+
+    buy - sell - charge + discharge = rest + sum of the loads
+    soc[t] - soc[t-1] = h (eta charge - discharge / eta)
+    buy - sell - excess <= limit
+    mean of buy over an interval <= peak of its month
+    bought so far + in the plan + later - over[b] <= above[b]
+
+and the mean over the scenarios of energy, tiers and peaks is least. What cannot be kept is paid
+for dearly instead (`SLACK_PRICES`), so a plan exists always and tells what it does not meet.
+Buying and selling, or charging and discharging, at once never pays while selling earns less than
+buying costs and energy costs something; where a price is negative a binary forbids it.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from balans.core.words import LoadClass
+from balans.domain.demand.devices import (
+    Battery,
+    Cycle,
+    Device,
+    Production,
+    Pump,
+    Thermostat,
+    Vehicle,
+)
+from balans.domain.demand.plan.linear import INFINITE, Floats, Ints, LinearModel
+from balans.domain.demand.plan.problem import Month, Problem, share_in, worth_per_kwh
+
+LIMIT_PRICE = 100.0
+"""Times the dearest price: a limit exceeded, per kWh. Limits come before all else."""
+UNMET_PRICE = 30.0
+"""Times the dearest price: a vehicle, pump or comfort band not served, per kWh."""
+SOONER = 1e-5
+"""Share of the dearest price by which an hour earlier is better, where all else is equal."""
+
+
+@dataclass(slots=True)
+class Columns:
+    """Where the columns of interest stand; `battery` and `grid` have shape (scenarios, slots)."""
+
+    model: LinearModel
+    power: dict[str, tuple[Ints, Floats]] = field(default_factory=dict)
+    buy: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    sell: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    charge: dict[str, Ints] = field(default_factory=dict)
+    discharge: dict[str, Ints] = field(default_factory=dict)
+    level: dict[str, Ints] = field(default_factory=dict)
+    slack: dict[str, Ints] = field(default_factory=dict)
+    balance: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    unit: float = 1.0
+
+
+def build(problem: Problem) -> Columns:
+    """Return the programme of `problem`."""
+    found = Columns(LinearModel())
+    found.unit = max(float(np.max(np.abs(problem.buy))), 0.01)
+    _add_grid(problem, found)
+    _add_tariff(problem, found)
+    for name, device in problem.devices.items():
+        _add_device(problem, found, name, device)
+    return found
+
+
+def _add_device(problem: Problem, found: Columns, name: str, device: Device) -> None:
+    match device:
+        case Battery():
+            _add_battery(problem, found, name, device)
+        case Vehicle():
+            _add_vehicle(problem, found, name, device)
+        case Pump():
+            _add_pump(problem, found, name, device)
+        case Thermostat():
+            _add_thermostat(problem, found, name, device)
+        case Cycle():
+            _add_cycle(problem, found, name, device)
+        case Production():
+            _add_production(problem, found, name, device)
+
+
+def _add_grid(problem: Problem, found: Columns) -> None:
+    scenarios, count = problem.rest_w.shape
+    model, hours = found.model, problem.hours
+    cost = problem.weight[:, None] * hours
+    shape = (scenarios, count)
+    found.buy = model.columns(scenarios * count, (cost * problem.buy).ravel()).reshape(shape)
+    found.sell = model.columns(scenarios * count, (-cost * problem.sell).ravel()).reshape(shape)
+    found.balance = model.rows(
+        scenarios * count, problem.rest_w.ravel() / 1000, problem.rest_w.ravel() / 1000
+    ).reshape(shape)
+    model.put(found.balance, found.buy, 1.0)
+    model.put(found.balance, found.sell, -1.0)
+    _forbid_both(problem, found)
+    held = np.flatnonzero(np.isfinite(problem.limit_w))
+    if len(held):
+        excess = model.columns(
+            scenarios * len(held), (cost[:, held] * LIMIT_PRICE * found.unit).ravel()
+        ).reshape(scenarios, len(held))
+        rows = model.rows(
+            scenarios * len(held), -INFINITE, np.tile(problem.limit_w[held] / 1000, scenarios)
+        ).reshape(scenarios, len(held))
+        model.put(rows, found.buy[:, held], 1.0)
+        model.put(rows, found.sell[:, held], -1.0)
+        model.put(rows, excess, -1.0)
+        found.slack["limit"] = excess
+
+
+def _forbid_both(problem: Problem, found: Columns) -> None:
+    """Let a binary say which of the two is done, where selling earns more than buying costs."""
+    odd = np.flatnonzero(problem.sell > problem.buy)
+    if not len(odd):
+        return
+    model, scenarios = found.model, len(problem.weight)
+    most = _most_kw(problem)
+    buys = model.columns(scenarios * len(odd), upper=1.0, whole=True).reshape(scenarios, -1)
+    _at_most(model, found.buy[:, odd], buys, most, 0.0)
+    _at_most(model, found.sell[:, odd], buys, -most, most)
+
+
+def _at_most(model: LinearModel, column: Ints, binary: Ints, factor: float, top: float) -> None:
+    """``column <= factor * binary + top``, element by element."""
+    rows = model.rows(column.size, -INFINITE, top).reshape(column.shape)
+    model.put(rows, column, 1.0)
+    model.put(rows, binary, -factor)
+
+
+def _most_kw(problem: Problem) -> float:
+    """Return more than the site could ever draw or yield in a slot [kW]."""
+    most = float(np.max(np.abs(problem.rest_w), initial=0.0))
+    for name, device in problem.devices.items():
+        most += float(np.max(problem.demand_w.get(name, 0.0), initial=0.0))
+        if isinstance(device, Battery):
+            most += max(device.charge_w, device.discharge_w)
+        else:
+            most += device.load(name, LoadClass.GREEN).rated_w
+    return most / 1000 + 1.0
+
+
+def _add_tariff(problem: Problem, found: Columns) -> None:
+    for place, month in enumerate(problem.months):
+        slots = np.flatnonzero(problem.month == place)
+        if not len(slots):
+            continue
+        for block in problem.tariff.blocks:
+            _add_block(problem, found, slots, block.extra, block.above_kwh - _counted(month))
+        if problem.tariff.peak_price > 0:
+            _add_peak(problem, found, place, slots)
+
+
+def _counted(month: Month) -> float:
+    return (month.bought_wh + month.later_wh) / 1000
+
+
+def _add_block(
+    problem: Problem, found: Columns, slots: Ints, extra: float, left_kwh: float
+) -> None:
+    model, scenarios = found.model, len(problem.weight)
+    over = model.columns(scenarios, problem.weight * extra)
+    rows = model.rows(scenarios, -INFINITE, left_kwh)
+    model.put(rows[:, None], found.buy[:, slots], problem.hours[slots])
+    model.put(rows, over, -1.0)
+
+
+def _add_peak(problem: Problem, found: Columns, place: int, slots: Ints) -> None:
+    model, scenarios = found.model, len(problem.weight)
+    month, tariff = problem.months[place], problem.tariff
+    least_kw = max(month.peak_w, month.floor_w) / 1000
+    peak = model.columns(scenarios, problem.weight * tariff.peak_price, lower=least_kw)
+    found.level[f"peak {place}"] = peak
+    numbers, row_of = np.unique(problem.interval[slots], return_inverse=True)
+    used = np.where(numbers == problem.interval[0], problem.counted_wh / 1000, 0.0)
+    upper = np.tile(-used / problem.interval_h, scenarios)
+    rows = model.rows(scenarios * len(numbers), -INFINITE, upper).reshape(scenarios, -1)
+    share = problem.hours[slots] / problem.interval_h
+    model.put(rows[:, row_of], found.buy[:, slots], share)
+    model.put(rows, np.broadcast_to(peak[:, None], rows.shape), -1.0)
+
+
+# --- devices ---
+
+
+def _join(problem: Problem, found: Columns, name: str, power: Ints, share: Floats) -> None:
+    """Let a load that all scenarios share draw `share` of the power in `power`."""
+    found.power[name] = (power, share)
+    found.model.put(found.balance, np.broadcast_to(power, found.balance.shape), -share)
+
+
+def _sooner(problem: Problem, found: Columns) -> Floats:
+    """Return a tiny price that grows with time: of equal plans the early one is taken."""
+    since_h = np.concatenate(([0.0], np.cumsum(problem.hours)[:-1]))
+    return SOONER * found.unit * since_h * problem.hours
+
+
+def _add_battery(problem: Problem, found: Columns, name: str, battery: Battery) -> None:
+    model, hours = found.model, problem.hours
+    scenarios, count = shape = problem.rest_w.shape
+    wear = np.tile(SOONER * found.unit * hours, scenarios)
+    charge = model.columns(scenarios * count, wear, battery.charge_w / 1000).reshape(shape)
+    discharge = model.columns(scenarios * count, wear, battery.discharge_w / 1000).reshape(shape)
+    low_kwh = min(battery.min_soc_wh, battery.soc_wh) / 1000
+    worth = np.zeros(shape)
+    worth[:, -1] = -problem.weight * worth_per_kwh(problem, battery)
+    top_kwh = max(battery.capacity_wh, battery.soc_wh) / 1000
+    soc = model.columns(scenarios * count, worth.ravel(), top_kwh, low_kwh).reshape(shape)
+    first = np.zeros(shape)
+    first[:, 0] = battery.soc_wh / 1000
+    rows = model.rows(scenarios * count, first.ravel(), first.ravel()).reshape(shape)
+    model.put(rows, soc, 1.0)
+    model.put(rows[:, 1:], soc[:, :-1], -1.0)
+    model.put(rows, charge, -hours * battery.efficiency)
+    model.put(rows, discharge, hours / battery.efficiency)
+    model.put(found.balance, charge, -1.0)
+    model.put(found.balance, discharge, 1.0)
+    found.charge[name], found.discharge[name], found.level[name] = charge, discharge, soc
+    if not problem.now_known and scenarios > 1:
+        for column in (charge, discharge):
+            same = model.rows(scenarios - 1, 0.0, 0.0)
+            model.put(same, column[1:, 0], 1.0)
+            model.put(same, column[:1, 0].repeat(scenarios - 1), -1.0)
+    odd = np.flatnonzero(np.minimum(problem.buy, problem.sell) < 0)
+    if len(odd):
+        charges = model.columns(scenarios * len(odd), upper=1.0, whole=True)
+        charges = charges.reshape(scenarios, -1)
+        _at_most(model, charge[:, odd], charges, battery.charge_w / 1000, 0.0)
+        top = battery.discharge_w / 1000
+        _at_most(model, discharge[:, odd], charges, -top, top)
+
+
+def _add_vehicle(problem: Problem, found: Columns, name: str, vehicle: Vehicle) -> None:
+    share = share_in(problem, vehicle.arrival_s, vehicle.departure_s)
+    due_wh = _due_wh(problem, vehicle.energy_wh, vehicle.max_w * share, vehicle.departure_s)
+    _add_task(problem, found, name, (vehicle.min_w, vehicle.max_w, due_wh), share)
+
+
+def _add_pump(problem: Problem, found: Columns, name: str, pump: Pump) -> None:
+    share = share_in(problem, pump.earliest_s, pump.latest_s)
+    due_wh = _due_wh(problem, pump.energy_wh, pump.rated_w * share, pump.latest_s)
+    _add_task(problem, found, name, (0.0, pump.rated_w, due_wh), share)
+
+
+def _due_wh(problem: Problem, energy_wh: float, most_w: Floats, until_s: float) -> float:
+    """Return what must be drawn within the plan; the plan's end counts as an end of the window.
+
+    What cannot be drawn by then, though it can later, is no failure.
+    """
+    most_wh = float(most_w @ problem.hours)
+    return energy_wh if until_s <= problem.end_s[-1] else min(energy_wh, most_wh)
+
+
+def _add_task(
+    problem: Problem, found: Columns, name: str, need: tuple[float, float, float], share: Floats
+) -> None:
+    """Add a load that must draw energy within a window, at no less than its least power.
+
+    One slot in all may hold less: charging ends within it.
+    """
+    (least, most, due), model = (value / 1000 for value in need), found.model
+    count = len(share)
+    power = model.columns(count, _sooner(problem, found) * share, np.where(share > 0, most, 0.0))
+    _join(problem, found, name, power, share)
+    unmet = model.columns(1, UNMET_PRICE * found.unit, due)
+    row = model.rows(1, due, due)
+    model.put(row, power, problem.hours * share)
+    model.put(row, unmet, 1.0)
+    found.slack[name] = unmet
+    slots = np.flatnonzero(share > 0)
+    if least <= 0 or due <= 0 or not len(slots):
+        return
+    runs = model.columns(len(slots), upper=1.0, whole=True)
+    partly = model.columns(len(slots), upper=1.0)
+    _at_most(model, power[slots], runs, most, 0.0)
+    rows = model.rows(len(slots), 0.0, INFINITE)
+    model.put(rows, power[slots], 1.0)
+    model.put(rows, runs, -least)
+    model.put(rows, partly, least)
+    _at_most(model, partly, runs, 1.0, 0.0)
+    model.put(model.rows(1, -INFINITE, 1.0), partly, 1.0)
+
+
+def _add_thermostat(problem: Problem, found: Columns, name: str, warm: Thermostat) -> None:
+    model, hours, count = found.model, problem.hours, len(problem.hours)
+    wanted = problem.demand_w[name] / 1000
+    # What is wanted may exceed the rating where that is only an estimate.
+    most = np.maximum(warm.rated_w / 1000, wanted)
+    power = model.columns(count, _sooner(problem, found), most)
+    _join(problem, found, name, power, np.ones(count))
+    cold = model.columns(count, UNMET_PRICE * found.unit)
+    hot = model.columns(count, UNMET_PRICE * found.unit)
+    worth = np.zeros(count)
+    worth[-1] = -max(0.0, float(np.min(problem.buy)))
+    level = model.columns(count, worth, INFINITE, -INFINITE)
+    first = -wanted * hours
+    first[0] += warm.level_wh / 1000 * (1 - warm.loss_per_h * hours[0])
+    rows = model.rows(count, first, first)
+    model.put(rows, level, 1.0)
+    model.put(rows[1:], level[:-1], -(1 - warm.loss_per_h * hours[1:]))
+    model.put(rows, power, -hours)
+    for sign, slack, bound in ((1.0, hot, warm.ahead_wh), (-1.0, cold, warm.behind_wh)):
+        band = model.rows(count, -INFINITE, max(bound, sign * warm.level_wh) / 1000)
+        model.put(band, level, sign)
+        model.put(band, slack, -1.0)
+    found.level[name] = level
+    found.slack[name] = np.concatenate((cold, hot))
+
+
+def _add_cycle(problem: Problem, found: Columns, name: str, cycle: Cycle) -> None:
+    model, count = found.model, len(problem.hours)
+    starts, power_kw = cycle_starts(problem, cycle)
+    if not len(starts):
+        return
+    begin = model.columns(len(starts), SOONER * found.unit * (starts / 3600), 1.0, whole=True)
+    model.put(model.rows(1, 1.0, 1.0), begin, 1.0)
+    power = model.columns(count)
+    rows = model.rows(count, 0.0, 0.0)
+    model.put(rows, power, 1.0)
+    model.put(rows[None, :], begin[:, None], -power_kw)
+    _join(problem, found, name, power, np.ones(count))
+    found.level[name] = begin
+
+
+def cycle_starts(problem: Problem, cycle: Cycle) -> tuple[Floats, Floats]:
+    """Return when `cycle` may start [s after the plan's start], and its power by slot [kW].
+
+    It may start where a slot begins, at its earliest time, and, if that is within the plan,
+    at its latest. A start after the plan's end is one that draws nothing within it.
+    """
+    first_s = max(cycle.earliest_s, problem.start_s)
+    last_s = max(cycle.latest_s, first_s)
+    begin_s = problem.begin_s
+    starts = {first_s, *begin_s[(begin_s >= first_s) & (begin_s <= last_s)].tolist()}
+    if last_s >= problem.end_s[-1]:
+        starts.add(float(problem.end_s[-1]))
+    found = sorted(starts)
+    power = np.array([_cycle_kw(problem, cycle, start_s) for start_s in found])
+    return np.array(found) - problem.start_s, power
+
+
+def _cycle_kw(problem: Problem, cycle: Cycle, start_s: float) -> Floats:
+    power = np.zeros(len(problem.hours))
+    for step, power_w in enumerate(cycle.profile_w):
+        at_s = start_s + step * cycle.step_s
+        power += power_w / 1000 * share_in(problem, at_s, at_s + cycle.step_s)
+    return power
+
+
+def _add_production(problem: Problem, found: Columns, name: str, source: Production) -> None:
+    """Let production be cut: up to what is expected of it, at no gain of its own."""
+    if not source.curtailable or name not in problem.demand_w:
+        return
+    top = np.maximum(0.0, -problem.demand_w[name] / 1000)
+    cut = found.model.columns(len(top), SOONER * found.unit, top)
+    _join(problem, found, name, cut, np.ones(len(top)))
