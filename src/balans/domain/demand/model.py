@@ -4,7 +4,8 @@ Times are seconds of one steady clock (Unix seconds of the site); hours of the d
 since local midnight.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -36,6 +37,14 @@ class LoadKind(StrEnum):
     """Runs a programme to its end: its start is delayed, it is never cut in the middle."""
 
 
+class Period(StrEnum):
+    """Over what a limit of energy counts: a local day or month, or one stretch of its hours."""
+
+    DAY = "day"
+    MONTH = "month"
+    ZONE = "zone"
+
+
 class Reason(StrEnum):
     """Why a load was switched or its power set."""
 
@@ -47,17 +56,20 @@ class Reason(StrEnum):
     DEADLINE = "deadline"
     HEADROOM_BACK = "headroom_back"
     NIGHT_ZONE = "night_zone"
+    PLAN = "plan"
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """A consumer and how far control may go with it.
 
-    `max_off_s` holds for yellow, `deadline_s` (seconds since local midnight) for green,
-    `min_w` for modulating loads: below it they can only be stopped; a battery has a negative one,
-    the power with which it discharges. `node` is the node of the limit tree that the load hangs
-    from, "" the site itself; `phases` are the phases (1..3) it draws from in equal parts, empty
-    when not known. `released` tells the owner's consent: without it the load is never touched.
+    `max_off_s` holds for yellow, `deadline_s` (seconds since local midnight) for green; for a
+    cycle it is the latest start. `min_w` holds for modulating loads: below it they can only be
+    stopped; a battery has a negative one, the power with which it discharges, and is never
+    stopped. `node` is the node of the limit tree that the load hangs from, "" the site itself;
+    `phases` are the phases (1..3) it draws from in equal parts, empty when not known. `released`
+    tells the owner's consent: without it the load is never touched, nor is a `protected` one, such
+    as the supply of the controller itself.
     """
 
     name: str
@@ -73,6 +85,7 @@ class Load:
     node: str = ""
     phases: tuple[int, ...] = ()
     released: bool = True
+    protected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +121,9 @@ class Limit:
 
     It holds where both `zone` and `window` hold; None means always. 0 W means 0 W. `node` is the
     node of the limit tree it holds at, "" the site itself. `phase_a` limits the current of each
-    phase; then `limit_w` may be infinite.
+    phase; then `limit_w` may be infinite. `energy_wh` limits the energy of each `period`: once it
+    is used up 0 W is allowed for the rest of it. `follows_peak` lets the mean of an interval rise
+    to the month's highest so far, which is paid for anyway; `limit_w` is then the least allowed.
     """
 
     name: str
@@ -119,6 +134,9 @@ class Limit:
     window: Window | None = None
     node: str = ""
     phase_a: float | None = None
+    energy_wh: float | None = None
+    period: Period = Period.DAY
+    follows_peak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +225,13 @@ class Observation:
     `site_w` is None when the sensor is lost or stale. `load_w` holds the mean power drawn by
     each load, in the order of the loads; None where a load has no meter of its own.
     `low_w` is what the site drew besides its loads in the quietest hour of the last day
-    (`lowest_hour.LowestHour`), None before a day has been seen.
+    (`lowest_hour.LowestHour`), None before a day has been seen. `rise_w` is by how much the rest
+    of the site is expected to be higher in the coming step than it was in this one.
+
+    `node_w` holds the power of the nodes that have a meter, by name, None where it is silent; a
+    node without one counts as the sum of what hangs from it. `phase_a` holds currents per phase
+    (negative: fed back), by name of the node, "" the site; where they are not measured they
+    are estimated from powers at 230 V.
     """
 
     time_s: float
@@ -216,11 +240,14 @@ class Observation:
     site_w: float | None
     load_w: tuple[float | None, ...]
     low_w: float | None = None
+    rise_w: float = 0.0
+    node_w: Mapping[str, float | None] = field(default_factory=dict)
+    phase_a: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One switching: what, why, the limit that bound, and the change of power expected."""
+    """One switching: what, why, the limit that bound and its node, and the change expected [W]."""
 
     load: str
     on: bool
@@ -228,14 +255,35 @@ class Action:
     reason: Reason
     limit: str
     effect_w: float
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node after a pass: power expected, allowed, and left [W], the limit, and phases [A].
+
+    Each is None where nothing was measured or no limit holds.
+    """
+
+    name: str
+    power_w: float | None
+    allowed_w: float | None
+    headroom_w: float | None
+    limit: str = ""
+    phase_a: tuple[float | None, ...] = ()
+    phase_limit_a: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do for the coming step. `headroom_w` is what is left after the actions."""
+    """What to do for the coming step. `headroom_w` is what is left at the site after the actions.
+
+    `nodes` shows each node of a tree, parents first.
+    """
 
     actions: tuple[Action, ...]
     allowed_w: float
     headroom_w: float
     limit: str
     over_w: float
+    nodes: tuple[NodeView, ...] = ()
