@@ -15,6 +15,9 @@ Registers = NDArray[np.int64]
 Share = NDArray[np.float64]
 """Dimensionless, 0 to 1."""
 
+Floats = NDArray[np.float64]
+"""Physical quantity; the name of the variable tells the unit."""
+
 Flags = NDArray[np.bool_]
 Int32s = NDArray[np.int32]
 
