@@ -10,9 +10,9 @@ import pytest
 
 from balans.core.errors import UnavailableError
 from balans.gateway import scribe as scribe_module
-from balans.gateway.keep import LimitsFile, MemoryFile
+from balans.gateway.keep import Files
 from balans.gateway.metrics import Metrics
-from balans.gateway.scribe import UNWRITTEN_MAX, Files, Scribe
+from balans.gateway.scribe import UNWRITTEN_MAX, Scribe
 from balans.protocols.hub import Entry, EntryKind, Limits
 from balans.usecases.run_load_control import Memory
 
@@ -43,7 +43,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.recorder = FakeRecorder()
         self.metrics = Metrics()
-        self.files = Files(MemoryFile(folder / "memory"), LimitsFile(folder / "limits"))
+        self.files = Files.within(folder)
         self.scribe = Scribe(self.recorder, self.files, self.metrics)  # type: ignore[arg-type]
 
     async def until(self, held: list[bytes]) -> None:

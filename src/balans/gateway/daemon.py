@@ -19,15 +19,15 @@ from uuid import uuid4
 from balans import __version__
 from balans.adapters.monitor import Monitor
 from balans.adapters.mqtt import Link
-from balans.core.errors import BalansError
+from balans.core.errors import BalansError, InputError
 from balans.gateway.concentrator import Concentrator
 from balans.gateway.config import GatewayConfig
 from balans.gateway.delivery import Delivery
 from balans.gateway.journal import Journal
-from balans.gateway.keep import LimitsFile, MemoryFile
+from balans.gateway.keep import Files
 from balans.gateway.metrics import Metrics
 from balans.gateway.recorder import Recorder
-from balans.gateway.scribe import Files, Scribe
+from balans.gateway.scribe import Scribe
 from balans.gateway.site_control import PacedClock, Reconnected, SiteControl, zone_names
 from balans.protocols import hub, module
 from balans.usecases.run_load_control import ControlledSite, LoadControl, limits_of
@@ -98,15 +98,24 @@ class Gateway:
                 await self._recorder.close()
 
     def _new_control(self, site: ControlledSite) -> SiteControl:
-        folder = self._config.data_dir
-        files = Files(MemoryFile(folder / "memory"), LimitsFile(folder / "limits"))
+        files = Files.within(self._config.data_dir)
         control = LoadControl(
             site, lambda: uuid4().hex, self._clock.now().timestamp(), files.memory.read()
         )
-        control.set_server_limits(files.limits.read(zone_names(site)))
+        nodes = {node.name for node in site.nodes}
+        control.set_server_limits(files.limits.limits(zone_names(site), nodes))
+        control.set_consents(files.consents.read().loads)
+        self._take_own(control, files)
         self._scribe = Scribe(self._recorder, files, self._metrics)
         topics = (self._site_topics, self._hub_topics)
         return SiteControl(control, self._clock, topics, self._scribe, self._metrics)
+
+    @staticmethod
+    def _take_own(control: LoadControl, files: Files) -> None:
+        try:
+            control.set_own(files.own.read())
+        except InputError as error:
+            log.warning("what was set here is not used: %s", error)
 
     def _new_site_link(self) -> Link:
         topics = self._site_topics
@@ -126,7 +135,11 @@ class Gateway:
         return Link(
             self._config.server_mqtt_url,
             f"balans-hub-{self._config.hub}",
-            [(topics.ack, 1), (topics.command, 1), (topics.limits, 1), (hub.Topics.POLL, 1)],
+            [
+                *((topic, 1) for topic in (topics.ack, topics.command, topics.limits)),
+                (topics.consents, 1),
+                (hub.Topics.POLL, 1),
+            ],
             self._on_server_message,
             self._on_server_connected,
         )
@@ -175,6 +188,8 @@ class Gateway:
                 self._control.take(message)
             case hub.Limits() if topic == topics.limits and self._control:
                 limits_of(message.limits)
+                self._control.take(message)
+            case hub.Consents() if topic == topics.consents and self._control:
                 self._control.take(message)
             case _:
                 raise hub.HubFrameError(f"a {type(message).__name__} does not belong here")

@@ -9,45 +9,36 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from balans.core.errors import UnavailableError
-from balans.gateway.keep import LimitsFile, MemoryFile
+from balans.gateway.keep import Files, KeptFile
 from balans.gateway.metrics import Metrics
 from balans.gateway.recorder import Recorder
-from balans.protocols.hub import Entry, Limits
-from balans.usecases.run_load_control import Memory
+from balans.protocols.hub import Consents, Entry, Limits
+from balans.usecases.run_load_control import Memory, OwnSettings
 
 RETRY_S = 5.0
 UNWRITTEN_MAX = 1_000
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """What outlives the process."""
-
-    memory: MemoryFile
-    limits: LimitsFile
-
-
 class Scribe:
-    """Writes memory, limits and reports, one round at a time.
+    """Writes memory, settings and reports, one round at a time.
 
     Parameters
     ----------
     recorder
         Takes the reports.
     files
-        Memory and limits.
+        Memory, and what server and consumer have set.
     """
 
     def __init__(self, recorder: Recorder, files: Files, metrics: Metrics) -> None:
         self._recorder = recorder
         self._files = files
         self._metrics = metrics
-        self._memory: bytes | None = None
-        self._limits: Limits | None = None
+        self._content: dict[KeptFile[Any], bytes] = {}
         self._reports: list[Entry] = []
         self._news = asyncio.Event()
         self._settled = asyncio.Event()
@@ -57,15 +48,22 @@ class Scribe:
 
     def remember(self, memory: Memory, reports: Sequence[Entry] = ()) -> None:
         """Let memory as it is now, and the reports that belong to it, be written."""
-        self._memory = self._files.memory.encode(memory)
+        self._content[self._files.memory] = self._files.memory.encode(memory)
         self._reports += reports
         self._drop_beyond_bound()
         self._wake()
 
     def keep_limits(self, limits: Limits) -> None:
         """Let the server's limits be written."""
-        self._limits = limits
-        self._wake()
+        self._keep(self._files.limits, self._files.limits.encode(limits))
+
+    def keep_consents(self, consents: Consents) -> None:
+        """Let consent and pauses by the server be written."""
+        self._keep(self._files.consents, self._files.consents.encode(consents))
+
+    def keep_own(self, own: OwnSettings) -> None:
+        """Let what was set at the gateway be written."""
+        self._keep(self._files.own, self._files.own.encode(own))
 
     async def settle(self, limit_s: float) -> None:
         """Return when all of it was written or refused, or after `limit_s` seconds.
@@ -100,18 +98,18 @@ class Scribe:
             await asyncio.wait([self._round])
         await self._write()
 
+    def _keep(self, file: KeptFile[Any], data: bytes) -> None:
+        self._content[file] = data
+        self._wake()
+
     def _wake(self) -> None:
         self._settled.clear()
         self._news.set()
 
     async def _write(self) -> None:
-        memory, self._memory = self._memory, None
-        limits, self._limits = self._limits, None
+        content, self._content = self._content, {}
         jobs = [self._write_reports()]
-        if memory is not None:
-            jobs.append(asyncio.to_thread(self._files.memory.write, memory))
-        if limits is not None:
-            jobs.append(asyncio.to_thread(self._files.limits.write, limits))
+        jobs += [asyncio.to_thread(file.write, data) for file, data in content.items()]
         await asyncio.gather(*jobs)
 
     async def _write_reports(self) -> None:

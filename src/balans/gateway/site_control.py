@@ -20,12 +20,21 @@ from balans.domain.demand.model import DAY_ZONE
 from balans.gateway.metrics import Metrics
 from balans.gateway.scribe import Scribe
 from balans.protocols import hub, module
-from balans.protocols.hub import Command, CommandReport, Entry, EntryKind, Limits, SiteStatus
+from balans.protocols.hub import (
+    Command,
+    CommandReport,
+    Consents,
+    Entry,
+    EntryKind,
+    Limits,
+    SiteStatus,
+)
 from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
 from balans.usecases.run_load_control import (
     ControlledSite,
     LoadControl,
     Output,
+    OwnSettings,
     doubts_of,
     limits_of,
 )
@@ -64,7 +73,8 @@ class Reconnected:
     """The site bus was away: feedback may have been lost."""
 
 
-Input = PowerSample | ActuatorState | Command | Limits | Reconnected
+Input = PowerSample | ActuatorState | Command | Limits | Consents | OwnSettings | Reconnected
+MUST_ARRIVE = Command | Limits | Consents | OwnSettings | Reconnected
 
 
 class SiteControl:
@@ -98,7 +108,9 @@ class SiteControl:
         self._zones = zone_names(control.site)
         self._inputs: asyncio.Queue[Input] = asyncio.Queue()
         self._publishing: set[asyncio.Task[bool]] = set()
+        self._nodes = {node.name for node in control.site.nodes}
         self._limits: Limits | None = None
+        self._consents: Consents | None = None
         self._status_due_s: float | None = None
         self._saved_s = 0.0
         self._heard_s = 0.0
@@ -109,7 +121,7 @@ class SiteControl:
         When too many wait it is dropped and counted: the next sample or feedback says more, but
         a command or a limit is dropped only in a flood of commands, with an error in the log.
         """
-        must_arrive = isinstance(message, Command | Limits | Reconnected)
+        must_arrive = isinstance(message, MUST_ARRIVE)
         if self._inputs.qsize() < INPUTS_MAX * (2 if must_arrive else 1):
             self._inputs.put_nowait(message)
             return
@@ -161,22 +173,41 @@ class SiteControl:
                 return self.control.actuator(message, now_s)
             case Command():
                 return self.control.command(message, now_s)
-            case Limits():
-                self._obey_limits(message)
-                return []
+            case Limits() | Consents() | OwnSettings():
+                self._obey_settings(message)
+                return self.control.tick(now_s, sensor_silent=False)
             case Reconnected():
                 self._heard_s = asyncio.get_running_loop().time()
                 return self.control.query(now_s)
 
+    def _obey_settings(self, message: Limits | Consents | OwnSettings) -> None:
+        match message:
+            case Limits():
+                self._obey_limits(message)
+            case Consents():
+                self._obey_consents(message)
+            case OwnSettings():
+                self.control.set_own(message)
+                self._scribe.keep_own(message)
+
     def _obey_limits(self, message: Limits) -> None:
         if message == self._limits:
             return  # retained: it comes again with every connection
-        self.control.set_server_limits(limits_of(message.limits, self._zones))
+        self.control.set_server_limits(limits_of(message.limits, self._zones, self._nodes))
         self._scribe.keep_limits(message)
         self._limits = message
         log.info("limits of the server: %s", message.limits)
-        for doubt in doubts_of(message.limits, self._zones):
+        for doubt in doubts_of(message.limits, self._zones, self._nodes):
             log.warning("%s", doubt)
+
+    def _obey_consents(self, message: Consents) -> None:
+        if message == self._consents:
+            return
+        for doubt in self.control.set_consents(message.loads):
+            log.warning("%s", doubt)
+        self._scribe.keep_consents(message)
+        self._consents = message
+        log.info("consents of the server: %s", message.loads)
 
     def _decide(self, sample: PowerSample, now_s: float) -> list[Output]:
         self._heard_s = asyncio.get_running_loop().time()
@@ -225,7 +256,7 @@ class SiteControl:
         if self.control.on_the_way and now_s < self._status_due_s:
             return
         self._status_due_s = None
-        status = self.control.status()
+        status = self.control.status(self._now_s())
         status = msgspec.structs.replace(status, valid_s=self._valid_s(status.step_s))
         self._metrics.sensor_ok.set(status.sensor_ok)
         await server.publish(self._hub_topics.status, hub.encode(status))

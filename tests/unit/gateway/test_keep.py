@@ -13,9 +13,10 @@ from balans.core.words import LimitSource
 from balans.domain.demand.model import Hold, Limit, LoadState
 from balans.domain.demand.timetable import IntervalMeter
 from balans.gateway.files import make_folder, replace_file
-from balans.gateway.keep import LimitsFile, MemoryFile
-from balans.protocols.hub import Limits, LimitSetting
-from balans.usecases.run_load_control import Memory, Order
+from balans.gateway.keep import ConsentsFile, LimitsFile, MemoryFile, OwnFile
+from balans.protocols.hub import Consents, ConsentSetting, Limits, LimitSetting
+from balans.protocols.module import PowerSample
+from balans.usecases.run_load_control import Memory, Order, OwnSettings
 
 
 def memory() -> Memory:
@@ -27,7 +28,14 @@ def memory() -> Memory:
     order = Order("a1", "heater", on=False, author="dlm", reason="x", created_s=1.0, expires_s=2.0)
     found.commands.send(order, 1.0)
     found.commands.is_new("op1", 2.0, 1.0)
+    found.effects.ordered(order, PowerSample(1, 60.0, 60.0, 3000.0, {"heater": 1800.0}), "")
+    found.effects.confirmed(order, 61.0)
     return found
+
+
+def limits(limit_w: float, version: int = 1) -> bytes:
+    setting = LimitSetting("cap", LimitSource.OPERATOR, limit_w)
+    return LimitsFile.encode(Limits(version, (setting,)))
 
 
 def test_memory_is_read_back_whole(tmp_path: Path) -> None:
@@ -46,6 +54,8 @@ def test_any_bytes_are_survived(raw: bytes) -> None:
         path.write_bytes(raw)
         MemoryFile(path).read()
         LimitsFile(path).read()
+        ConsentsFile(path).read()
+        OwnFile(path).read()
 
 
 def test_a_damaged_file_is_a_warning_and_nothing_more(
@@ -61,11 +71,37 @@ def test_a_damaged_file_is_a_warning_and_nothing_more(
 
 def test_limits_are_read_back(tmp_path: Path) -> None:
     file = LimitsFile(tmp_path / "limits")
-    assert file.read() == ()
-    file.write(Limits(3, (LimitSetting("cap", LimitSource.OPERATOR, 1000.0),)))
-    assert file.read() == (Limit("cap", 1000.0),)
+    assert file.limits() == ()
+    file.write(limits(1000.0))
+    assert file.limits() == (Limit("cap", 1000.0),)
     (tmp_path / "limits").write_bytes(b"")
-    assert file.read() == ()
+    assert file.limits() == ()
+
+
+def test_what_was_set_by_people_is_read_back(tmp_path: Path) -> None:
+    consents = Consents(3, (ConsentSetting("heater", released=False, paused_until=9.0),))
+    file = ConsentsFile(tmp_path / "consents")
+    assert file.read() == Consents(0, ())
+    file.write(file.encode(consents))
+    assert file.read() == consents
+    own = OwnSettings(
+        (LimitSetting("own", LimitSource.CUSTOMER, 2000.0, node="flat"),),
+        (ConsentSetting("washer", paused_until=5.0),),
+        7.0,
+    )
+    own_file = OwnFile(tmp_path / "own")
+    assert own_file.read() == OwnSettings()
+    own_file.write(own_file.encode(own))
+    assert own_file.read() == own
+
+
+def test_a_file_with_another_kind_of_message_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "consents").write_bytes(limits(1000.0))
+    with caplog.at_level(logging.WARNING):
+        assert ConsentsFile(tmp_path / "consents").read() == Consents(0, ())
+    assert "consents: not used: it holds a Limits" in caplog.text
 
 
 def test_a_disk_that_refuses_is_a_warning(
@@ -76,7 +112,7 @@ def test_a_disk_that_refuses_is_a_warning(
 
     monkeypatch.setattr("balans.gateway.files.os.pwrite", no_space)
     MemoryFile(tmp_path / "memory").write(MemoryFile.encode(memory()))
-    LimitsFile(tmp_path / "limits").write(Limits(1, ()))
+    LimitsFile(tmp_path / "limits").write(limits(1000.0))
     assert caplog.text.count("No space left on device") == 2
     assert not (tmp_path / "memory").exists()
 
@@ -86,7 +122,7 @@ def test_a_disk_that_takes_only_a_part_spoils_no_file(
 ) -> None:
     """On a disk that is nearly full a write may take less than it was given."""
     file = LimitsFile(tmp_path / "limits")
-    file.write(Limits(1, (LimitSetting("cap", LimitSource.OPERATOR, 1000.0),)))
+    file.write(limits(1000.0))
     whole, room = os.pwrite, [8]
 
     def short(fd: int, data: memoryview, at: int) -> int:
@@ -96,18 +132,18 @@ def test_a_disk_that_takes_only_a_part_spoils_no_file(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", short)
-        file.write(Limits(2, (LimitSetting("cap", LimitSource.OPERATOR, 2000.0),)))
-    assert file.read() == (Limit("cap", 1000.0),)
+        file.write(limits(2000.0, 2))
+    assert file.limits() == (Limit("cap", 1000.0),)
     room[:] = [8, 8, 8, 10_000]
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", short)
-        file.write(Limits(2, (LimitSetting("cap", LimitSource.OPERATOR, 2000.0),)))
+        file.write(limits(2000.0, 2))
     assert room == [8, 8, 8]
     room[:] = [10_000, 8, 8]
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", short)
-        file.write(Limits(2, (LimitSetting("cap", LimitSource.OPERATOR, 2000.0),)))
-    assert file.read() == (Limit("cap", 2000.0),)
+        file.write(limits(2000.0, 2))
+    assert file.limits() == (Limit("cap", 2000.0),)
 
 
 def test_a_file_is_durable_before_it_takes_its_name_and_its_name_afterwards(

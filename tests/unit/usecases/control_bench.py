@@ -157,8 +157,14 @@ class Bench:
 
     def story(self, id_: str) -> list[str]:
         """Return the life of a command as words such as ``sent`` or ``failed red_load``."""
-        return [f"{r.state} {r.detail}".strip() for r in self.reports if r.id == id_]
+        told = [r for r in self.reports if r.id == id_ and r.achieved_w is None]
+        return [f"{r.state} {r.detail}".strip() for r in told]
+
+    def achieved_w(self, load: str) -> list[float]:
+        """Return the effects that were measured of the switchings of a load, in turn [W]."""
+        found = [r.achieved_w for r in self.reports if r.load == load]
+        return [effect for effect in found if effect is not None]
 
     def load(self, name: str) -> LoadStatus:
-        status = self.control.status()
+        status = self.control.status(self.now_s)
         return next(load for load in status.loads if load.name == name)

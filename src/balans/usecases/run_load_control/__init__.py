@@ -18,10 +18,16 @@ Rules beyond those of `balans.domain.demand`
   A newer command for a load ends those that wait.
 - *An order that failed* leaves the load as it was, and the load alone for a while (`faults`).
 - *What a contact does by itself* is reported, also when it was done while nobody was listening.
+- *Consent.* A load whose owner took back consent, or that is paused, comes back at once and is
+  left alone, whatever the limits say (`consents`).
+- *Every switching is explained*: the limit that bound, the effect expected, and the effect that
+  was measured (`effects`).
 - *A clock that is set back* takes all timers and orders with it: what was left is left.
 """
 
-from balans.usecases.run_load_control.control import LoadControl, Output
+from balans.usecases.run_load_control.consents import LeftAlone, OwnSettings
+from balans.usecases.run_load_control.control import LoadControl
+from balans.usecases.run_load_control.desk import Output
 from balans.usecases.run_load_control.limits import doubts_of, limits_of
 from balans.usecases.run_load_control.memory import ControlledSite, Memory
 from balans.usecases.run_load_control.orders import CONTROL, DEVICE, Detail, Order
@@ -31,10 +37,12 @@ __all__ = [
     "DEVICE",
     "ControlledSite",
     "Detail",
+    "LeftAlone",
     "LoadControl",
     "Memory",
     "Order",
     "Output",
+    "OwnSettings",
     "doubts_of",
     "limits_of",
 ]

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 from balans.core.errors import InputError
 from balans.domain.demand.model import Limit, Window
-from balans.protocols.hub import LimitSetting
+from balans.protocols.hub import NO_POWER_LIMIT_W, LimitSetting
 
 CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 
 
 def limits_of(
-    settings: Iterable[LimitSetting], zones: Collection[str] | None = None
+    settings: Iterable[LimitSetting],
+    zones: Collection[str] | None = None,
+    nodes: Collection[str] | None = None,
 ) -> tuple[Limit, ...]:
     """Return the limits in a message of the server, each with a name of its own.
 
@@ -24,6 +26,9 @@ def limits_of(
     zones
         Tariff zones of the site. A limit of another zone holds always, which errs on the safe
         side; see `doubts_of`. None: any zone may be named.
+    nodes
+        Nodes of the site. A limit of another node is left out: what holds for a flat would put
+        out a house. None: any node may be named.
 
     Raises
     ------
@@ -33,14 +38,18 @@ def limits_of(
     limits: list[Limit] = []
     for setting in settings:
         limit = _limit_of(setting)
+        if nodes is not None and limit.node and limit.node not in nodes:
+            continue
         if zones is not None and limit.zone not in zones:
             limit = replace(limit, zone=None)
         limits.append(replace(limit, name=_free_name(limit.name, limits)))
     return tuple(limits)
 
 
-def doubts_of(settings: Iterable[LimitSetting], zones: Collection[str]) -> list[str]:
-    """Return what is strange about limits that are obeyed all the same."""
+def doubts_of(
+    settings: Iterable[LimitSetting], zones: Collection[str], nodes: Collection[str] = ()
+) -> list[str]:
+    """Return what is strange about limits that are obeyed all the same, or left out."""
     doubts: list[str] = []
     names: set[str] = set()
     for setting in settings:
@@ -48,6 +57,10 @@ def doubts_of(settings: Iterable[LimitSetting], zones: Collection[str]) -> list[
             doubts.append(
                 f"limit {setting.name!r}: zone {setting.zone!r} is none of the site, so it holds "
                 "always"
+            )
+        if setting.node and setting.node not in nodes:
+            doubts.append(
+                f"limit {setting.name!r}: node {setting.node!r} is none of the site: left out"
             )
         if setting.name in names:
             doubts.append(f"limit {setting.name!r}: another one has the same name; both hold")
@@ -68,13 +81,17 @@ def _free_name(name: str, others: Sequence[Limit]) -> str:
 def _limit_of(setting: LimitSetting) -> Limit:
     if setting.limit_w < 0:
         raise InputError(f"limit {setting.name!r}: limit_w {setting.limit_w:g} is negative")
+    if setting.phase_a is not None and setting.phase_a < 0:
+        raise InputError(f"limit {setting.name!r}: phase_a {setting.phase_a:g} is negative")
     return Limit(
         name=setting.name,
-        limit_w=setting.limit_w,
+        limit_w=setting.limit_w if setting.limit_w < NO_POWER_LIMIT_W else float("inf"),
         source=setting.source,
         interval_s=setting.interval_s,
         zone=setting.zone or None,
         window=_window_of(setting),
+        node=setting.node,
+        phase_a=setting.phase_a,
     )
 
 

@@ -4,21 +4,27 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
 from balans.core.words import LoadClass
-from balans.domain.demand.model import NEVER, Limit, Load, LoadState, Zone
+from balans.domain.demand.model import NEVER, Limit, Load, LoadState, Node, Zone
 from balans.domain.demand.timetable import Meters
 from balans.usecases.run_load_control.commands import Commands
+from balans.usecases.run_load_control.effects import Effects
 from balans.usecases.run_load_control.faults import Fault
 from balans.usecases.run_load_control.loads import Loads
 
 
 @dataclass(frozen=True, slots=True)
 class ControlledSite:
-    """What the configuration says of a site. `limits` are its own; the server may add others."""
+    """What the configuration says of a site.
+
+    `limits` are its own; the server and the consumer may add others. Of `nodes` a parent comes
+    before its children.
+    """
 
     loads: tuple[Load, ...]
     limits: tuple[Limit, ...]
     zones: tuple[Zone, ...]
     timezone: tzinfo
+    nodes: tuple[Node, ...] = ()
 
     def local_s(self, time_s: float) -> float:
         """Return the second of the local day at `time_s` [Unix s]."""
@@ -31,7 +37,8 @@ class Memory:
     """What load control remembers over a restart; all else it asks for.
 
     `reasons` tells by load why it was last switched, `before` what it was before the order on its
-    way, `faults` what it did not obey. `time_s` is when all this was so.
+    way, `faults` what it did not obey, `effects` what its switchings achieved. `time_s` is when all
+    this was so.
     """
 
     states: dict[str, LoadState] = field(default_factory=dict)
@@ -40,6 +47,7 @@ class Memory:
     commands: Commands = field(default_factory=Commands)
     before: dict[str, LoadState] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
+    effects: Effects = field(default_factory=Effects)
     time_s: float = NEVER
 
 

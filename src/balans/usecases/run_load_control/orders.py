@@ -54,7 +54,13 @@ class Order:
         """Return the order as given `by_s` earlier: the clock was set back by that."""
         return replace(self, created_s=self.created_s - by_s, expires_s=self.expires_s - by_s)
 
-    def report(self, state: CommandState, time_s: float, detail: str = "") -> CommandReport:
+    def report(
+        self,
+        state: CommandState,
+        time_s: float,
+        detail: str = "",
+        achieved_w: float | None = None,
+    ) -> CommandReport:
         """Return the report that the order has entered `state`."""
         return CommandReport(
             id=self.id,
@@ -69,6 +75,7 @@ class Order:
             limit=self.limit,
             expected_w=self.expected_w,
             detail=detail[:500],
+            achieved_w=achieved_w,
         )
 
     def switch(self) -> Switch:

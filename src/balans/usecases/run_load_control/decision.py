@@ -1,0 +1,143 @@
+"""From a measurement to orders: one pass of the reflex over the loads that may be decided on."""
+
+from dataclasses import replace
+
+from balans.domain.demand import decide
+from balans.domain.demand.model import Action, LoadState, Observation, Reason
+from balans.domain.demand.timetable import allowed_power, count_step
+from balans.domain.demand.track import come_back_w
+from balans.protocols.hub import CommandReport
+from balans.protocols.module import Switch
+from balans.usecases.run_load_control.consents import LeftAlone
+from balans.usecases.run_load_control.desk import Desk, Output
+from balans.usecases.run_load_control.orders import CONTROL, Order
+
+STALE_STEPS = 3
+ORDER_S = 30.0
+"""An order of load control is good for two steps, and at least this long."""
+
+
+def decide_step(desk: Desk, time_s: float, site_w: float | None, now_s: float) -> list[Output]:
+    """Run one pass over the loads whose state is known, and turn its actions into orders."""
+    view, table, local = desk.view, desk.table, desk.site.local_s
+    start_s = time_s - view.step_s
+    meters = count_step(table, desk.memory.meters, start_s, local(start_s), view.step_s, site_w)
+    allowed = allowed_power(table, meters, time_s, local(time_s))
+    known = [index for index in desk.loads.indices(now_s) if not _left_alone(desk, index, now_s)]
+    loads = [desk.site.loads[index] for index in known]
+    drawn_w = tuple(view.load_w.get(load.name) for load in loads)
+    before = {desk.site.loads[index].name: desk.loads.states[index] for index in known}
+    states, decision = decide(
+        loads,
+        [*before.values()],
+        Observation(time_s, view.step_s, local(time_s), site_w, drawn_w),
+        allowed,
+    )
+    for index, state in zip(known, states, strict=True):
+        desk.loads.states[index] = state
+    desk.memory.meters = meters
+    view.time_s, view.allowed, view.headroom_w = time_s, allowed, decision.headroom_w
+    view.decided = True
+    desk.changed = True
+    return [
+        output
+        for action in decision.actions
+        for output in give_order(desk, action, before[action.load], now_s)
+    ]
+
+
+def decide_blindly(desk: Desk, now_s: float) -> list[Output]:
+    """Decide without a sensor, once a step, when no sample has come for three of them."""
+    view = desk.view
+    if now_s - view.time_s < (1 if view.blind else STALE_STEPS) * view.step_s:
+        return []
+    view.sample, view.blind = None, True
+    return decide_step(desk, now_s, None, now_s)
+
+
+def end_off_times(desk: Desk, now_s: float) -> list[Output]:
+    """Bring back the yellow loads whose off time is over, between two samples too."""
+    outputs: list[Output] = []
+    for index in desk.loads.used_up(now_s):
+        load, before = desk.site.loads[index], desk.loads.states[index]
+        desk.view.headroom_w -= come_back_w(load, before)
+        desk.loads.put(index, on=True, since_s=now_s)
+        action = Action(load.name, True, None, Reason.OFF_TIME_USED_UP, "", 0.0)  # noqa: FBT003  (the domain's order)
+        outputs += give_order(desk, action, before, now_s)
+    return outputs
+
+
+def free_left_alone(desk: Desk, now_s: float) -> list[Output]:
+    """Bring back at once, whatever the limits say, what may not be touched any more.
+
+    What a person wants off stays off: that is no decision of load control.
+    """
+    outputs: list[Output] = []
+    for index in desk.loads.indices(now_s):
+        why, before = _left_alone(desk, index, now_s), desk.loads.states[index]
+        load = desk.site.loads[index]
+        is_held = not before.on or before.setpoint_w is not None
+        is_wished = before.hold is not None and not before.hold.on and before.hold.until_s > now_s
+        if why is None or not is_held or is_wished or load.name in desk.commands.sent:
+            continue
+        effect_w = come_back_w(load, before) - held_w(before)
+        desk.loads.put(index, on=True, since_s=now_s)
+        order = _order(desk, load.name, now_s, reason=why, expected_w=effect_w)
+        outputs += _send(desk, replace(order, on=True), before, now_s)
+    return outputs
+
+
+def give_order(
+    desk: Desk, action: Action, before: LoadState, now_s: float
+) -> list[CommandReport | Switch]:
+    """Turn an action of the reflex into an order on its way; `before` is what the load was."""
+    order = _order(desk, action.load, now_s, reason=action.reason, expected_w=action.effect_w)
+    order = replace(order, on=action.on, setpoint_w=action.setpoint_w, limit=action.limit)
+    if order.holds_back:
+        order = replace(order, max_off_s=device_timer_s(desk, action.load, now_s))
+    return _send(desk, order, before, now_s)
+
+
+def _order(desk: Desk, load: str, now_s: float, *, reason: str, expected_w: float) -> Order:
+    return Order(
+        id=desk.new_id(),
+        load=load,
+        on=True,
+        author=CONTROL,
+        reason=reason,
+        created_s=now_s,
+        expires_s=now_s + max(ORDER_S, 2 * desk.view.step_s),
+        expected_w=expected_w,
+    )
+
+
+def _send(
+    desk: Desk, order: Order, before: LoadState, now_s: float
+) -> list[CommandReport | Switch]:
+    desk.loads.reasons[order.load] = order.reason
+    desk.loads.ordered(order.load, before)
+    desk.memory.effects.ordered(order, desk.view.sample, node_of(desk, order.load))
+    desk.changed = True
+    return desk.commands.send(order, now_s)
+
+
+def node_of(desk: Desk, name: str) -> str:
+    """Return the node that a load hangs from."""
+    index = desk.loads.find(name)
+    return "" if index is None else desk.site.loads[index].node
+
+
+def device_timer_s(desk: Desk, name: str, now_s: float) -> float:
+    """Return after what time the actuator itself is to end a shed that begins now [s]."""
+    index = desk.loads.find(name)
+    assert index is not None  # noqa: S101  (orders are about the loads of the site)
+    return desk.loads.device_timer_s(index, desk.site.local_s(now_s))
+
+
+def held_w(state: LoadState) -> float:
+    """Return the power that a load which is on is held to [W]."""
+    return state.setpoint_w or 0.0 if state.on else 0.0
+
+
+def _left_alone(desk: Desk, index: int, now_s: float) -> LeftAlone | None:
+    return desk.consents.left_alone(desk.site.loads[index].name, now_s)

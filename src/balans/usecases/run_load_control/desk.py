@@ -1,0 +1,60 @@
+"""What the parts of load control work on together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from balans.domain.demand.model import Limit
+from balans.domain.demand.timetable import Timetable, make_timetable
+from balans.protocols.hub import CommandReport, SiteStatus
+from balans.protocols.module import Query, Switch
+from balans.usecases.run_load_control.commands import Commands
+from balans.usecases.run_load_control.consents import Consents
+from balans.usecases.run_load_control.loads import Loads
+from balans.usecases.run_load_control.memory import ControlledSite, Memory
+from balans.usecases.run_load_control.view import View
+
+Output = Query | Switch | CommandReport | SiteStatus
+
+
+@dataclass(slots=True)
+class Desk:
+    """One site: what is known, what is on its way, and what is allowed.
+
+    `changed` tells that there is something new to say to the server.
+    """
+
+    site: ControlledSite
+    memory: Memory
+    loads: Loads
+    view: View
+    new_id: Callable[[], str]
+    consents: Consents = field(init=False)
+    table: Timetable = field(init=False)
+    server_limits: tuple[Limit, ...] = ()
+    own_limits: tuple[Limit, ...] = ()
+    changed: bool = False
+
+    def __post_init__(self) -> None:
+        self.consents = Consents({load.name: load for load in self.site.loads})
+        self.lay_out_limits()
+
+    @property
+    def commands(self) -> Commands:
+        """The orders that are not finished."""
+        return self.memory.commands
+
+    def lay_out_limits(self) -> None:
+        """Let the limits of the file, of the server and of the consumer hold together."""
+        names = {limit.name for limit in self.site.limits}
+        server = _renamed(self.server_limits, names, "server")
+        names |= {limit.name for limit in server}
+        own = _renamed(self.own_limits, names, "own")
+        self.table = make_timetable((*self.site.limits, *server, *own), self.site.zones)
+
+
+def _renamed(limits: tuple[Limit, ...], taken: set[str], origin: str) -> tuple[Limit, ...]:
+    """Return `limits`, those whose name is taken with their origin: names stay unique."""
+    return tuple(
+        replace(limit, name=f"{limit.name} ({origin})") if limit.name in taken else limit
+        for limit in limits
+    )
