@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from balans.simulator.arrays import Floats
+from balans.simulator.arrays import Floats, Int32s, Watts
 from balans.simulator.plants.base import HOUR_S, WATER_WH_L_K
 from balans.simulator.plants.people import Day, awake
 from balans.simulator.plants.weather import DAY_MIN, Weather
@@ -29,24 +29,24 @@ def kettle_s(litres: float | Floats) -> float | Floats:
 class Event(NamedTuple):
     """Something that is switched on: power [W], least and most length [min], times a day, when.
 
-    `people` is how the rate grows: with a household's members (1) or not at all (0). `meals`
-    bounds it to hours of meals.
+    `people` is how the rate grows: with a household's members (1) or not at all (0). `when` is
+    ``meals``, the hours of meals, or ``awake``, whenever somebody is.
     """
 
     power_w: float
     length_min: tuple[int, int]
     a_day: float
     people: float
-    meals: bool
+    when: str
 
 
 EVENTS = (
-    Event(2_400.0, (8, 12), 0.35, 0.3, True),  # oven heating up: 2.4 kW until 180 °C
-    Event(800.0, (20, 45), 0.35, 0.3, True),  # oven holding 180 °C by thermostat, a third on
-    Event(1_400.0, (10, 30), 0.9, 0.4, True),  # one or two hob rings, by energy regulator
-    Event(1_200.0, (2, 5), 0.8, 0.5, False),  # microwave
-    Event(1_600.0, (5, 12), 0.25, 0.8, False),  # hair dryer, iron, vacuum cleaner
-    Event(110.0, (60, 200), 1.4, 0.3, False),  # television, computer
+    Event(2_400.0, (8, 12), 0.35, 0.3, "meals"),  # oven heating up: 2.4 kW until 180 °C
+    Event(800.0, (20, 45), 0.35, 0.3, "meals"),  # oven holding 180 °C by thermostat, a third on
+    Event(1_400.0, (10, 30), 0.9, 0.4, "meals"),  # one or two hob rings, by energy regulator
+    Event(1_200.0, (2, 5), 0.8, 0.5, "awake"),  # microwave
+    Event(1_600.0, (5, 12), 0.25, 0.8, "awake"),  # hair dryer, iron, vacuum cleaner
+    Event(110.0, (60, 200), 1.4, 0.3, "awake"),  # television, computer
 )
 """Typical powers and habits: about 1.5 kWh a day of cooking and electronics for 2.3 people."""
 
@@ -74,7 +74,7 @@ def base_w(day: Day, weather: Weather) -> Floats:
         rate = event.a_day * (1 - event.people + event.people * households.people / 2.3)
         house = np.repeat(np.arange(houses), random.poisson(rate)).astype(np.int32)
         minute = day.shifted(house, day.minutes(random, len(house)))
-        if event.meals:
+        if event.when == "meals":
             minute = _at_meals(random, len(house))
         length = random.integers(event.length_min[0], event.length_min[1] + 1, len(house))
         watts = event.power_w * random.uniform(0.8, 1.2, len(house))
@@ -100,14 +100,13 @@ def _kettles(day: Day, power: Floats) -> None:
         np.add.at(power, (house, (minute + offset) % DAY_MIN), KETTLE_W * share)
 
 
-def _at_meals(random: np.random.Generator, count: int) -> Floats:
+def _at_meals(random: np.random.Generator, count: int) -> Int32s:
     spans = np.array(MEAL_HOURS)[random.choice(len(MEAL_HOURS), count, p=(0.2, 0.3, 0.5))]
-    minutes: Floats = random.uniform(spans[:, 0] * 60, spans[:, 1] * 60)
-    return minutes
+    return random.uniform(spans[:, 0] * 60, spans[:, 1] * 60).astype(np.int32)
 
 
-def _add(power: Floats, house: Floats, minute: Floats, length: Floats, watts: Floats) -> None:
-    for offset in range(int(length.max(initial=0))):
-        on = length > offset
-        at = (minute[on].astype(np.int64) + offset) % DAY_MIN
+def _add(power: Floats, house: Int32s, minute: Int32s, length_min: Watts, watts: Floats) -> None:
+    for offset in range(int(length_min.max(initial=0))):
+        on = length_min > offset
+        at = (minute[on] + offset) % DAY_MIN
         np.add.at(power, (house[on], at), watts[on])
