@@ -26,11 +26,13 @@ from balans.protocols.hub import (
     Batch,
     Command,
     CommandReport,
+    Consents,
     Entry,
     EntryKind,
     Hello,
     Limits,
     LoadStatus,
+    PlanReport,
     Poll,
     SiteStatus,
     Topics,
@@ -103,6 +105,7 @@ class FakeHub:
     acks: list[Ack] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     limits: list[Limits] = field(default_factory=list)
+    consents: list[Consents] = field(default_factory=list)
     polls: list[Poll] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -123,14 +126,17 @@ class FakeHub:
                 self.commands.append(message)
             case Limits():
                 self.limits.append(message)
+            case Consents():
+                self.consents.append(message)
             case Poll():
                 self.polls.append(message)
             case _:
                 pytest.fail(f"not for a hub: {message}")
 
-    async def send(self, message: Hello | Batch | SiteStatus) -> None:
-        topic = {Hello: self.topics.hello, Batch: self.topics.batch}.get(
-            type(message), self.topics.status
+    async def send(self, message: Hello | Batch | SiteStatus | PlanReport) -> None:
+        topics = self.topics
+        topic = {Hello: topics.hello, Batch: topics.batch, PlanReport: topics.plan}.get(
+            type(message), topics.status
         )
         assert await self.link.publish(topic, encode(message), qos=1)
 

@@ -4,8 +4,9 @@
 
     hubs --hello, batch--> Intake --COMMIT--> ack --> hubs
          --status--------> LivePictures --> live_status
+         --plan----------> Plans --> site_plan
                            Flusher: inbox --> day rows, commands
-    hubs <--command, limits-- Outbox <--NOTIFY-- pages
+    hubs <--command, limits, consents-- Outbox <--NOTIFY-- pages
 
 Nothing is acknowledged before it is committed, so the process may be killed at any time.
 """
@@ -23,12 +24,13 @@ from balans.headend.database import Database
 from balans.headend.intake import Intake
 from balans.headend.metrics import Metrics
 from balans.headend.outbox import Outbox
-from balans.headend.rounds import Findings, Flusher, LivePictures, tidy
+from balans.headend.rounds import Findings, Flusher, LivePictures, Plans, tidy
 from balans.protocols.hub import (
     Ack,
     Batch,
     Hello,
     HubFrameError,
+    PlanReport,
     Poll,
     SiteStatus,
     Topics,
@@ -88,6 +90,7 @@ class HeadEnd:
             self._database, self._metrics, self._acknowledge, self._complain_of, self._outbox.greet
         )
         self._live = LivePictures(self._database, self._metrics)
+        self._plans = Plans(self._database, self._metrics)
         self._flusher = Flusher(self._database, clock, self._metrics, self._intake.stored)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -102,6 +105,7 @@ class HeadEnd:
                     self._link.run(),
                     self._intake.run(),
                     self._live.run(),
+                    self._plans.run(),
                     self._flusher.run(),
                     self._outbox.run(),
                     self._outbox.listen(options.database_url),
@@ -115,6 +119,7 @@ class HeadEnd:
         try:
             async with asyncio.timeout(FAREWELL_S):
                 await self._live.save()
+                await self._plans.save()
                 await self._flusher.flush()
                 await self._findings.save()
         except TimeoutError:
@@ -136,6 +141,8 @@ class HeadEnd:
                 self._intake.take(topics.hub, message)
             case SiteStatus() if topic == topics.status:
                 self._live.take(topics.hub, message)
+            case PlanReport() if topic == topics.plan:
+                self._plans.take(topics.hub, message)
             case _:
                 raise HubFrameError(f"a {type(message).__name__} does not belong here")
 

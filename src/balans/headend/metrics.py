@@ -28,6 +28,7 @@ class Metrics:
         )
         self.waiting = Gauge("headend_waiting", "Messages that wait to be stored", registry=r)
         self.statuses = Counter("headend_statuses", "Live pictures kept", registry=r)
+        self.plans = Counter("headend_plans", "Plans kept", registry=r)
         self.readings = Counter("headend_readings", "Registers that were new", registry=r)
         self.flush_s = Histogram(
             "headend_flush_seconds",

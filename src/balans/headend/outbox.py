@@ -1,8 +1,9 @@
-"""Commands and limits on their way to hubs.
+"""Commands, limits and consents on their way to hubs.
 
 A command is handed to the broker when it is new (the database says so at once), and again when
 its hub introduces itself: a hub that was out of reach learns it as long as it holds. The id makes
-that harmless. Limits are retained at the broker, and sent again when they have changed.
+that harmless. Limits and consents are retained at the broker, and sent again when they have
+changed: the database says so at once.
 """
 
 import asyncio
@@ -17,11 +18,13 @@ from balans.core.clock import Clock
 from balans.core.errors import UnavailableError
 from balans.headend.database import Database, RejectedError
 from balans.headend.metrics import Metrics
-from balans.protocols.hub import Command, Limits, Topics, encode
-from balans.storage import commands
+from balans.protocols.hub import Command, Consents, Limits, Topics, encode
+from balans.storage import commands, consents
 
 POLL_S = 1.0
-LIMITS_S = 5.0
+SETTINGS_S = 5.0
+"""Limits begin and end with time too, so they are looked at as often as this."""
+CHANNELS = (commands.CHANNEL, consents.CHANNEL)
 BACKOFF_S = (0.1, 0.5, 2.0)
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ Publish = Callable[[str, bytes, bool], Awaitable[bool]]
 
 
 class Outbox:
-    """Brings commands and limits to hubs.
+    """Brings commands, limits and consents to hubs.
 
     Parameters
     ----------
@@ -48,23 +51,26 @@ class Outbox:
         self._news = asyncio.Event()
         self._greeted: set[str] = set()
         self._hubs: set[str] = set()
-        self._limits: dict[str, Limits] = {}
+        self._settings_due = False
+        self._sent: dict[str, Limits | Consents] = {}
+        """What each topic holds."""
 
     def greet(self, hub: str) -> None:
         """Note that `hub` has introduced itself: it may have missed something."""
         self._greeted.add(hub)
         self._hubs.add(hub)
-        self._limits.pop(hub, None)
+        for topic in (Topics(hub).limits, Topics(hub).consents):
+            self._sent.pop(topic, None)
         self._news.set()
 
     def reconnected(self) -> None:
         """Note that the broker is there again: it may have forgotten what it retained."""
-        self._limits.clear()
+        self._sent.clear()
         self._news.set()
 
     async def run(self) -> None:
         """Send until cancelled."""
-        limits_s = 0.0
+        settings_s = 0.0
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -76,27 +82,32 @@ class Outbox:
             greeted, self._greeted = self._greeted, set()  # others may come while this one goes
             try:
                 await self._send_commands(greeted)
-                if greeted or loop.time() >= limits_s:
-                    await self._send_limits()
-                    limits_s = loop.time() + LIMITS_S
+                if greeted or self._settings_due or loop.time() >= settings_s:
+                    self._settings_due = False
+                    await self._send_settings()
+                    settings_s = loop.time() + SETTINGS_S
             except UnavailableError:
                 self._greeted |= greeted
+                self._settings_due = True
             except RejectedError as error:
                 self._greeted |= greeted
                 log.error("commands: %s", error)  # noqa: TRY400  (its message says all)
 
     async def listen(self, database_url: str) -> None:
-        """Hear from the database that there are new commands, until cancelled."""
+        """Hear from the database that there is something new to send, until cancelled."""
         failures = 0
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
                     database_url, autocommit=True, application_name="balans headend"
                 ) as connection:
-                    channel = sql.Identifier(commands.CHANNEL)
-                    await connection.execute(sql.SQL("LISTEN {}").format(channel))
+                    for channel in CHANNELS:
+                        await connection.execute(
+                            sql.SQL("LISTEN {}").format(sql.Identifier(channel))
+                        )
                     failures = 0
-                    async for _ in connection.notifies():
+                    async for notice in connection.notifies():
+                        self._settings_due |= notice.channel == consents.CHANNEL
                         self._news.set()
             except (psycopg.Error, OSError) as error:
                 log.debug("no notifications: %s", error)
@@ -124,10 +135,16 @@ class Outbox:
     async def _send(self, hub: str, command: Command) -> bool:
         return await self._publish(Topics(hub).command, encode(command), False)  # noqa: FBT003
 
-    async def _send_limits(self) -> None:
+    async def _send_settings(self) -> None:
         for hub in sorted(self._hubs):
             limits = await self._database.call(commands.site_limits, hub, self._clock.now())
-            if limits is None or limits == self._limits.get(hub):
-                continue
-            if await self._publish(Topics(hub).limits, encode(limits), True):  # noqa: FBT003
-                self._limits[hub] = limits
+            await self._send_setting(Topics(hub).limits, limits)
+            allowed = await self._database.call(consents.settings_for, hub)
+            await self._send_setting(Topics(hub).consents, allowed)
+
+    async def _send_setting(self, topic: str, message: Limits | Consents | None) -> None:
+        """Let the broker retain `message`, unless it does; None is that of a hub without loads."""
+        if message is None or message == self._sent.get(topic):
+            return
+        if await self._publish(topic, encode(message), True):  # noqa: FBT003
+            self._sent[topic] = message

@@ -10,8 +10,8 @@ from balans.core.clock import Clock
 from balans.core.errors import UnavailableError
 from balans.headend.database import Database, RejectedError
 from balans.headend.metrics import Metrics
-from balans.protocols.hub import SiteStatus
-from balans.storage import findings
+from balans.protocols.hub import PlanReport, SiteStatus
+from balans.storage import findings, plans
 from balans.storage.findings import Noticed
 from balans.storage.flush import FlushResult, flush_inbox
 from balans.storage.inbox import purge
@@ -20,6 +20,7 @@ from balans.storage.scope import system_scope
 
 STATUS_S = 0.2
 STATUSES_MAX = 5_000
+PLANS_MAX = 5_000
 FLUSH_S = 1.0
 REVISIT_S = 10.0
 """A module that is registered later frees its readings from quarantine within this time."""
@@ -75,6 +76,39 @@ class LivePictures:
             return
         except RejectedError as error:
             log.error("status of hub %s: %s", status[0], error)  # noqa: TRY400  (its message says all)
+
+
+class Plans:
+    """Keeps the newest plan of each hub; one that cannot be kept now waits."""
+
+    def __init__(self, database: Database, metrics: Metrics) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._waiting: dict[str, PlanReport] = {}
+
+    def take(self, hub: str, plan: PlanReport) -> None:
+        """Let a plan of `hub` wait for the next round; it replaces one that waits."""
+        if hub in self._waiting or len(self._waiting) < PLANS_MAX:
+            self._waiting[hub] = plan
+
+    async def run(self) -> None:
+        """Keep plans until cancelled."""
+        while True:
+            await asyncio.sleep(STATUS_S)
+            await self.save()
+
+    async def save(self) -> None:
+        """Keep what waits."""
+        waiting, self._waiting = self._waiting, {}
+        for hub, plan in waiting.items():
+            try:
+                kept = await self._database.call(plans.store, hub, plan, datetime.now(UTC))
+            except UnavailableError:
+                self._waiting.setdefault(hub, plan)
+            except RejectedError as error:
+                log.error("plan of hub %s: %s", hub, error)  # noqa: TRY400  (its message says all)
+            else:
+                self._metrics.plans.inc(kept)
 
 
 class Flusher:
