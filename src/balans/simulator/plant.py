@@ -6,6 +6,8 @@ A load that is off draws nothing; what it wanted to draw is its *backlog*. When 
 draws what it wants now and as much of its backlog as its rated power leaves room for:
 
     drawn = on · min(rated, wanted + backlog),  backlog' = backlog + wanted − drawn
+
+A load that is a plant (`LoadSpec.plant`) draws what its plant draws, see `driven`.
 """
 
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ import numpy as np
 from balans.core.words import LoadClass, PointRole, Resource
 from balans.simulator.arrays import Flags, Litres, Registers, Snapshot, Watts
 from balans.simulator.draws import generate
+from balans.simulator.driven import Driven
 from balans.simulator.recording import DAY_MIN, WEEK_MIN, Recording
 from balans.simulator.spec import ChannelSpec, TownSpec
 
@@ -78,6 +81,7 @@ class Plant:
         self.minute = 0
         self.red_interruptions = 0
         self._profile = profile
+        self.driven = Driven(spec) if any(load.plant for load in spec.loads) else None
         loads, flats = spec.loads, {flat.code: i for i, flat in enumerate(spec.flats)}
         self.rated_w = np.array([load.rated_w for load in loads], dtype=np.int64)
         self.backlog_wmin = np.zeros(len(loads), dtype=np.int64)
@@ -99,9 +103,11 @@ class Plant:
         """Let a minute pass with the contacts of the loads at `on`."""
         at = self.minute % WEEK_MIN
         wanted, rest = self._profile.wanted_w[at], self._profile.rest_w[at]
-        due = self.backlog_wmin + wanted
-        drawn = np.where(on, np.minimum(due, self.rated_w), 0)
-        self.backlog_wmin = due - drawn
+        drawn = np.where(on, np.minimum(self.backlog_wmin + wanted, self.rated_w), 0)
+        if self.driven:
+            wanted, rows = wanted.copy(), self.driven.at
+            wanted[rows], drawn[rows] = self.driven.step(on[rows])
+        self.backlog_wmin = np.maximum(self.backlog_wmin + wanted - drawn, 0)
         self._note_red_cut(self.backlog_wmin > 0)
         flat_w = rest + self._flat_of_load @ drawn
         site_w = int(flat_w.sum())
@@ -167,6 +173,7 @@ class Plant:
     def snapshot(self) -> Snapshot:
         """Return the state as arrays."""
         return {
+            **(self.driven.snapshot() if self.driven else {}),
             "minute": np.array(self.minute),
             "backlog_wmin": self.backlog_wmin,
             "late_wmin": self.late_wmin,
@@ -176,6 +183,8 @@ class Plant:
 
     def restore(self, state: Snapshot) -> None:
         """Take over a state from `snapshot`."""
+        if self.driven:
+            self.driven.restore(state)
         self.minute = int(state["minute"])
         self.backlog_wmin = state["backlog_wmin"].astype(np.int64)
         self.late_wmin = state["late_wmin"].astype(np.int64)

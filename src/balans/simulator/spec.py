@@ -4,7 +4,7 @@ A specification is data without behaviour. The simulator plays it, and the comma
 registers the same object in the database, so that the two never disagree.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from balans.core.words import LoadClass, NodeKind, Phase, PointRole, Resource
 from balans.protocols.readings import INPUT_MAX
@@ -88,6 +88,8 @@ class LoadSpec:
         After this long the actuator closes the contact by itself; 0 without an actuator.
     deadline
         Local hour, such as ``07:00``, by which deferred energy must be drawn; green only.
+    plant
+        Kind of the plant that the load is, see `balans.simulator.driven`; empty: it is recorded.
     """
 
     name: str
@@ -100,6 +102,7 @@ class LoadSpec:
     max_off_s: int = 0
     min_on_s: int = 0
     deadline: str | None = None
+    plant: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

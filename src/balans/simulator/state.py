@@ -22,8 +22,12 @@ class StateError(InputError):
 
 
 def digest_of(spec: TownSpec) -> str:
-    """Return a fingerprint of everything that `spec` says."""
-    return hashlib.sha256(f"{FORMAT} {spec!r}".encode()).hexdigest()
+    """Return a fingerprint of everything that `spec` says.
+
+    Plants are no part of the representation, so that a town without any keeps its fingerprint.
+    """
+    plants = " ".join(f"{load.name}={load.plant}" for load in spec.loads if load.plant)
+    return hashlib.sha256(f"{FORMAT} {spec!r}{plants}".encode()).hexdigest()
 
 
 def save(path: Path, spec: TownSpec, parts: dict[str, Snapshot]) -> None:
