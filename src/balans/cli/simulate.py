@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from balans.usecases.simulate_site import Replay
     from balans.usecases.site_file import Site
 
-ELSEWHERE = {"town": "balans.cli.simulate_town"}
+ELSEWHERE = {
+    "feeder": ("balans.cli.simulate_feeder", "Study flats behind one transformer."),
+    "town": ("balans.cli.simulate_town", "Play a town of modules over the wire."),
+}
 """Commands of this group in files of their own, imported when they run: a function, `EXAMPLE`."""
 TELL_AFTER_S = 2.0
 
@@ -39,7 +42,7 @@ class SimulateGroup(TyperGroup):
     @override
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in ELSEWHERE:
-            return TyperCommand(cmd_name, help="Play a town of modules over the wire.")
+            return TyperCommand(cmd_name, help=ELSEWHERE[cmd_name][1])
         return super().get_command(ctx, cmd_name)
 
     @override
@@ -47,7 +50,7 @@ class SimulateGroup(TyperGroup):
         name, found, rest = super().resolve_command(ctx, args)
         if name not in ELSEWHERE:
             return name, found, rest
-        module = import_module(ELSEWHERE[name])
+        module = import_module(ELSEWHERE[name][0])
         single = new_app("")
         single.command(name, epilog=module.EXAMPLE)(getattr(module, name))
         return name, typer.main.get_command(single), rest

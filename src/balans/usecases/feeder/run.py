@@ -1,0 +1,247 @@
+"""One replay of a street: a share of its flats under control, the others as they please.
+
+The loop is the one of `simulate_site`, over arrays: the decision for a step takes the step before
+it and nothing later, and steps on which nothing is held back and all limits are kept are skipped.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from balans.core.words import LoadClass
+from balans.domain.demand import Allowed, Load, LoadState, Observation, decide, is_quiet
+from balans.domain.demand.lowest_hour import lowest_hours
+from balans.usecases.feeder.street import MINUTE_S, UNITS_PER_W, Street
+
+Wide = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+FREE = np.iinfo(np.int64).max
+"""A ceiling that holds nothing back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was measured over the step before `time_s`; powers in W."""
+
+    time_s: float
+    local_s: float
+    site_w: float
+    load_w: Floats
+    low_w: float | None
+
+
+class Control(Protocol):
+    """Decides at the start of a step what each load is held to: `ceiling` [0.01 W], 0 is off."""
+
+    ceiling: Wide
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is held back or owed, so that steps inside the limits may be skipped."""
+
+    def decide(self, seen: Seen) -> None:
+        """Set `ceiling` for the coming step."""
+
+
+class Reflex:
+    """The reflex of the product with one limit, that of the transformer."""
+
+    def __init__(self, loads: tuple[Load, ...], limit_w: float) -> None:
+        self.loads = loads
+        self.ceiling = np.full(len(loads), FREE, dtype=np.int64)
+        self._allowed = Allowed(limit_w, "transformer")
+        self._states: tuple[LoadState, ...] = tuple(LoadState() for _ in loads)
+        self._place = {load.name: index for index, load in enumerate(loads)}
+
+    @property
+    def quiet(self) -> bool:
+        """Whether every load is free."""
+        return is_quiet(self._states)
+
+    def decide(self, seen: Seen) -> None:
+        """Let the reflex decide, and note what it switched."""
+        observation = Observation(
+            seen.time_s,
+            float(MINUTE_S),
+            seen.local_s,
+            seen.site_w,
+            tuple(seen.load_w.tolist()),
+            seen.low_w,
+        )
+        self._states, decision = decide(self.loads, self._states, observation, self._allowed)
+        for action in decision.actions:
+            self.ceiling[self._place[action.load]] = _ceiling(action.on, action.setpoint_w)
+
+
+def _ceiling(on: bool, setpoint_w: float | None) -> int:  # noqa: FBT001
+    if not on:
+        return 0
+    return FREE if setpoint_w is None else round(setpoint_w * UNITS_PER_W)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a replay did to each controlled load, (loads,); energies in 0.01 W x 1 min.
+
+    delayed
+        Not drawn in the minute in which it was wanted.
+    waited
+        Backlog, summed over the minutes: energy times the time it waited.
+    late
+        Backlog at each deadline.
+    lost
+        Not drawn before a vehicle left.
+    backlog
+        Still waiting at the end.
+    """
+
+    delayed: Wide
+    waited: Wide
+    late: Wide
+    lost: Wide
+    backlog: Wide
+    drawn: Wide
+    wanted: Wide
+    switches: Wide
+    off_min: Wide
+    longest_off_min: Wide
+
+    @classmethod
+    def of(cls, loads: int) -> "Tally":
+        """Return a tally of nothing."""
+        return cls(*(np.zeros(loads, dtype=np.int64) for _ in range(10)))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a replay: powers of the site and its phases by step [W]."""
+
+    share: float
+    chosen: Flags
+    rows: NDArray[np.int64]
+    site_w: Floats
+    phase_w: Floats
+    tally: Tally
+
+
+def uncoordinated_phase_w(street: Street) -> Floats:
+    """Return what each phase carries when nothing is controlled, (3, steps) [W]."""
+    return np.asarray(_base_phase_w(street) + street.phase_share @ street.wanted.T / UNITS_PER_W)
+
+
+def _base_phase_w(street: Street) -> Floats:
+    of_phase = [street.base[street.phase == n].sum(axis=0, dtype=np.int64) for n in (1, 2, 3)]
+    return np.array(of_phase) / UNITS_PER_W
+
+
+def replay(street: Street, share: float, limit_w: float) -> Run:
+    """Replay `street` with `share` of its flats taking part."""
+    chosen = street.taking_part(share)
+    rows = np.flatnonzero(chosen[street.flat_of])
+    loads = tuple(street.loads[row] for row in rows.tolist())
+    loop = _Loop(street, rows, limit_w, Reflex(loads, limit_w))
+    loop.run()
+    return Run(share, chosen, rows, loop.site / UNITS_PER_W, loop.phase_w, loop.tally)
+
+
+class _Loop:
+    """The closed loop over the loads in `rows`."""
+
+    def __init__(
+        self, street: Street, rows: NDArray[np.int64], limit_w: float, control: Control
+    ) -> None:
+        self.street, self.rows, self.control = street, rows, control
+        self.loads = [street.loads[row] for row in rows.tolist()]
+        self.wanted = street.wanted[:, rows].astype(np.int64)
+        self.rated = np.array([round(x.rated_w * UNITS_PER_W) for x in self.loads], dtype=np.int64)
+        self.share = street.phase_share[:, rows]
+        self._sum_up()
+        self.alarms = np.flatnonzero(self.site[:-1] > round(limit_w * UNITS_PER_W)) + 1
+        self.low_w = lowest_hours(street.step_s, self.base / UNITS_PER_W)
+        self.tally = Tally.of(len(rows))
+        self.last = (0, self.wanted[0])
+        self.leaving = self._leaving()
+        self.deadline = np.array([-1 if x.deadline_s is None else x.deadline_s for x in self.loads])
+
+    def _sum_up(self) -> None:
+        """Add up what is not controlled, and the whole as if nothing were."""
+        street = self.street
+        others = np.ones(len(street.loads), dtype=np.bool_)
+        others[self.rows] = False
+        self.base = street.base.sum(axis=0, dtype=np.int64)
+        self.base += street.wanted[:, others].sum(axis=1, dtype=np.int64)
+        self.site = self.base + self.wanted.sum(axis=1)
+        other = street.phase_share[:, others] @ street.wanted[:, others].T
+        self.base_phase_w = _base_phase_w(street) + other / UNITS_PER_W
+        self.phase_w = self.base_phase_w + self.share @ self.wanted.T / UNITS_PER_W
+
+    def _leaving(self) -> dict[int, list[int]]:
+        place = {row: index for index, row in enumerate(self.rows.tolist())}
+        found: dict[int, list[int]] = {}
+        for step, row in self.street.leaves:
+            if row in place:
+                found.setdefault(step, []).append(place[row])
+        return found
+
+    def run(self) -> None:
+        """Go through the steps, skipping those on which there is nothing to do."""
+        step, steps = 1, self.street.steps
+        while step < steps and len(self.rows):
+            if self.control.quiet and not self.tally.backlog.any():
+                later = int(np.searchsorted(self.alarms, step))
+                step = int(self.alarms[later]) if later < len(self.alarms) else steps
+            if step < steps:
+                self._decide(step)
+                self._draw(step)
+            step += 1
+        self.tally.wanted += self.wanted.sum(axis=0)
+        self.tally.drawn += self.tally.wanted - self.tally.lost - self.tally.backlog
+
+    def _decide(self, step: int) -> None:
+        before, drawn = self.last
+        if before != step - 1:
+            drawn = self.wanted[step - 1]
+        low_w = float(self.low_w[step])
+        self.control.decide(
+            Seen(
+                float(self.street.step_s[step]),
+                float(self.street.local_s[step]),
+                float(self.site[step - 1]) / UNITS_PER_W,
+                drawn / UNITS_PER_W,
+                None if np.isnan(low_w) else low_w,
+            )
+        )
+
+    def _draw(self, step: int) -> None:
+        """Let every load draw: what it wants and has waiting, up to its rating and its ceiling."""
+        tally, wanted, ceiling = self.tally, self.wanted[step], self.control.ceiling
+        for index in self.leaving.get(step, ()):
+            tally.lost[index] += tally.backlog[index]
+            tally.backlog[index] = 0
+        due = wanted + tally.backlog
+        power = np.minimum(np.maximum(wanted, np.minimum(self.rated, due)), ceiling)
+        tally.backlog = due - power
+        tally.waited += tally.backlog
+        tally.delayed += np.maximum(wanted - power, 0)
+        self._count(step, ceiling == 0)
+        self.site[step] = self.base[step] + power.sum()
+        self.phase_w[:, step] = self.base_phase_w[:, step] + self.share @ power / UNITS_PER_W
+        self.last = (step, power)
+
+    def _count(self, step: int, is_off: Flags) -> None:
+        tally = self.tally
+        tally.switches += is_off != (tally.off_min > 0)
+        tally.off_min = np.where(is_off, tally.off_min + 1, 0)
+        np.maximum(tally.longest_off_min, tally.off_min, out=tally.longest_off_min)
+        end_s = (float(self.street.local_s[step]) + MINUTE_S) % 86_400
+        due = self.deadline == end_s
+        tally.late[due] += tally.backlog[due]
+
+
+def longest_yellow_off_s(street: Street, run: Run) -> float:
+    """Return the longest time a yellow load was off [s]."""
+    yellow = [street.loads[row].load_class is LoadClass.YELLOW for row in run.rows.tolist()]
+    return float(run.tally.longest_off_min[yellow].max(initial=0)) * MINUTE_S
