@@ -99,6 +99,8 @@ def simulate_site(
     timer: Timer,
     progress: Progress | None = None,
     rule: Rule = decide,
+    *,
+    every_step: bool = False,
 ) -> Replay:
     """Replay `profile` through the load control of `site`.
 
@@ -110,6 +112,9 @@ def simulate_site(
         Is told the share done, now and then.
     rule
         Decides; another one for comparison.
+    every_step
+        Ask the rule also where nothing is held back and the limit is kept, as one that averages
+        needs; ours has nothing to say there.
 
     Raises
     ------
@@ -126,6 +131,7 @@ def simulate_site(
     _check_intervals(site, profile)
     largest = {name: float(power.max()) for name, power in profile.wanted_w.items()}
     loop = _Loop(site, profile, rate_loads(site.loads, largest), timer, rule)
+    loop.every_step = every_step
     loop.run(progress or (lambda _share: None))
     return loop.result()
 
@@ -147,7 +153,7 @@ class _Loop:
         self, site: Site, profile: Profile, loads: tuple[Load, ...], timer: Timer, rule: Rule
     ) -> None:
         self.site, self.profile, self.loads = site, profile, loads
-        self.timer, self.rule = timer, rule
+        self.timer, self.rule, self.every_step = timer, rule, False
         self.known_loads = site.loads
         shape = (len(loads), len(profile.start_s))
         axis = Axis(profile.start_s, profile.local_s, profile.step_s)
@@ -193,7 +199,7 @@ class _Loop:
             if step - told >= PROGRESS_EVERY:
                 progress(step / count)
                 told = step
-            if is_quiet(self.states) and not any(self.waiting):
+            if not self.every_step and is_quiet(self.states) and not any(self.waiting):
                 quiet_from, step = step, self._next_alarm(step)
                 self._learn_ratings(quiet_from, step)
             if step < count:
