@@ -5,10 +5,11 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.i18n import set_language
 
-from balans.web import faults, health, home, points
+from balans.web import decisions, faults, health, home, points
 from balans.web.accounts.views import SignIn
+from balans.web.cabinet import own
 from balans.web.cabinet import views as cabinet
-from balans.web.console import day, live, nodes, transformer
+from balans.web.console import control, day, live, nodes, transformer
 from balans.web.live import stream
 
 urlpatterns = [
@@ -18,8 +19,11 @@ urlpatterns = [
     path("language/", login_not_required(set_language), name="language"),
     path("flats/<str:code>/", cabinet.flat, name="flat"),
     path("nodes/<str:code>/", nodes.node, name="node"),
+    path("nodes/<str:code>/own/", own.own, name="own"),
+    path("nodes/<str:code>/decisions/", decisions.page, name="decisions"),
     path("nodes/<str:code>/stream/", stream.stream, name="live-stream"),
     path("sites/<str:code>/", live.live, name="site-live"),
+    path("sites/<str:code>/control/", control.control, name="site-control"),
     path("sites/<str:code>/day/", day.day, name="site-day"),
     path("sites/<str:code>/transformer/", transformer.transformer, name="site-transformer"),
     path("points/<str:code>/", points.point, name="point"),

@@ -45,6 +45,7 @@ class Stream:
     _freshness: str = ""
     _version: int | None = None
     _filled: tuple[datetime, datetime] | None = None
+    _rest: tuple[Any, ...] | None = None
 
     async def events(self, feed: Feed, broadcast: Broadcast) -> AsyncIterator[str]:
         """Yield events until the reader leaves, may no longer read, or the process ends."""
@@ -96,6 +97,11 @@ class Stream:
         if html != self._log:
             self._log = html
             yield _event("log", {"html": html})
+        rest = _rest_of(snapshot)
+        if rest != self._rest:
+            if self._rest is not None:
+                yield _event("rest", {})
+            self._rest = rest
 
     def _twin(self, snapshot: Snapshot) -> Iterator[str]:
         """Return the table beside the chart, when a quarter of an hour has come to its end."""
@@ -109,6 +115,13 @@ class Stream:
     def _is_fresh(self, minute: Minute) -> bool:
         """Tell whether a minute is new, or the newest, which may still have grown."""
         return self.since is None or minute.start >= self.since
+
+
+def _rest_of(snapshot: Snapshot) -> tuple[Any, ...]:
+    """Return what stands behind the parts of pages that are fetched anew when it changes."""
+    loads = snapshot.last.status.loads if snapshot.last else ()
+    consents = [(load.name, load.released, load.paused_until) for load in loads]
+    return snapshot.plan_made, consents, [round(load.given_kwmin) for load in loads]
 
 
 async def _wait(changed: asyncio.Event) -> None:

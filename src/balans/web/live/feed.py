@@ -2,12 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from asgiref.sync import sync_to_async
 
-from balans.storage import live
+from balans.storage import live, plans
 from balans.storage.live import LiveStatus, Minute
 from balans.storage.records import NodeInfo
 from balans.storage.scope import tenant_scope
@@ -26,6 +26,7 @@ class Snapshot:
     last: LiveStatus | None
     minutes: tuple[Minute, ...]
     commands: Commands
+    plan_made: datetime | None
 
 
 @dataclass(slots=True)
@@ -62,7 +63,14 @@ class Feed:
             end = newest + MINUTE if newest else None
             minutes = live.minutes(self.site.id, end - KEPT, end) if end else []
             commands = commands_of(self.site)
-            return Snapshot(version, live.latest_status(self.site.id), tuple(minutes), commands)
+            plan = plans.latest(self.site.id)
+            return Snapshot(
+                version,
+                live.latest_status(self.site.id),
+                tuple(minutes),
+                commands,
+                plan.made if plan else None,
+            )
 
 
 class Feeds:

@@ -20,7 +20,7 @@ from balans.web.live.events import Stream
 from balans.web.live.feed import Feeds
 from balans.web.live.hub import broadcast
 from balans.web.middleware import http_errors
-from balans.web.shown.sites import SiteView, part_view, site_view
+from balans.web.shown.sites import SiteView, any_view
 
 LATEST_UNIX_S = 4_102_444_800  # the year 2100
 
@@ -48,14 +48,7 @@ async def stream(request: HttpRequest, code: str) -> StreamingHttpResponse:
 
 def _open(user: Any, code: str) -> SiteView:
     with tenant_scope(user.tenant_id, actor=user.get_username()), http_errors():
-        node = access.node_for(user, code, Right.LIVE)
-        try:
-            return site_view(user, code)
-        except access.NotVisibleError:
-            part = part_view(user, node)
-            if part is None:
-                raise
-            return part
+        return any_view(user, access.node_for(user, code, Right.LIVE))
 
 
 def _still_allowed(request: HttpRequest, code: str) -> bool:

@@ -68,9 +68,10 @@ def clock_label(instant: datetime, zone: ZoneInfo, *, seconds: bool = False) -> 
     return f"{text} ({offset[:3]}:{offset[3:]})"
 
 
-def moment(instant: datetime, zone: ZoneInfo) -> str:
+def moment(instant: datetime, zone: ZoneInfo, *, seconds: bool = False) -> str:
     """Return local date and clock time for people."""
-    return f"{_in_sentence(instant.astimezone(zone), 'j E')}, {clock_label(instant, zone)}"
+    day = _in_sentence(instant.astimezone(zone), "j E")
+    return f"{day}, {clock_label(instant, zone, seconds=seconds)}"
 
 
 def date_title(day: date) -> str:

@@ -21,10 +21,14 @@ USUAL: Final[dict[str, Promise]] = {
     "Kitchen": _("Kitchen"),
     "contract": _("contract"),
     "transformer": _("transformer"),
+    "own limit": _("own limit"),
+    "own": _("own limit"),
+    "fuse": _("fuse"),
 }
 NUMBERED: Final[dict[str, Promise]] = {
     "Flat": _("Flat %(number)s"),
     "Riser": _("Riser %(number)s"),
+    "own limit": _("own limit %(number)s"),
 }
 RECORDED: Final = re.compile(r"(.+) \(recorded week of (\d{4}-\d\d-\d\d)\)")
 """How the demo labels what is played by a recording."""
@@ -38,7 +42,7 @@ def named(name: str) -> str:
     """
     if name in USUAL:
         return str(USUAL[name])
-    kind, _space, number = name.partition(" ")
+    kind, _space, number = name.rpartition(" ")
     if kind in NUMBERED and number.isdigit():
         return str(NUMBERED[kind]) % {"number": number}
     recorded = RECORDED.fullmatch(name)

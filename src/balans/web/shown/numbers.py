@@ -39,6 +39,16 @@ def kw(power_w: float | None, digits: int = 2) -> str:
     return decimal(None if power_w is None else power_w / 1000, digits)
 
 
+def signed_kw(power_w: float, digits: int = 2) -> str:
+    """Return a change of power in kW with its sign, without its unit.
+
+    >>> signed_kw(-2000.0), signed_kw(1500.0)
+    ('−2.00', '+1.50')
+    """
+    text = kw(abs(power_w), digits)
+    return f"{'−' if power_w < 0 else '+'}{text}"
+
+
 def duration_forms() -> dict[str, str]:
     """Return how a time is written by its size, for this and for the script of the page."""
     return {

@@ -1,7 +1,8 @@
 """The live picture of a site as a flat table of texts.
 
 The page is rendered from it and the stream sends what changed in it, so both always agree.
-Keys are ``site.…`` and ``load.<name>.…``; an empty text hides what shows it.
+Keys are ``site.…``, ``guard.…``, ``load.<name>.…`` and ``node.<name>.…``; an empty text hides what
+shows it.
 """
 
 from dataclasses import dataclass
@@ -12,17 +13,18 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from balans.core.words import LoadClass
 from balans.protocols.hub import LoadStatus, SiteStatus
 from balans.web.shown import words
 from balans.web.shown.days import moment
-from balans.web.shown.names import named
+from balans.web.shown.guards import guard_texts
+from balans.web.shown.levels import gauge, level
+from balans.web.shown.limit_tree import limit_title, node_texts
 from balans.web.shown.numbers import MISSING, decimal, duration, duration_forms, kw, kw_digits
 from balans.web.shown.reasons import reason_text
 
 STALE_AFTER: Final = 3
 DEAD_AFTER: Final = 9
-NEAR: Final = 0.9
-GAUGE_ROOM: Final = 1.25
 
 LOAD_TONES: Final = {"on": "good", "off": "warn", "switching": "warn", "unknown": "quiet"}
 ATTENTION: Final = frozenset({"off", "switching"})
@@ -48,11 +50,15 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """What a reader sees of a site: some of its loads, or with `whole` its power and limit too."""
+    """What a reader sees of a site: some of its loads, or with `whole` its power and limit too.
+
+    `node` is where the reader stands in the tree of limits; "" is the site itself.
+    """
 
     loads: tuple[str, ...]
     whole: bool
     zone: ZoneInfo
+    node: str = ""
 
 
 def picture(heard: Heard | None, reader: Reader, speed: float) -> Picture:
@@ -76,8 +82,11 @@ def picture(heard: Heard | None, reader: Reader, speed: float) -> Picture:
     for name in reader.loads:
         state = states.get(name)
         off += state is not None and not state.on
-        texts.update(_load(name, None if state is None else state, dead=dead))
+        texts.update(_load(name, state, reader.zone, dead=dead))
     texts["site.off"] = _off_count(off)
+    texts.update(guard_texts(None if heard is None or dead else heard.status, reader.zone))
+    if heard and (reader.whole or reader.node):
+        texts.update(node_texts(heard.status, reader.node, dead=dead))
     if reader.whole:
         texts.update(_site(heard))
     texts["announce"] = _announcement(texts)
@@ -87,21 +96,6 @@ def picture(heard: Heard | None, reader: Reader, speed: float) -> Picture:
 def changes(before: Picture, after: Picture) -> Picture:
     """Return what of `after` differs from `before`."""
     return {key: text for key, text in after.items() if before.get(key) != text}
-
-
-def level(site_w: float | None, limit_w: float | None) -> str:
-    """Return how a load stands to its limit: inside, near (90 %), over, unlimited or unknown.
-
-    >>> level(3950, 4000), level(4001, 4000), level(None, 4000)
-    ('near', 'over', 'unknown')
-    """
-    if site_w is None:
-        return "unknown"
-    if limit_w is None:
-        return "unlimited"
-    if site_w > limit_w:
-        return "over"
-    return "near" if site_w > NEAR * limit_w else "inside"
 
 
 def _freshness(heard: Heard | None, zone: ZoneInfo) -> Picture:
@@ -137,18 +131,18 @@ def _site_texts(
     digits = kw_digits(max(site_w or 0, limit_w or 0))
     at = level(site_w, limit_w)
     known = site_w is not None and limit_w is not None
-    full_w = GAUGE_ROOM * max(limit_w or 0, site_w or 0, 1)
+    fill, mark = gauge(site_w, limit_w)
     texts = {
         "site.load": kw(site_w, digits),
         "site.limit": kw(limit_w, digits),
-        "site.limit_name": limit_name(limit),
+        "site.limit_name": limit_title(limit),
         "site.headroom": kw((limit_w or 0) - (site_w or 0), digits) if known else MISSING,
         "site.share": _share(site_w, limit_w),
         "site.level": at,
         "site.level_word": words.word(words.LEVELS, at),
         "site.level_tone": words.LEVEL_TONES[at],
-        "site.gauge_fill": f"{100 * max(site_w or 0, 0) / full_w:.1f}%",
-        "site.gauge_mark": f"{100 * limit_w / full_w:.1f}%" if limit_w is not None else "-10%",
+        "site.gauge_fill": fill,
+        "site.gauge_mark": mark,
     }
     for phase in range(3):
         texts[f"site.L{phase + 1}"] = (
@@ -163,12 +157,7 @@ def _share(site_w: float | None, limit_w: float | None) -> str:
     return f"{decimal(100 * site_w / limit_w, 0)} %"
 
 
-def limit_name(name: str) -> str:
-    """Return the name of a limit for people; usual names and sources get words."""
-    return words.word(words.LIMIT_SOURCES, named(name))
-
-
-def _load(name: str, state: LoadStatus | None, *, dead: bool) -> Picture:
+def _load(name: str, state: LoadStatus | None, zone: ZoneInfo, *, dead: bool) -> Picture:
     known = state is not None and not dead
     left_s = state.off_left_s if known and state is not None else None
     code = _state_code(state, known=known)
@@ -180,6 +169,7 @@ def _load(name: str, state: LoadStatus | None, *, dead: bool) -> Picture:
         f"load.{name}.on": "false" if code in ATTENTION else "true",
         f"load.{name}.power": _power(state, known=known),
         f"load.{name}.reason": reason_text(state.reason) if known and state is not None else "",
+        f"load.{name}.consent": consent_text(state, zone) if known and state is not None else "",
         f"load.{name}.left_s": "" if left_s is None else f"{left_s:.0f}",
         f"load.{name}.left": "" if left_s is None else duration(left_s),
     }
@@ -207,6 +197,18 @@ def _power(state: LoadStatus | None, *, known: bool) -> str:
     if not known or state is None or state.power_w is None:
         return MISSING
     return f"{kw(state.power_w, 2)} {_('kW')}"
+
+
+def consent_text(state: LoadStatus, zone: ZoneInfo) -> str:
+    """Return why load control leaves a load alone by its owner's wish, or ""."""
+    if state.load_class == LoadClass.RED:
+        return ""
+    if not state.released:
+        return _("not released by its owner")
+    if state.paused_until is None:
+        return ""
+    until = moment(datetime.fromtimestamp(state.paused_until, UTC), zone)
+    return _("paused until %(time)s") % {"time": until}
 
 
 def _off_count(off: int) -> str:

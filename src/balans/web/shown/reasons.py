@@ -17,6 +17,9 @@ REASONS: Final[dict[str, Promise]] = {
     Reason.DEADLINE: _("must be done in time"),
     Reason.HEADROOM_BACK: _("there is head-room again"),
     Reason.NIGHT_ZONE: _("night tariff"),
+    "planned": _("by the plan"),
+    "consent_withdrawn": _("its owner has taken back consent"),
+    "paused": _("its owner has paused load control"),
     Detail.STATE_UNKNOWN: _("the actuator has not reported its state"),
     Detail.NOT_OBEYING: _("fault: the actuator does not obey"),
 }

@@ -14,6 +14,7 @@ from balans.storage.records import LoadInfo, NodeInfo
 from balans.usecases.run_load_control import CONTROL
 from balans.web.clock import site_clock
 from balans.web.shown import words
+from balans.web.shown.limit_tree import Branch, Named, branches
 from balans.web.shown.log import LogEntry, log_entry
 from balans.web.shown.names import named
 from balans.web.shown.picture import Heard, Picture, Reader, picture
@@ -39,6 +40,8 @@ class SiteView:
     loads: tuple[LoadInfo, ...]
     places: dict[int, str]
     rights: frozenset[Right]
+    titles: dict[str, Named]
+    """The nodes that the person may view, by their names in the tree of limits."""
 
     @property
     def whole(self) -> bool:
@@ -49,7 +52,16 @@ class SiteView:
     def reader(self) -> Reader:
         """What of a status is shown."""
         names = tuple(load.name for load in self.loads)
-        return Reader(loads=names, whole=self.whole, zone=self.site.timezone)
+        return Reader(loads=names, whole=self.whole, zone=self.site.timezone, node=self.node_name)
+
+    @property
+    def node_name(self) -> str:
+        """What `node` is called in the tree of limits."""
+        return "" if self.whole else self.node.code
+
+    def tree(self, last: live.LiveStatus | None) -> list[Branch]:
+        """Return the tree of limits from `node` down; empty before the gateway tells of one."""
+        return branches(last.status, self.node_name, self.titles) if last else []
 
     def picture(self, last: live.LiveStatus | None) -> Picture:
         """Return the texts for the status `last`."""
@@ -142,14 +154,36 @@ def part_view(user: access.Person, node: NodeInfo) -> SiteView | None:
     return _view(user, site, node, [load for load in loads if load.site_id == site.id])
 
 
+def any_view(user: access.Person, node: NodeInfo) -> SiteView:
+    """Return what `user` sees of load control at `node`: a whole site, or the loads of a part.
+
+    Raises
+    ------
+    NotVisibleError
+        If nothing at or below `node` is under load control.
+    """
+    if lookups.gateway_of(node.id) is not None:
+        return site_view(user, node.code)
+    part = part_view(user, node)
+    if part is None:
+        raise NotVisibleError(f"node {node.code}: no load control here")
+    return part
+
+
 def _view(
     user: access.Person, site: NodeInfo, node: NodeInfo, loads: Sequence[LoadInfo]
 ) -> SiteView:
-    names = {seen.id: seen.name for seen in access.visible_nodes(user)}
+    visible = access.visible_nodes(user)
+    names = {seen.id: seen.name for seen in visible}
     places = {load.node_id: named(names.get(load.node_id, "")) for load in loads}
     places[node.id] = ""  # the heading says it
     ordered = sorted(loads, key=lambda load: (natural(names.get(load.node_id, "")), load.name))
-    return SiteView(site, node, tuple(ordered), places, access.rights_on(user, node))
+    titles = {seen.code: _titled(seen) for seen in visible} | {"": _titled(site)}
+    return SiteView(site, node, tuple(ordered), places, access.rights_on(user, node), titles)
+
+
+def _titled(node: NodeInfo) -> Named:
+    return Named(named(node.name), words.word(words.NODE_KINDS, node.kind))
 
 
 def natural(name: str) -> tuple[tuple[str, int], ...]:

@@ -21,6 +21,29 @@ const STYLES = {
     width: 1.5,
     paths: uPlot.paths.stepped({ align: -1 }),
   },
+  planned: {
+    stroke: () => tint("load"),
+    fill: () => tint("fill"),
+    width: 2,
+    paths: uPlot.paths.stepped({ align: 1 }),
+  },
+  unplanned: {
+    stroke: () => tint("reference"),
+    width: 1.5,
+    dash: [6, 4],
+    paths: uPlot.paths.stepped({ align: 1 }),
+  },
+  ceiling: {
+    stroke: () => tint("limit"),
+    width: 1.5,
+    paths: uPlot.paths.stepped({ align: 1 }),
+  },
+  price: {
+    stroke: () => tint("price"),
+    fill: () => tint("price-fill"),
+    width: 2,
+    paths: uPlot.paths.stepped({ align: 1 }),
+  },
   bar: {
     stroke: () => tint("load"),
     fill: () => tint("load"),
@@ -195,9 +218,14 @@ class Chart {
   }
 }
 
-for (const figure of document.querySelectorAll("[data-chart]")) {
-  const chart = new Chart(figure);
-  if (chart.data.live) {
-    document.addEventListener("balans:samples", (event) => chart.append(event.detail));
+function draw(part) {
+  for (const figure of part.querySelectorAll("[data-chart]")) {
+    const chart = new Chart(figure);
+    if (chart.data.live) {
+      document.addEventListener("balans:samples", (event) => chart.append(event.detail));
+    }
   }
 }
+
+draw(document);
+document.addEventListener("balans:refreshed", (event) => draw(event.detail));

@@ -5,6 +5,7 @@ const ANNOUNCE_MS = 10_000;
 const LOST_MS = 4_000;
 const RETRY_MS = 5_000;
 const SILENT_S = 10;
+const REFRESH_MS = 10_000;
 const root = document.querySelector("[data-stream]");
 const offline = document.querySelector("[data-offline]");
 const announcer = document.querySelector("[data-announce]");
@@ -89,6 +90,41 @@ function ago(age_s) {
   return relative.format(-Math.round(age_s / 86_400), "day");
 }
 
+// Parts that change seldom, such as the plan, are fetched with the page they stand on. What the
+// reader has unfolded, or is using right now, stays as it is.
+let refreshAt = 0;
+let refreshTimer = null;
+function refresh() {
+  if (refreshTimer !== null || !root.querySelector("[data-refresh]")) return;
+  const wait = Math.max(0, refreshAt + REFRESH_MS - performance.now());
+  refreshTimer = setTimeout(fetchParts, wait);
+}
+
+async function fetchParts() {
+  refreshTimer = null;
+  refreshAt = performance.now();
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of root.querySelectorAll("[data-refresh]")) {
+      const fresh = page.querySelector(`[data-refresh="${part.dataset.refresh}"]`);
+      if (fresh && !part.contains(document.activeElement)) replace(part, fresh);
+    }
+  } catch {
+    // The stream tells of the next change, and of a lost connection.
+  }
+}
+
+function replace(part, fresh) {
+  const unfolded = [...part.querySelectorAll("details")].map((details) => details.open);
+  part.replaceChildren(...fresh.childNodes);
+  part.querySelectorAll("details").forEach((details, index) => {
+    if (unfolded[index] !== undefined) details.open = unfolded[index];
+  });
+  document.dispatchEvent(new CustomEvent("balans:refreshed", { detail: part }));
+}
+
 // While nothing is heard, the page shows no state as the present one.
 function mark(isLost) {
   root.toggleAttribute("data-lost", isLost);
@@ -118,8 +154,15 @@ function connect() {
   });
   on("state", put);
   on("samples", (detail) => document.dispatchEvent(new CustomEvent("balans:samples", { detail })));
-  on("twin", ({ html }) => { document.getElementById("live-twin").innerHTML = html; });
-  on("log", ({ html }) => { document.getElementById("log").innerHTML = html; });
+  on("twin", ({ html }) => {
+    const twin = document.getElementById("live-twin");
+    if (twin) twin.innerHTML = html;
+  });
+  on("log", ({ html }) => {
+    const log = document.getElementById("log");
+    if (log) log.innerHTML = html;
+  });
+  on("rest", refresh);
   source.addEventListener("open", found);
   source.addEventListener("error", () => {
     lost();

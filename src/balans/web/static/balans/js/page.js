@@ -21,6 +21,15 @@ for (const input of document.querySelectorAll("input[data-submit]")) {
   });
 }
 
+// A field that only one choice needs is put away while another is chosen.
+for (const field of document.querySelectorAll("[data-only-for]")) {
+  const [name, value] = field.dataset.onlyFor.split("=");
+  const choice = document.getElementById(name);
+  const apply = () => { field.hidden = choice.value !== value && !field.querySelector(".errors"); };
+  choice.addEventListener("change", apply);
+  apply();
+}
+
 // A demo account fills in the form.
 for (const button of document.querySelectorAll("[data-account]")) {
   button.addEventListener("click", () => {
