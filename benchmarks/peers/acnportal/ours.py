@@ -89,7 +89,7 @@ def foresight_factor(network: Network, sessions: Sequence[Session]) -> float:
     tangents; those missing where a solution exceeds its circle are added until none does by more
     than `TOLERANCE`. The result is a lower bound, and exact to that.
     """
-    model = highspy.Highs()
+    model = highspy.Highs()  # type: ignore[no-untyped-call]  # the library has no types
     model.silent()
     model.addVar(0.0, highspy.kHighsInf)
     model.changeColCost(0, 1.0)
