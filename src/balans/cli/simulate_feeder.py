@@ -69,6 +69,7 @@ def feeder(
 
     Flats are made of recorded weeks by a seed. Writes summary.json, trace.csv and plot.png.
     """
+    from balans.cli.simulate import all_or_nothing
     from balans.usecases.feeder.street import Recipe
     from balans.usecases.feeder.study import Plan
 
@@ -80,8 +81,9 @@ def feeder(
         limit,
         transformer,
     )
-    cases = play(plan, jobs or os.cpu_count() or 1)
-    summary = write_all(out, plan, cases)
+    with all_or_nothing(out) as folder:
+        cases = play(plan, jobs or os.cpu_count() or 1)
+        summary = write_all(folder, plan, cases)
     if as_json:
         print_json(summary)
     else:
@@ -185,20 +187,18 @@ def _studio(plan: "Plan") -> "Studio":
     return Studio(plan, weeks, Place(ZoneInfo(TIMEZONE), MONDAY.timestamp()))
 
 
-def write_all(out: Path, plan: "Plan", cases: list["Case"]) -> dict[str, Any]:
-    """Write the three files into `out`: all or, if one fails, none; return the summary."""
+def write_all(folder: Path, plan: "Plan", cases: list["Case"]) -> dict[str, Any]:
+    """Write the three files into `folder`; return the summary."""
     from balans.adapters.pictures.study_png import draw_study
-    from balans.cli.simulate import all_or_nothing
     from balans.usecases.feeder.study import summary_of, trace_lines
 
     summary = summary_of(plan, cases)
     street = _studio(plan).street(plan.recipe.seed)
-    with all_or_nothing(out) as folder:
-        text = json.dumps(summary, indent=2) + "\n"
-        (folder / "summary.json").write_text(text, encoding="utf-8")
-        with (folder / "trace.csv").open("w", encoding="utf-8", newline="\n") as trace:
-            trace.writelines(trace_lines(plan, cases, street))
-        draw_study(plan, cases, street, folder / "plot.png")
+    text = json.dumps(summary, indent=2) + "\n"
+    (folder / "summary.json").write_text(text, encoding="utf-8")
+    with (folder / "trace.csv").open("w", encoding="utf-8", newline="\n") as trace:
+        trace.writelines(trace_lines(plan, cases, street))
+    draw_study(plan, cases, street, folder / "plot.png")
     return summary
 
 

@@ -117,11 +117,16 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of a replay: powers of the site and its phases by step [W]."""
+    """What came of a replay.
+
+    `rows` are the loads under control, `flat_of` their flats; `site_w` (steps,) and `phase_w`
+    (3, steps) are powers [W].
+    """
 
     share: float
     chosen: Flags
     rows: NDArray[np.int64]
+    flat_of: NDArray[np.int64]
     site_w: Floats
     phase_w: Floats
     tally: Tally
@@ -144,7 +149,8 @@ def replay(street: Street, share: float, limit_w: float) -> Run:
     loads = tuple(street.loads[row] for row in rows.tolist())
     loop = _Loop(street, rows, limit_w, Reflex(loads, limit_w))
     loop.run()
-    return Run(share, chosen, rows, loop.site / UNITS_PER_W, loop.phase_w, loop.tally)
+    flat_of = street.flat_of[rows]
+    return Run(share, chosen, rows, flat_of, loop.site / UNITS_PER_W, loop.phase_w, loop.tally)
 
 
 class _Loop:

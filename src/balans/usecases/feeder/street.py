@@ -173,15 +173,17 @@ def make_street(weeks: Weeks, recipe: Recipe, timezone: ZoneInfo, monday_s: floa
         made.add_recorded(kind, recorded[week[:, None], minute], recorded.max(axis=1)[week])
     made.add_pumps()
     made.add_vehicles()
+    by_flat = np.argsort(np.array(made.flat_of), kind="stable")
+    place = {int(row): index for index, row in enumerate(by_flat)}
     return Street(
         timezone=timezone,
         start_s=monday_s + recipe.start_min * MINUTE_S,
         base=np.rint(base_w * UNITS_PER_W).astype(np.int32),
         phase=phase,
-        loads=tuple(made.loads),
-        flat_of=np.array(made.flat_of, dtype=np.int64),
-        wanted=np.ascontiguousarray(np.array(made.wanted, dtype=np.int32).T),
-        leaves=tuple(sorted(made.leaves)),
+        loads=tuple(made.loads[row] for row in by_flat.tolist()),
+        flat_of=np.array(made.flat_of, dtype=np.int64)[by_flat],
+        wanted=np.ascontiguousarray(np.array(made.wanted, dtype=np.int32)[by_flat].T),
+        leaves=tuple(sorted((step, place[row]) for step, row in made.leaves)),
         order=_stream(recipe, "order").permutation(recipe.flats),
     )
 

@@ -132,7 +132,8 @@ def figures_of(street: Street, run: Run, heat: Heat, plan: Plan) -> Figures:
         "relative_ageing": round(heat.relative_ageing, 6),
         "switches": float(tally.switches.sum()),
         "longest_yellow_off_s": longest_yellow_off_s(street, run),
-        "fairness_jain": _fairness(street, run),
+        "fairness_jain": _fairness(street, run, run.tally.delayed),
+        "fairness_jain_of_share": _fairness(street, run, _shares_delayed(run)),
         "delayed_kwh": round(delayed, 4),
         "delayed_kwh_per_flat": round(delayed / flats, 4) if flats else None,
         "mean_delay_min": _mean_delay_min(run),
@@ -148,10 +149,17 @@ def _mean_delay_min(run: Run) -> float | None:
     return round(float(run.tally.waited.sum()) / delayed, 3) if delayed else None
 
 
-def _fairness(street: Street, run: Run) -> float | None:
-    """Return Jain's index of the energy that each flat taking part has let wait."""
-    given = np.bincount(street.flat_of[run.rows], run.tally.delayed, street.flats)[run.chosen]
-    return round(jain(given.astype(np.float64)), 4) if given.any() else None
+def _fairness(street: Street, run: Run, given: NDArray[Any]) -> float | None:
+    """Return Jain's index over the flats taking part of what each has `given`, by load."""
+    of_flat = np.bincount(run.flat_of, given, street.flats)[run.chosen]
+    return round(jain(of_flat), 4) if of_flat.any() else None
+
+
+def _shares_delayed(run: Run) -> Floats:
+    """Return which part of what its flat wanted of all its loads each load has let wait."""
+    flat = run.flat_of
+    wanted = np.bincount(flat, run.tally.wanted)[flat]
+    return np.divide(run.tally.delayed, wanted, out=np.zeros(len(flat)), where=wanted > 0)
 
 
 def jain(given: Floats) -> float:
