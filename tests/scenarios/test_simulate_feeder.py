@@ -1,4 +1,4 @@
-"""``balans simulate feeder`` as a user runs it: the files it writes, and what it says of mistakes."""
+"""``balans simulate feeder`` as a user runs it: the files, and what it says of mistakes."""
 
 import csv
 import json

@@ -1,6 +1,7 @@
 """Streets made by a seed: the same again, nested shares, plausible homes."""
 
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_more_flats_taking_part_hold_the_fewer() -> None:
     made = street()
     chosen = [made.taking_part(share) for share in (0.0, 0.25, 0.5, 1.0)]
     assert [int(flags.sum()) for flags in chosen] == [0, 3, 6, 12]
-    for fewer, more in zip(chosen, chosen[1:], strict=False):
+    for fewer, more in pairwise(chosen):
         assert (more | ~fewer).all()
 
 

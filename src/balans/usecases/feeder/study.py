@@ -152,7 +152,7 @@ def _mean_delay_min(run: Run) -> float | None:
 def _fairness(street: Street, run: Run, given: NDArray[Any]) -> float | None:
     """Return Jain's index over the flats taking part of what each has `given`, by load."""
     of_flat = np.bincount(run.flat_of, given, street.flats)[run.chosen]
-    return round(jain(of_flat), 4) if of_flat.any() else None
+    return round(jain(of_flat.astype(np.float64)), 4) if of_flat.any() else None
 
 
 def _shares_delayed(run: Run) -> Floats:
