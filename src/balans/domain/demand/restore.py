@@ -1,97 +1,147 @@
 """Which loads come back: those that must, and those that may because head-room has lasted."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from typing import Any
 
-from balans.core.words import LoadClass
-from balans.domain.demand.model import (
-    DAY_S,
-    Allowed,
-    Load,
-    LoadState,
-    Observation,
-    Reason,
-)
-from balans.domain.demand.track import come_back_w, is_held_back
+from balans.domain.demand import laws, moves
+from balans.domain.demand.laws import ONE
+from balans.domain.demand.model import Load, LoadState, Reason
+from balans.domain.demand.rooms import Channels
+from balans.domain.demand.rows import Index, LoadRow
+from balans.domain.demand.shed import TINY_W
+from balans.domain.demand.work import Work, as_list
 
-GREEN_SETTLE_S = 900.0
-"""Head-room must have lasted this long for green: by then every yellow load has come back."""
 STAGGER_S = 300.0
 """Loads shed together are released one by one over the last minutes of their off time."""
-SPARE_SHARE = 0.1
-"""What a load that draws its whole rating counts as having to spare, in the long run."""
-LONGEST_WAIT_S = float(DAY_S)
-"""A green load without a deadline comes back after a day at the latest."""
+FEWEST_SPREAD = 2
+"""A single load always gets its whole time."""
+DUE_REASONS = {
+    laws.DUE_BY_WISH: Reason.OPERATOR,
+    laws.DUE_BY_TIMER: Reason.OFF_TIME_USED_UP,
+    laws.DUE_BY_DEADLINE: Reason.DEADLINE,
+}
 
 
-def off_left_s(load: Load, state: LoadState, time_s: float) -> float:
-    """Return how long `load` may still be off: the timer of yellow, the slack of green [s]."""
-    gone_s = time_s - state.since_s
-    if load.load_class is LoadClass.YELLOW:
-        return load.max_off_s - gone_s
-    return LONGEST_WAIT_S - gone_s
+def bring_back_due(work: Work) -> None:
+    """Switch on, or free, every load whose time has come, whatever the limits say."""
+    rows, held = work.rows, work.held
+    if not len(held):
+        return
+    whys = as_list(rows.each(moves.due_now, held, work.seen))
+    for number, why in zip(as_list(held), whys, strict=True):
+        if why != laws.NOT_DUE:
+            at_full = bool(laws.must_run(ONE, rows.one(number), work.seen))
+            work.let_back(number, DUE_REASONS[why], at_full=at_full)
 
 
-def deadline_slack_s(load: Load, state: LoadState, observation: Observation) -> float:
-    """Return how long catching up may still wait; infinite without deadline or owed energy [s].
+def watch_fit(work: Work) -> None:
+    """Note since when each load that is held back would fit."""
+    rows, seen, held = work.rows, work.seen, work.held
+    if not len(held):
+        return
+    least = rows.each(laws.least_loss, held, work.limits.site.power_w, seen.low_w)
+    inner_w, site_w = rows.headrooms(held, work.rooms, None)
+    fitting = rows.each(laws.fits, held, columns=[inner_w, site_w, least])
+    greens = rows.where(moves.is_green, held)
+    spare = _yellow_back_w(work) if len(greens) else []
+    if any(row[0] for row in spare):
+        inner_w, site_w = rows.headrooms(greens, work.rooms, spare)
+        least = rows.each(laws.least_loss, greens, work.limits.site.power_w, seen.low_w)
+        fits_beside = rows.each(laws.fits, greens, columns=[inner_w, site_w, least])
+        fitting = _overwritten(held, fitting, greens, fits_beside)
+    rows.assign(("fits_since_s",), moves.fits_since_s, held, seen, columns=[fitting])
 
-    Notes
-    -----
-    ``time to the deadline - owed energy / spare power - one step``, since what is owed by the end
-    of the coming step must also be drawn. Spare is what the rating leaves beside the demand, which
-    goes on while the load catches up. Nobody sizes a load so that it has to run without a pause:
-    one that draws its whole rating will stop wanting some time, and `SPARE_SHARE` of the rating
-    counts as spare at least. The clock decides what the deadline is; on the one day a year on which
-    it skips an hour, catching up begins up to that hour too late.
+
+def _overwritten(index: Index, flags: Any, some: Index, others: Any) -> list[bool]:
+    """Return `flags` of `index` with those of `some` replaced by `others`."""
+    found = dict(zip(as_list(index), as_list(flags), strict=True))
+    found.update(zip(as_list(some), as_list(others), strict=True))
+    return list(found.values())
+
+
+def _yellow_back_w(work: Work) -> list[list[float]]:
+    """Return by node and channel the power that will soon come back with yellow loads [W]."""
+    rows = work.rows
+    yellow = rows.where(moves.is_yellow_off, work.held)
+    total = rows.sums(yellow, rows.each(laws.come_back_w, yellow), len(work.tree))
+    for node in range(len(total) - 1, 0, -1):
+        above = total[work.tree.parents[node]]
+        for channel, value in enumerate(total[node]):
+            above[channel] += value
+    return total
+
+
+def release_early(work: Work) -> None:
+    """Let some of the yellow loads back before their timers end together.
+
+    Only where no limit on their way to the site is passed.
     """
-    if load.load_class is not LoadClass.GREEN or load.deadline_s is None or state.owed_wh <= 0:
-        return float("inf")
-    left_s = (load.deadline_s - observation.local_s) % DAY_S
-    spare_w = max(load.rated_w - max(0.0, state.demand_w), SPARE_SHARE * load.rated_w)
-    if spare_w <= 0:
-        return float("-inf")
-    return left_s - state.owed_wh / spare_w * 3600 - observation.step_s
+    rows, seen = work.rows, work.seen
+    if len(work.held) < FEWEST_SPREAD:
+        return
+    waiting = rows.where(moves.is_unwished, rows.where(moves.is_yellow_off, work.held))
+    waiting = rows.pick(waiting, rows.places(waiting, _clear_nodes(work)))
+    left_s = as_list(rows.each(laws.off_left_s, waiting, seen.time_s))
+    ordered = sorted(zip(left_s, as_list(waiting), strict=True))
+    count = released_early([left for left, _ in ordered], seen.step_s)
+    for _, number in ordered[:count]:
+        if work.budget > 0:
+            work.let_back(number, Reason.STAGGER)
 
 
-def must_run(load: Load, state: LoadState, observation: Observation) -> bool:
-    """Tell whether `load` has to draw during the coming step to meet its deadline."""
-    if deadline_slack_s(load, state, observation) < observation.step_s:
-        return True
-    return _is_overdue(load, state, observation)
+def _clear_nodes(work: Work) -> list[bool]:
+    """Tell of each node whether no limit was passed from it up to the site."""
+    found = [max(over) <= TINY_W for over in work.over_before]
+    for node in range(1, len(found)):
+        found[node] = found[node] and found[work.tree.parents[node]]
+    return found
 
 
-def can_wait(load: Load, state: LoadState, drawn_w: float, observation: Observation) -> bool:
-    """Tell whether `load`, which draws `drawn_w`, may stop for a step and still be done in time."""
-    if load.load_class is not LoadClass.GREEN or load.deadline_s is None:
-        return True
-    is_owing = is_held_back(state)
-    if not is_owing and (load.deadline_s - observation.local_s) % DAY_S == 0:
-        return True  # the deadline is now: what is held back from here on is for the next
-    demand_w = state.demand_w if is_owing else drawn_w
-    owed_wh = state.owed_wh + max(0.0, demand_w) * observation.step_s / 3600
-    later = replace(state, demand_w=demand_w, owed_wh=owed_wh)
-    return deadline_slack_s(load, later, observation) >= observation.step_s
+def bring_back_willing(work: Work) -> None:
+    """Bring back, one by one, loads whose full power has fitted for long enough.
+
+    Yellow first, then what has been off longest.
+    """
+    rows, seen = work.rows, work.seen
+    left = restores_per_pass(len(work.loads)) - work.returned
+    if left <= 0 or not len(work.held):
+        return
+    willing = rows.where(moves.is_willing, work.held, seen, work.limits.site)
+    willing = rows.pick(willing, rows.places(willing, _clear_nodes(work)))
+    if not len(willing):
+        return
+    spare = _yellow_back_w(work)
+    waits = as_list(rows.each(laws.off_left_s, willing, seen.time_s))
+    greens = as_list(rows.each(moves.is_green, willing))
+    for green, _, number in sorted(zip(greens, waits, as_list(willing), strict=True)):
+        if left > 0 and work.budget > 0 and _fits(work, number, spare if green else None):
+            row = rows.one(number)
+            back = 0.0 if green or row.on else laws.come_back_w(ONE, row)
+            work.let_back(number, _back_reason(work, row))
+            _keep_less(work, spare, number, back)
+            left -= 1
 
 
-def _is_overdue(load: Load, state: LoadState, observation: Observation) -> bool:
-    """Tell whether `load` owes energy since before its last deadline."""
-    if load.load_class is not LoadClass.GREEN or load.deadline_s is None or state.owed_wh <= 0:
-        return False
-    gone_s = (observation.local_s - load.deadline_s) % DAY_S
-    return state.since_s < observation.time_s - gone_s
+def _fits(work: Work, number: int, spare: Sequence[Channels] | None) -> bool:
+    rows, row = work.rows, work.rows.one(number)
+    inner_w, site_w = work.rooms.headroom_w(rows.node(number), rows.share(number)[1], spare)
+    least = laws.least_loss(ONE, row, work.limits.site.power_w, work.seen.low_w)
+    return bool(laws.fits(ONE, row, inner_w, site_w, least))
 
 
-def due_reason(load: Load, state: LoadState, observation: Observation) -> Reason | None:
-    """Return why `load`, which is off, must come back for the coming step; None: it need not."""
-    if state.hold and state.hold.on:
-        return Reason.OPERATOR
-    left_s = off_left_s(load, state, observation.time_s)
-    if load.load_class is LoadClass.YELLOW:
-        return Reason.OFF_TIME_USED_UP if left_s < observation.step_s else None
-    if state.hold:
-        return None
-    if left_s < observation.step_s:
-        return Reason.DEADLINE
-    return Reason.DEADLINE if must_run(load, state, observation) else None
+def _keep_less(work: Work, spare: list[list[float]], number: int, power_w: float) -> None:
+    """Keep no room any more for a yellow load that is back."""
+    share = work.rows.share(number)[0]
+    for node in work.tree.paths[work.rows.node(number)]:
+        for channel, part in enumerate(share):
+            spare[node][channel] -= power_w * part
+
+
+def _back_reason(work: Work, row: Any) -> Reason:
+    if row.planned_w == row.planned_w and not row.is_yellow:  # noqa: PLR0124  (not NaN)
+        return Reason.PLAN
+    is_cheap = row.is_green and work.limits.site.cheapest
+    return Reason.NIGHT_ZONE if is_cheap else Reason.HEADROOM_BACK
 
 
 def released_early(left_s: list[float], step_s: float) -> int:
@@ -114,28 +164,21 @@ def released_early(left_s: list[float], step_s: float) -> int:
     return best
 
 
-def fits(load: Load, state: LoadState, headroom_w: float, least: float) -> bool:
-    """Tell whether what comes back fits into `headroom_w`.
-
-    A load that cannot come back inside the limit (`least` above 0, see `shed.least_loss`) is let
-    in where at most half of what shedding it has gained beyond that would be lost again.
-    """
-    need_w = come_back_w(load, state)
-    if need_w <= headroom_w:
-        return True
-    return least > 0 and need_w - headroom_w <= need_w * (least + state.gain) / 2
-
-
-def settle_s(load: Load, allowed: Allowed) -> float:
-    """Return how long head-room must have lasted before `load` may come back [s].
-
-    It will be on for at least its minimum on time, so the past is asked for as long as that.
-    """
-    if load.load_class is LoadClass.GREEN and not allowed.cheapest:
-        return max(GREEN_SETTLE_S, load.min_on_s)
-    return load.min_on_s
-
-
 def restores_per_pass(loads: int) -> int:
     """Return how many loads may come back at once: their power is an estimate until measured."""
     return max(1, loads // 10)
+
+
+# --- single loads, for those who ask from outside a pass ---
+
+
+def off_left_s(load: Load, state: LoadState, time_s: float) -> float:
+    """Return how long `load` may still be off: the timer of yellow, the slack of green [s]."""
+    left_s: float = laws.off_left_s(ONE, LoadRow(load, state, time_s), time_s)
+    return left_s
+
+
+def fits(load: Load, state: LoadState, headroom_w: float, least: float) -> bool:
+    """Tell whether what comes back fits into `headroom_w` of the site; see `laws.fits`."""
+    row = LoadRow(load, state, 0.0)
+    return bool(laws.fits(ONE, row, laws.INFINITE, headroom_w, least))

@@ -1,0 +1,145 @@
+"""What a pass asks of its loads, and what becomes of them: laws made of those in `laws`."""
+
+from balans.domain.demand.laws import (
+    DUE_BY_DEADLINE,
+    INFINITE,
+    NAN,
+    NOT_DUE,
+    RELIEF_SHARE,
+    Arithmetic,
+    Flag,
+    Row,
+    Value,
+    due,
+    is_owing,
+    may_hold_back,
+    may_stop,
+    must_run,
+    reducible_w,
+    remembered_wh,
+    settle_s,
+)
+from balans.domain.demand.model import Allowed, Observation
+
+# --- what becomes of a load ---
+
+STOPPED = (
+    "on", "since_s", "setpoint_w", "demand_w", "gain", "given_wh", "fits_since_s", "expected_w",
+)  # fmt: skip
+LOWERED = ("setpoint_w", "demand_w", "gain", "fits_since_s", "expected_w")
+
+
+def stopped(m: Arithmetic, r: Row, won: Value, seen: Observation) -> tuple[Value, ...]:
+    """Return the columns `STOPPED` of a load that is switched off with the gain `won`."""
+    demand_w = m.where(is_owing(m, r), r.demand_w, r.expected_w)
+    given_wh = remembered_wh(m, r, seen.time_s)
+    return False, seen.time_s, NAN, demand_w, won, given_wh, INFINITE, 0.0
+
+
+def lowered(m: Arithmetic, r: Row, left_w: Value) -> tuple[Value, ...]:
+    """Return the columns `LOWERED` of a load that is held to `left_w` [W]."""
+    demand_w = m.where(is_owing(m, r), r.demand_w, r.expected_w)
+    return left_w, demand_w, 1.0, INFINITE, left_w
+
+
+# --- what a pass asks for ---
+
+
+def expected_w(_m: Arithmetic, r: Row) -> Value:
+    """Power expected in the coming step [W]."""
+    return r.expected_w
+
+
+def moved_w(_m: Arithmetic, r: Row) -> Value:
+    """By how much more the load is expected to draw than it drew [W]."""
+    return r.moved_w
+
+
+def due_now(m: Arithmetic, r: Row, seen: Observation) -> Value:
+    """Why a load that is held, off or low, must be let go; `NOT_DUE`: it need not."""
+    low = m.where(must_run(m, r, seen), DUE_BY_DEADLINE, NOT_DUE)
+    return m.where(r.on, low, due(m, r, seen))
+
+
+def unwanted(m: Arithmetic, r: Row, seen: Observation) -> Flag:
+    """A person wants the load off, and it may be."""
+    return r.has_hold & m.no(r.hold_on | r.returned) & may_stop(m, r, seen)
+
+
+def planned_off(m: Arithmetic, r: Row, seen: Observation) -> Flag:
+    """The plan wants the load off, and it may be: green only, not while it must run or runs."""
+    wanted = r.is_green & (r.planned_w <= 0) & m.no(r.never_off)
+    return wanted & may_hold_back(m, r, seen) & may_stop(m, r, seen)
+
+
+def planned_low(m: Arithmetic, r: Row, seen: Observation) -> Flag:
+    """The plan wants a modulating load lower than it is expected to be, or held where it is."""
+    sets = r.is_modulating & m.no(m.absent(r.planned_w)) & (r.never_off | (r.planned_w > 0))
+    is_new = m.absent(r.setpoint_w) | (r.setpoint_w > target_w(m, r) + 1.0)
+    lower = r.expected_w >= target_w(m, r)
+    return sets & is_new & lower & may_hold_back(m, r, seen)
+
+
+def target_w(m: Arithmetic, r: Row) -> Value:
+    """Power the plan wants of a modulating load, inside what it can [W]."""
+    top_w = m.most(r.max_w, r.rated_w)
+    return m.least(top_w, m.most(r.min_w, r.planned_w))
+
+
+def is_idle_cycle(m: Arithmetic, r: Row, seen: Observation) -> Flag:
+    """A cycle that waits for its start, and may wait longer."""
+    return r.is_cycle & may_stop(m, r, seen)
+
+
+def discharges(m: Arithmetic, r: Row) -> Flag:
+    """A battery that can give more, or take less."""
+    return r.is_battery & (reducible_w(m, r) > RELIEF_SHARE * r.rated_w)
+
+
+def reduces(m: Arithmetic, r: Row) -> Flag:
+    """A modulating load, no battery, that can be held lower."""
+    return m.no(r.is_battery) & (reducible_w(m, r) > RELIEF_SHARE * r.rated_w)
+
+
+def stops(m: Arithmetic, r: Row, seen: Observation) -> Flag:
+    """A load that draws and may be switched off."""
+    return (r.expected_w > RELIEF_SHARE * r.rated_w) & may_stop(m, r, seen)
+
+
+def is_green(_m: Arithmetic, r: Row) -> Flag:
+    """A green load."""
+    return r.is_green
+
+
+def is_yellow(_m: Arithmetic, r: Row) -> Flag:
+    """A yellow load."""
+    return r.is_yellow
+
+
+def fits_since_s(m: Arithmetic, r: Row, fitting: Flag, seen: Observation) -> tuple[Value]:
+    """Since when a load that is held would fit; infinite where it does not, or a wish holds it."""
+    if m.none(fitting):
+        return (r.rated_w * 0.0 + INFINITE,)
+    since_s = m.least(r.fits_since_s, seen.time_s - seen.step_s)
+    return (m.where(fitting & m.no(r.has_hold), since_s, INFINITE),)
+
+
+def is_willing(m: Arithmetic, r: Row, seen: Observation, allowed: Allowed) -> Flag:
+    """Head-room has lasted for as long as the load asks, and the plan does not want it held."""
+    has_lasted = seen.time_s - r.fits_since_s >= settle_s(m, r, cheapest=allowed.cheapest)
+    if m.none(has_lasted):
+        return has_lasted
+    is_below = m.absent(r.setpoint_w) | (r.setpoint_w < target_w(m, r) - 1.0)
+    planned = m.where(r.is_modulating & (r.never_off | (r.planned_w > 0)), is_below, False)  # noqa: FBT003
+    planned = planned | (m.no(r.is_modulating) & (r.planned_w > 0))
+    return has_lasted & (m.absent(r.planned_w) | planned | r.is_yellow)
+
+
+def is_yellow_off(m: Arithmetic, r: Row) -> Flag:
+    """A yellow load that is off, and that control may switch on."""
+    return r.touchable & r.is_yellow & m.no(r.on)
+
+
+def is_unwished(m: Arithmetic, r: Row) -> Flag:
+    """No person has a wish for the load."""
+    return m.no(r.has_hold)
