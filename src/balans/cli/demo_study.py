@@ -14,7 +14,8 @@ from balans.domain.demand import Limit, Load
 from balans.simulator.plant import Profile
 from balans.simulator.recording import MINUTE_S, town_minutes
 from balans.simulator.spec import FlatSpec, LoadSpec, TownSpec
-from balans.simulator.town import demo_town
+from balans.simulator.town import PHASES, demo_town
+from balans.usecases.feeder.heat import Transformer
 from balans.usecases.simulate_feeder import Feeder, Flat, feeder_report, simulate_feeder
 
 Array = NDArray[np.int64]
@@ -54,6 +55,7 @@ def feeder_of(spec: TownSpec, minutes: int = DAY_MIN) -> Feeder:
         step_s=MINUTE_S,
         flats=tuple(_flat(flat, spec, rest[flat.code], wanted) for flat in spec.flats),
         limits=(Limit("transformer", float(site.limit_w)),),
+        transformer=Transformer(float(site.transformer_kva)),
     )
 
 
@@ -66,6 +68,7 @@ def _flat(flat: FlatSpec, spec: TownSpec, rest_w: Array, wanted_w: dict[str, Arr
         base_w=np.asarray(red, dtype=np.float64),
         loads=tuple(_load(load) for load in switched),
         wanted_w={load.kind: wanted_w[load.name].astype(np.float64) for load in switched},
+        phases=(PHASES.index(flat.phase) + 1,),
     )
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from balans.core.errors import InputError
 from balans.core.words import LoadClass
 from balans.domain.demand import Limit, Load
+from balans.usecases.feeder.heat import Transformer
 from balans.usecases.simulate_feeder import Feeder, Flat, feeder_report, simulate_feeder
 
 HEATER = Load("heat", LoadClass.YELLOW, 2000.0)
@@ -63,3 +65,29 @@ def test_misuse_is_told() -> None:
         simulate_feeder(feeder(), seed=1, shares=(1.5,))
     with pytest.raises(InputError, match="no flats"):
         simulate_feeder(feeder(flats=0), seed=1)
+
+
+def test_the_report_tells_how_hot_a_known_transformer_gets() -> None:
+    known = replace(feeder(), transformer=Transformer(8.0))
+    results = simulate_feeder(known, seed=3)
+    report = feeder_report(results)
+    plain = feeder_report(simulate_feeder(feeder(), seed=3))
+    for share, without in zip(report["shares"], plain["shares"], strict=True):
+        added = {"hot_spot_c", "top_oil_c", "loss_of_life_h", "relative_ageing", "hot_spot_curve_c"}
+        assert share.keys() - without.keys() == added
+        assert {name: share[name] for name in without} == without
+        assert len(share["hot_spot_curve_c"]) == len(share["curve_kw"])
+        assert share["top_oil_c"] < share["hot_spot_c"]
+    ageing = [share["relative_ageing"] for share in report["shares"]]
+    assert ageing[0] > ageing[2] > 0
+
+
+def test_flats_on_one_phase_heat_it_more_than_flats_on_all() -> None:
+    spread = replace(feeder(), transformer=Transformer(8.0))
+    crowded = replace(spread, flats=tuple(replace(flat, phases=(2,)) for flat in spread.flats))
+    (even,) = simulate_feeder(spread, seed=3, shares=(1.0,))
+    (uneven,) = simulate_feeder(crowded, seed=3, shares=(1.0,))
+    assert (even.replay.controlled_w == uneven.replay.controlled_w).all()
+    assert even.heat
+    assert uneven.heat
+    assert uneven.heat.hot_spot_c.max() > even.heat.hot_spot_c.max()
