@@ -52,3 +52,24 @@ def _print_table(result: dict[str, Any]) -> None:
     if result["ratio"]["ours_to_foresight"]:
         print(f"  ours to foresight           {result['ratio']['ours_to_foresight']:10.3f}")
     print(f"  foresight: {result['foresight']['method']}")
+    _print_figures(result["figures"])
+
+
+def _print_figures(figures: dict[str, dict[str, Any]]) -> None:
+    names = {
+        "minutes_over": "minutes over",
+        "peak_kw": "peak kW",
+        "yellow_violations": "yellow off too long",
+        "red_switchings": "red switchings",
+        "switches": "switchings",
+        "restore_overshoot_kwh": "overshoot of restores kWh",
+        "unserved_kwh": "unserved kWh",
+        "jain_loads": "Jain index over loads",
+        "jain_flats": "Jain index over nodes",
+        "cost": "cost",
+    }
+    ours, rule = figures["ours"], figures["threshold_rule"]
+    print(f"  {'':28}{'ours':>12}{'threshold':>12}")
+    for key, name in names.items():
+        cells = ("-" if one[key] is None else f"{one[key]:.12g}" for one in (ours, rule))
+        print(f"  {name:28}" + "".join(f"{cell:>12}" for cell in cells))

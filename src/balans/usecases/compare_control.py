@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from balans.domain.demand.foresight import foresight_bound, is_bounded
 from balans.domain.demand.overload import excess_w
 from balans.domain.demand.threshold import decide_by_threshold
+from balans.usecases.control_figures import control_figures
 from balans.usecases.profile import Profile
 from balans.usecases.simulate_site import (
     UNITS_PER_W,
@@ -35,6 +36,10 @@ def compare_control(
     ours_replay = simulate_site(site, profile, timer, progress)
     rule_replay = simulate_site(site, profile, timer, progress, rule=decide_by_threshold)
     ours, rule = summarize(ours_replay), summarize(rule_replay)
+    figures = {
+        "ours": control_figures(ours_replay),
+        "threshold_rule": control_figures(rule_replay),
+    }
     bound = _foresight(ours_replay)
     over = {
         "uncontrolled": ours["overload_kwh"]["uncontrolled"],
@@ -66,6 +71,7 @@ def compare_control(
             "threshold_rule": worse_weeks(rule_replay),
         },
         "decision_us": ours["decision_us"],
+        "figures": figures,
     }
 
 
