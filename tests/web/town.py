@@ -126,6 +126,7 @@ def plan(tenant: str = "alice", serial: int = 1000, zone: str = "Europe/Paris") 
                     load_class=load_class,
                     rated_w=2000,
                     max_off_s=max_off_s,
+                    min_on_s=300,
                     actuator=serial + 10 * n + i,
                     released=True,
                 )

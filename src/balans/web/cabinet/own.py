@@ -24,6 +24,7 @@ from balans.web.cabinet.own_forms import LimitForm, PauseForm, owned
 from balans.web.cabinet.own_words import (
     Seen,
     consent_rows,
+    gateway_limits,
     limit_rows,
     limit_words,
     meaning,
@@ -139,6 +140,7 @@ def _page(desk: Desk) -> dict[str, Any]:
         "picture": view.picture(last),
         "tree": view.tree(last),
         "limits": limit_rows(mine, desk.seen, status, view.node_name),
+        "at_gateway": gateway_limits(status, view.node_name),
         "others": _others(desk),
         "consents": consent_rows(view.loads, desk.titles, desk.seen, status),
         "past": past_rows(changed, [*mine, *past], desk.titles, desk.seen)[:PAST_SHOWN],

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from balans.web.shown.limit_tree import limit_title
 from balans.web.shown.numbers import decimal, duration, kw
 
 ARRIVED, ON_ITS_WAY = "good", "warn"
+SAME_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,15 @@ def limit_rows(
             "measured": known,
         }
         for limit in limits
+    ]
+
+
+def gateway_limits(status: SiteStatus | None, node: str) -> list[str]:
+    """Return the limits that were set at the gateway itself for `node`."""
+    return [
+        _("at most %(power)s kW") % {"power": kw(one.limit_w)}
+        for one in (status.own_limits if status else ())
+        if one.node == node
     ]
 
 
@@ -113,8 +123,8 @@ def meaning(load: LoadInfo) -> str:
     power = kw(load.rated_w)
     if load.load_class == LoadClass.YELLOW:
         return _(
-            "May be off for at most %(off)s at a time, then it comes back by itself and stays on"
-            " for at least %(on)s. You give up up to %(power)s kW for that while."
+            "May be off for at most %(off)s at a time, then it comes back by itself, and is left on"
+            " for a while (at least %(on)s). You give up up to %(power)s kW for so long."
         ) % {
             "off": duration(load.max_off_s or 0),
             "on": duration(load.min_on_s),
@@ -170,18 +180,19 @@ def _paused(load: LoadInfo, seen: Seen) -> str:
 
 
 def _gateway(load: LoadInfo, state: LoadStatus | None, seen: Seen) -> dict[str, str]:
-    """Return whether the gateway has what was set: its own word, not the wish."""
+    """Return whether the gateway has what was set: its own word, not the wish.
+
+    Whoever stands before the gateway can be stricter there than here, never looser.
+    """
     if load.load_class == LoadClass.RED:
         return {}
     if state is None:
         return {"tone": "quiet", "word": _("the gateway has not reported")}
-    wanted = load.paused_until if load.paused_until and load.paused_until > seen.now else None
-    told = state.paused_until
-    if told is not None and told <= seen.now.timestamp():
-        told = None
-    same_pause = (told is None) == (wanted is None) and (
-        told is None or wanted is None or abs(told - wanted.timestamp()) < 1
-    )
-    if state.released == load.released and same_pause:
-        return {"tone": ARRIVED, "word": _("in force")}
-    return {"tone": ON_ITS_WAY, "word": _("on its way to the gateway")}
+    now_s = seen.now.timestamp()
+    wanted_s = max(load.paused_until.timestamp(), now_s) if load.paused_until else now_s
+    told_s = max(state.paused_until, now_s) if state.paused_until else now_s
+    if load.released < state.released or wanted_s > told_s + SAME_S:
+        return {"tone": ON_ITS_WAY, "word": _("on its way to the gateway")}
+    if load.released != state.released or told_s > wanted_s + SAME_S:
+        return {"tone": ON_ITS_WAY, "word": _("held stricter at the gateway itself, or on its way")}
+    return {"tone": ARRIVED, "word": _("in force")}

@@ -24,11 +24,12 @@ def level(now: float | None, limit: float | None) -> str:
 
 
 def gauge(now: float | None, limit: float | None) -> tuple[str, str]:
-    """Return the width of the bar and the place of the limit's mark.
+    """Return the width of the bar and the place of the limit's mark; no bar without a limit.
 
-    >>> gauge(5.0, 8.0), gauge(12.0, 8.0), gauge(None, None)
+    >>> gauge(5.0, 8.0), gauge(12.0, 8.0), gauge(5.0, None)
     (('50.0%', '80.0%'), ('80.0%', '53.3%'), ('0.0%', '-10%'))
     """
-    full = GAUGE_ROOM * max(limit or 0, now or 0, 1e-6)
-    mark = f"{100 * limit / full:.1f}%" if limit is not None else NO_MARK
-    return f"{100 * max(now or 0, 0) / full:.1f}%", mark
+    if limit is None:
+        return "0.0%", NO_MARK
+    full = GAUGE_ROOM * max(limit, now or 0, 1e-6)
+    return f"{100 * max(now or 0, 0) / full:.1f}%", f"{100 * limit / full:.1f}%"

@@ -4,7 +4,7 @@ Keys are ``node.<name>.…``; the site itself has the name "".
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +41,7 @@ class Branch:
     def below_title(self) -> str:
         """How many nodes lie right below."""
         count = len(self.below)
-        return ngettext("%(count)d below", "%(count)d below", count) % {"count": count}
+        return ngettext("%(count)d place below", "%(count)d places below", count) % {"count": count}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +109,15 @@ def _texts(node: NodeStatus, by_name: Mapping[str, NodeStatus]) -> dict[str, str
     digits = kw_digits(max(node.power_w or 0, node.allowed_w or 0))
     at = level(node.power_w, node.allowed_w)
     fill, mark = gauge(node.power_w, node.allowed_w)
-    worst = _worst(at, node)
+    worst, word = _worst(at, node)
     return {
         "load": kw(node.power_w, digits),
-        "limit": kw(node.allowed_w, digits),
+        "of": _of(node.allowed_w, digits),
         "limit_name": limit_title(node.limit),
         "free": _free(node, digits),
         "binding": _binding(node, by_name),
         "level": at,
-        "level_word": words.word(words.LEVELS, worst),
+        "level_word": word,
         "tone": words.LEVEL_TONES[worst],
         "fill": fill,
         "mark": mark,
@@ -125,14 +125,26 @@ def _texts(node: NodeStatus, by_name: Mapping[str, NodeStatus]) -> dict[str, str
     }
 
 
-def _worst(at: str, node: NodeStatus) -> str:
-    """Return the gravest of the levels of power and of each phase."""
-    levels = [at, *(level(abs(amps), node.phase_limit_a) for amps in _amps(node))]
-    return next((one for one in ("over", "near") if one in levels), at)
+def _of(limit_w: float | None, digits: int) -> str:
+    if limit_w is None:
+        return _("kW")
+    return _("of %(limit)s kW") % {"limit": kw(limit_w, digits)}
 
 
-def _amps(node: NodeStatus) -> Iterator[float]:
-    return (amps for amps in node.phase_a if amps is not None)
+def _worst(at: str, node: NodeStatus) -> tuple[str, str]:
+    """Return the gravest of the levels of power and of each phase, and the words for it."""
+    phases = zip(PHASES, node.phase_a, strict=False)
+    levels = {
+        phase: level(abs(amps), node.phase_limit_a) for phase, amps in phases if amps is not None
+    }
+    for grave in ("over", "near"):
+        if at == grave:
+            break
+        found = next((phase for phase, one in levels.items() if one == grave), None)
+        if found is not None:
+            word = words.word(words.LEVELS, grave)
+            return grave, f"{found}: {word[:1].lower()}{word[1:]}"
+    return at, words.word(words.LEVELS, at)
 
 
 def _free(node: NodeStatus, digits: int) -> str:
@@ -194,7 +206,7 @@ def _loads(status: SiteStatus) -> dict[str, tuple[int, int]]:
 
 
 def _off(there: int, off: int) -> str:
-    if not there:
+    if not off:
         return ""
     text = ngettext("%(off)d of %(count)d load off", "%(off)d of %(count)d loads off", there)
     return text % {"off": off, "count": there}

@@ -14,7 +14,7 @@ from balans.protocols.hub import PlannedLoad, PlanReport, PlanState
 from balans.storage.plans import StoredPlan
 from balans.web.shown.charts import Series, chart, in_kw, twin
 from balans.web.shown.days import HOUR, clock_label, moment
-from balans.web.shown.numbers import MISSING, decimal, kw_digits
+from balans.web.shown.numbers import decimal, kw_digits
 from balans.web.shown.reasons import reason_text
 
 TICK_MINUTES: Final = 120
@@ -215,7 +215,7 @@ def _priced(report: PlanReport, times: list[datetime], how: Reading) -> dict[str
     if not report.price:
         return {"prices": None}
     values: list[float | None] = [*report.price, *[None] * len(times)][: len(times)]
-    unit = _("%(currency)s per kWh") % {"currency": how.currency or MISSING}
+    unit = _("%(currency)s per kWh") % {"currency": how.currency} if how.currency else _("per kWh")
     line = Series(_("Price"), "price", values)
     drawn = chart([*times], [line], how.zone, unit=unit, digits=3, tick_minutes=TICK_MINUTES)
     return {

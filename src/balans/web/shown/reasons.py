@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from balans.domain.demand.model import Reason
 from balans.usecases.run_load_control import Detail
+from balans.usecases.run_load_control.consents import LeftAlone
 
 REASONS: Final[dict[str, Promise]] = {
     Reason.OVER_LIMIT: _("the limit would be exceeded"),
@@ -17,9 +18,9 @@ REASONS: Final[dict[str, Promise]] = {
     Reason.DEADLINE: _("must be done in time"),
     Reason.HEADROOM_BACK: _("there is head-room again"),
     Reason.NIGHT_ZONE: _("night tariff"),
-    "planned": _("by the plan"),
-    "consent_withdrawn": _("its owner has taken back consent"),
-    "paused": _("its owner has paused load control"),
+    Reason.PLAN: _("by the plan"),
+    LeftAlone.CONSENT_WITHDRAWN: _("its owner has taken back consent"),
+    LeftAlone.PAUSED: _("its owner has paused load control"),
     Detail.STATE_UNKNOWN: _("the actuator has not reported its state"),
     Detail.NOT_OBEYING: _("fault: the actuator does not obey"),
 }
