@@ -1,6 +1,6 @@
 """The figures that rules are judged by, on replays worked by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ LAMP = Load("lamp", LoadClass.RED, 100.0, node="flat-1")
 class Script:
     """A rule that switches by a script: which loads are off in each step."""
 
-    def __init__(self, off: dict[int, Sequence[str]]) -> None:
+    def __init__(self, off: Mapping[int, Sequence[str]]) -> None:
         self.off = off
 
     def __call__(
@@ -46,7 +46,7 @@ class Script:
 
 
 def replay(
-    off: dict[int, Sequence[str]],
+    off: Mapping[int, Sequence[str]],
     *,
     steps: int = 20,
     loads: Sequence[Load] = (HEATER, OTHER, LAMP),
@@ -54,7 +54,7 @@ def replay(
     wanted: dict[str, float] | None = None,
 ) -> Replay:
     power = wanted or {"heater": 1000.0, "other": 1000.0, "lamp": 100.0}
-    start_s = np.arange(steps) * 60.0
+    start_s = np.arange(steps, dtype=np.float64) * 60.0
     profile = Profile(
         [str(s) for s in start_s],
         start_s,
@@ -67,7 +67,7 @@ def replay(
     return simulate_site(site, profile, lambda: 0, rule=Script(off), every_step=True)
 
 
-def figures(off: dict[int, Sequence[str]], **options: Any) -> dict[str, Any]:
+def figures(off: Mapping[int, Sequence[str]], **options: Any) -> dict[str, Any]:
     return control_figures(replay(off, **options))
 
 
