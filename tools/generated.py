@@ -14,10 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "balans.web.settings")
 
 import compile_messages
+import copy_look
 import vendor_files
 
 GENERATORS: dict[str, Callable[..., list[str]]] = {
     "translations": compile_messages.bring_up_to_date,
+    "look of the gateway's page": copy_look.bring_up_to_date,
     "vendored files": vendor_files.bring_up_to_date,
 }
 """To add one: a function ``bring_up_to_date(*, check) -> findings``, and a line here."""

@@ -9,6 +9,17 @@ from balans.usecases.run_load_control import ControlledSite
 from balans.usecases.site_file import site_of
 from balans.usecases.toml_table import TomlTable, one_table, parse_toml
 
+LEAST_KEY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PageConfig:
+    """Where the local page is served, and the key to it; None: one in a file beside the journal."""
+
+    host: str
+    port: int
+    key: str | None
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
@@ -24,6 +35,8 @@ class GatewayConfig:
         The site under load control; None for a hub that only meters.
     metrics_port, health_file
         Where health and figures are shown; None: not.
+    page
+        The local page; None: there is none.
     """
 
     hub: str
@@ -34,6 +47,7 @@ class GatewayConfig:
     controlled: ControlledSite | None
     metrics_port: int | None
     health_file: Path | None
+    page: PageConfig | None = None
 
 
 def read_config(path: Path, default_mqtt_url: str | None = None) -> GatewayConfig:
@@ -68,6 +82,7 @@ def parse_config(text: str, path: Path, default_mqtt_url: str | None = None) -> 
         controlled=_controlled(root, own),
         metrics_port=_port(own, "metrics_port"),
         health_file=path.parent / own.text("health_file") if own.has("health_file") else None,
+        page=_page(root),
     )
     own.finish()
     root.finish()
@@ -89,6 +104,21 @@ def _port(own: TomlTable, key: str) -> int | None:
     if port != int(port):
         raise own.fail(key, "a whole number")
     return int(port)
+
+
+def _page(root: TomlTable) -> PageConfig | None:
+    if not root.has("page"):
+        return None
+    own = one_table(root, "page")
+    host = own.text("host", "an address to listen on") if own.has("host") else "127.0.0.1"
+    port = _port(own, "port")
+    if port is None:
+        raise own.fail("port", "a port such as 8088")
+    key = own.text("key") if own.has("key") else None
+    if key is not None and len(key.strip()) < LEAST_KEY:
+        raise InputError(f"{own.file}: page.key is too short: expected {LEAST_KEY} letters or more")
+    own.finish()
+    return PageConfig(host, port, key)
 
 
 def _controlled(root: TomlTable, own: TomlTable) -> ControlledSite | None:

@@ -13,6 +13,8 @@ journal grows and control goes on; without the bus there is nothing to control.
 import asyncio
 import contextlib
 import logging
+import socket
+import time
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -26,6 +28,9 @@ from balans.gateway.delivery import Delivery
 from balans.gateway.journal import Journal
 from balans.gateway.keep import Files
 from balans.gateway.metrics import Metrics
+from balans.gateway.page.app import PageApp
+from balans.gateway.page.server import house_key, listen, serve
+from balans.gateway.page.session import Sessions
 from balans.gateway.recorder import Recorder
 from balans.gateway.scribe import Scribe
 from balans.gateway.site_control import PacedClock, Reconnected, SiteControl, zone_names
@@ -69,9 +74,10 @@ class Gateway:
         self._concentrator = Concentrator(
             self._site_topics, config.hub, self._recorder, self._metrics
         )
-        self._control = config.controlled and self._new_control(config.controlled)
+        self._control = self._new_control(config.controlled) if config.controlled else None
         self._site = self._new_site_link()
         self._server = self._new_server_link()
+        self._page = self._new_page()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then finish what has begun."""
@@ -84,6 +90,8 @@ class Gateway:
         ]
         if self._control:
             jobs += [self._control.run(self._site, self._server), self._scribe.run()]
+        if self._page:
+            jobs.append(serve(*self._page))
         with Monitor(
             self._metrics.registry,
             self._troubles,
@@ -116,6 +124,17 @@ class Gateway:
             control.set_own(files.own.read())
         except InputError as error:
             log.warning("what was set here is not used: %s", error)
+
+    def _new_page(self) -> tuple[PageApp, socket.socket] | None:
+        """Return the local page and the socket it is served on, where it is wanted."""
+        config, control = self._config.page, self._control
+        if config is None or control is None:
+            return None
+        key = config.key or house_key(self._config.data_dir / "page-key")
+        listening = listen(config.host, config.port)
+        log.info("local page: http://%s:%d/", *listening.getsockname()[:2])
+        zone, now_s = control.control.site.timezone, time.monotonic
+        return PageApp(control.board, Sessions(key), zone, now_s, control.take), listening
 
     def _new_site_link(self) -> Link:
         topics = self._site_topics

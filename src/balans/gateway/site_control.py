@@ -16,7 +16,9 @@ import msgspec
 
 from balans.adapters.mqtt import Link
 from balans.core.clock import Clock
+from balans.core.errors import InputError
 from balans.domain.demand.model import DAY_ZONE
+from balans.gateway.board import Board
 from balans.gateway.metrics import Metrics
 from balans.gateway.scribe import Scribe
 from balans.protocols import hub, module
@@ -31,6 +33,7 @@ from balans.protocols.hub import (
 )
 from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
 from balans.usecases.run_load_control import (
+    CONTROL,
     ControlledSite,
     LoadControl,
     Output,
@@ -57,6 +60,20 @@ log = logging.getLogger(__name__)
 def zone_names(site: ControlledSite) -> set[str]:
     """Return the names of tariff zones that a limit of the site may be bound to."""
     return {DAY_ZONE, *(zone.name for zone in site.zones)}
+
+
+def explained(report: CommandReport) -> str:
+    """Return a report as a line of the log: what, why, by which limit, and with what effect."""
+    parts = [f"{report.load} {'on' if report.on else 'off'} {report.state}: {report.reason}"]
+    if report.author != CONTROL:
+        parts.append(f"by {report.author}")
+    if report.limit:
+        parts.append(f"limit {report.limit}")
+    if report.expected_w:
+        parts.append(f"expected {report.expected_w:+.0f} W")
+    if report.achieved_w is not None:
+        parts.append(f"achieved {report.achieved_w:+.0f} W")
+    return ", ".join([*parts, report.detail] if report.detail else parts)
 
 
 class PacedClock(Clock, Protocol):
@@ -101,6 +118,7 @@ class SiteControl:
         metrics: Metrics,
     ) -> None:
         self.control = control
+        self.board = Board(topics[0].site, own=control.own)
         self._clock = clock
         self._site_topics, self._hub_topics = topics
         self._scribe = scribe
@@ -187,8 +205,17 @@ class SiteControl:
             case Consents():
                 self._obey_consents(message)
             case OwnSettings():
-                self.control.set_own(message)
-                self._scribe.keep_own(message)
+                self._obey_own(message)
+
+    def _obey_own(self, message: OwnSettings) -> None:
+        try:
+            self.control.set_own(message)
+        except InputError as error:
+            log.warning("what was set here is not used: %s", error)
+        else:
+            self._scribe.keep_own(message)
+            log.info("set here: %s", message)
+        self.board.own = self.control.own
 
     def _obey_limits(self, message: Limits) -> None:
         if message == self._limits:
@@ -218,11 +245,11 @@ class SiteControl:
         return outputs
 
     async def _carry_out(self, outputs: Sequence[Output], site: Link) -> None:
-        reports = [
-            Entry(EntryKind.COMMAND, hub.encode_command_report(output))
-            for output in outputs
-            if isinstance(output, CommandReport)
-        ]
+        told = [output for output in outputs if isinstance(output, CommandReport)]
+        for report in told:
+            self.board.note(report)
+            log.info("%s", explained(report))
+        reports = [Entry(EntryKind.COMMAND, hub.encode_command_report(one)) for one in told]
         now_s = asyncio.get_running_loop().time()
         if reports or now_s - self._saved_s > SAVE_S:
             self._saved_s = now_s
@@ -259,6 +286,8 @@ class SiteControl:
         status = self.control.status(self._now_s())
         status = msgspec.structs.replace(status, valid_s=self._valid_s(status.step_s))
         self._metrics.sensor_ok.set(status.sensor_ok)
+        self.board.show(status)
+        self.board.now_s, self.board.server_connected = self._now_s(), server.connected
         await server.publish(self._hub_topics.status, hub.encode(status))
 
     def _valid_s(self, step_s: float) -> float:

@@ -25,7 +25,7 @@ Rules beyond those of `balans.domain.demand`
 - *A clock that is set back* takes all timers and orders with it: what was left is left.
 """
 
-from balans.usecases.run_load_control.consents import LeftAlone, OwnSettings
+from balans.usecases.run_load_control.consents import OWN, LeftAlone, OwnSettings
 from balans.usecases.run_load_control.control import LoadControl
 from balans.usecases.run_load_control.desk import Output
 from balans.usecases.run_load_control.limits import doubts_of, limits_of
@@ -35,6 +35,7 @@ from balans.usecases.run_load_control.orders import CONTROL, DEVICE, Detail, Ord
 __all__ = [
     "CONTROL",
     "DEVICE",
+    "OWN",
     "ControlledSite",
     "Detail",
     "LeftAlone",

@@ -1,0 +1,348 @@
+"""The gateway's own page: who may see it, what it shows, and what people may set."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.gateway.page_bench import KEY, NOW_S, Browser, board, plan, report, status
+
+from balans.core.words import CommandState, LimitSource
+from balans.gateway.board import DECISIONS_MAX, Board
+from balans.gateway.page import words as words_module
+from balans.gateway.page.app import BODY_MAX
+from balans.gateway.page.markup import Safe, tag
+from balans.gateway.page.session import LASTS_S, TRIES, TRIES_S, Sessions
+from balans.gateway.page.view import level_of
+from balans.gateway.page.words import LANGUAGES, TEXTS, Words
+from balans.protocols.hub import ConsentSetting, LimitSetting, PlanReport, PlanState
+from balans.usecases.run_load_control import OwnSettings
+
+
+@pytest.fixture
+def browser() -> Browser:
+    return Browser(board())
+
+
+@pytest.fixture
+def inside(browser: Browser) -> Browser:
+    browser.sign_in()
+    return browser
+
+
+# --- who may ---
+
+
+@pytest.mark.parametrize("path", ["/", "/settings", "/part", "/nothing"])
+def test_nothing_is_shown_without_the_key(browser: Browser, path: str) -> None:
+    reply = browser.get(path)
+    assert (reply.status, reply.header("location"), reply.body) == (303, "/login", "")
+
+
+@pytest.mark.parametrize("path", ["/limit", "/pause", "/consent", "/logout"])
+def test_nothing_is_set_without_the_key(browser: Browser, path: str) -> None:
+    assert browser.post(path, kw="1", load="heater", released="false").status == 403
+    assert browser.taken == []
+
+
+def test_the_key_opens_and_the_cookie_is_kept_from_scripts_and_other_sites(
+    browser: Browser,
+) -> None:
+    reply = browser.sign_in()
+    assert (reply.status, reply.header("location")) == (303, "/")
+    cookie = reply.header("set-cookie")
+    assert cookie is not None
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert browser.get("/").status == 200
+
+
+def test_a_wrong_key_opens_nothing_and_too_many_have_to_wait(browser: Browser) -> None:
+    for _ in range(TRIES):
+        reply = browser.post("/login", key="guess")
+        assert reply.status == 403
+        assert "This is not the key." in reply.body
+    assert browser.post("/login", key=KEY).status == 429
+    assert browser.get("/").status == 303
+    browser.steady_s += TRIES_S
+    assert browser.sign_in().status == 303
+
+
+def test_a_session_ends_by_itself_and_by_signing_out(inside: Browser) -> None:
+    assert inside.get("/").status == 200
+    inside.steady_s += LASTS_S
+    assert inside.get("/").status == 303
+    inside.sign_in()
+    assert inside.send("/logout").status == 303
+    assert inside.get("/").status == 303
+
+
+def test_many_sessions_push_out_the_oldest() -> None:
+    sessions = Sessions(KEY)
+    first = sessions.open(KEY, 0.0)
+    for number in range(1, 60):
+        sessions.open(KEY, float(number))
+    assert not sessions.is_open(first, 100.0)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+    ],
+)
+def test_a_form_of_another_site_is_refused(inside: Browser, headers: dict[str, str]) -> None:
+    inside.headers = headers
+    assert inside.send("/consent", load="heater", released="false").status == 403
+    assert inside.send("/login", key=KEY).status == 403
+    assert inside.taken == []
+
+
+def test_a_form_without_its_token_is_refused_with_a_word(inside: Browser) -> None:
+    for token in ("", "0" * 64, "ключ"):
+        reply = inside.post("/consent", token=token, load="heater", released="false")
+        assert reply.status == 403
+        assert "too old" in reply.body
+    assert inside.taken == []
+
+
+def test_what_browsers_are_told(inside: Browser) -> None:
+    for path in ("/", "/login", "/static/page.js", "/nothing"):
+        reply = inside.get(path)
+        policy = reply.header("content-security-policy")
+        assert policy is not None
+        assert policy.startswith("default-src 'self'; ")
+        assert "unsafe" not in policy
+        assert reply.header("x-content-type-options") == "nosniff"
+    assert inside.get("/").header("cache-control") == "no-store"
+    body = inside.get("/").body + inside.get("/settings").body
+    assert not re.search(r"<style| style=|\son\w+=|<script(?! type=\"module\" src=)", body)
+
+
+def test_a_body_that_is_too_large_is_refused(inside: Browser) -> None:
+    assert inside.ask("POST", "/limit", b"x" * (BODY_MAX + 1)).status == 413
+
+
+@given(
+    st.sampled_from(["GET", "POST", "PUT", "HEAD"]),
+    st.text(st.characters(codec="utf-8"), max_size=20),
+    st.binary(max_size=60),
+    st.booleans(),
+)
+def test_any_request_is_answered(method: str, path: str, body: bytes, signed_in: bool) -> None:  # noqa: FBT001
+    browser = Browser(board())
+    if signed_in:
+        browser.sign_in()
+    reply = browser.ask(method, f"/{path}", body)
+    assert reply.status in {200, 303, 403, 404, 422}
+
+
+# --- what is shown ---
+
+
+def test_the_live_page_shows_everything(inside: Browser) -> None:
+    body = inside.get("/").body
+    for text in (
+        "<h1>house</h1>",
+        "Near the limit",
+        "5.60 kW of 6.00 kW",
+        "0.40 kW left",
+        "L1: 12.9 A left",
+        "L3: – A",
+        "3.10 kW left",
+        "Switched off",
+        "the limit would be exceeded",
+        "7 min",
+        "Not released for control",
+        "Shedding does not help",
+        "12.5 kW·min",
+        "0.77",
+        "keeps all limits",
+        "washer waits until 12/01 23:00",
+        "Cost 3.20, without the plan 4.10",
+        "expected −2.00 kW, achieved −1.87 kW",
+        "limit contract",
+    ):
+        assert text in body, text
+    assert "out of reach" not in body
+
+
+def test_names_are_escaped(inside: Browser) -> None:
+    assert "<b>kitchen" not in inside.get("/").body
+    assert "&lt;b&gt;kitchen&lt;/b&gt;" in inside.get("/").body
+
+
+def test_what_is_missing_is_said_and_no_zero() -> None:
+    browser = Browser(Board("house"))
+    browser.sign_in()
+    assert "Waiting for the first measurement" in browser.get("/").body
+    assert browser.get("/settings").status == 200
+    browser.board.show(status())
+    body = browser.get("/").body
+    assert "This gateway does not plan ahead" not in body
+    assert "There is no plan." in body
+    assert "The server is out of reach" in body
+    assert "– kW" in body
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_has_every_text(inside: Browser, language: str) -> None:
+    body = inside.get(f"/?language={language}").body
+    assert f'lang="{language}"' in body
+    assert inside.cookies["language"] == language
+    assert inside.get("/settings").body.count(TEXTS[language]["own_limit"]) == 1
+    assert set(TEXTS[language]) == set(TEXTS["en"])
+    for code, text in TEXTS[language].items():
+        assert text.strip()
+        places = sorted(re.findall(r"{(\w+)}", TEXTS["en"][code]))
+        assert sorted(re.findall(r"{(\w+)}", text)) == places, code
+
+
+def test_every_text_that_is_asked_for_is_there() -> None:
+    folder = Path(words_module.__file__).parent
+    source = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    asked = set(re.findall(r'say\(\s*"([^"]+)"', source))
+    assert asked
+    assert asked <= set(TEXTS["en"])
+    assert set(tomllib.loads((folder / "texts" / "en.toml").read_text("utf-8"))) == set(TEXTS["en"])
+
+
+def test_the_browser_s_language_counts_until_one_is_chosen(inside: Browser) -> None:
+    inside.headers = {"accept-language": "de, ru;q=0.9"}
+    assert 'lang="ru"' in inside.get("/").body
+    assert "5,60 кВт" in inside.get("/").body
+    inside.get("/?language=ro")
+    assert "Rezervă" in inside.get("/").body
+
+
+def test_numbers_as_each_language_writes_them() -> None:
+    from tests.unit.gateway.page_bench import ZONE
+
+    assert Words("en", ZONE).number(-1234.5, 1) == "−1,234.5"
+    assert Words("ro", ZONE).number(1234.5, 1) == "1.234,5"
+    assert Words("ru", ZONE).number(1234.5, 1) == "1 234,5"
+    assert Words("en", ZONE).number(-0.001, 2) == "0.00"
+    assert Words("en", ZONE).number(None, 2) == "–"
+
+
+@pytest.mark.parametrize(
+    ("power_w", "allowed_w", "level"),
+    [
+        (None, 100.0, "unknown"),
+        (50.0, None, "within"),
+        (90.0, 100.0, "within"),
+        (91.0, 100.0, "near"),
+        (101.0, 100.0, "over"),
+        (0.0, 0.0, "within"),
+        (1.0, 0.0, "over"),
+    ],
+)
+def test_levels(power_w: float | None, allowed_w: float | None, level: str) -> None:
+    assert level_of(power_w, allowed_w) == level
+
+
+def test_a_relaxed_plan_and_none_say_so(inside: Browser) -> None:
+    import msgspec
+
+    relaxed = msgspec.structs.replace(plan(), state=PlanState.RELAXED, reason="limit: 900 Wh")
+    inside.board.show_plan(relaxed)
+    body = inside.get("/").body
+    assert "cannot keep every limit" in body
+    assert "limit: 900 Wh" in body
+    inside.board.show_plan(PlanReport(NOW_S, state=PlanState.NONE, reason="no plan found in time"))
+    assert "There is no plan. no plan found in time" in inside.get("/").body
+
+
+def test_the_board_keeps_the_last_decisions_with_their_latest_state() -> None:
+    found = Board("house")
+    for number in range(DECISIONS_MAX + 5):
+        found.note(report(CommandState.SENT, id=f"id{number}"))
+    found.note(report(CommandState.CONFIRMED, id="id40", achieved_w=-5.0))
+    found.note(report(CommandState.CONFIRMED, id="id40"))
+    assert len(found.decisions) == DECISIONS_MAX
+    assert found.decisions[0].id == f"id{DECISIONS_MAX + 4}"
+    (kept,) = (one for one in found.decisions if one.id == "id40")
+    assert (kept.state, kept.achieved_w) == (CommandState.CONFIRMED, -5.0)
+
+
+def test_elements_escape() -> None:
+    assert tag("a", "<", tag("br"), title='"', hidden=True, data_x=None) == (
+        '<a title="&quot;" hidden>&lt;<br></a>'
+    )
+    assert isinstance(tag("p"), Safe)
+
+
+# --- what people may set ---
+
+
+def test_an_own_limit_is_set_and_taken_back(inside: Browser) -> None:
+    reply = inside.send("/limit", do="set", kw="2,5", from_time="17:00", to_time="21:00", node="")
+    assert reply.status == 200
+    assert "It holds from now on." in reply.body
+    wanted = LimitSetting("own", LimitSource.CUSTOMER, 2500.0, from_time="17:00", to_time="21:00")
+    assert inside.taken[-1].limits == (wanted,)
+    inside.send("/limit", do="set", kw="1", node="flat-1", from_time="", to_time="")
+    assert [limit.node for limit in inside.taken[-1].limits] == ["", "flat-1"]
+    inside.send("/limit", do="take_back", node="")
+    assert [limit.node for limit in inside.taken[-1].limits] == ["flat-1"]
+
+
+def test_zero_is_a_limit(inside: Browser) -> None:
+    inside.send("/limit", do="set", kw="0")
+    assert inside.taken[-1].limits[0].limit_w == 0.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"kw": ""}, "must be a number"),
+        ({"kw": "-1"}, "must be a number"),
+        ({"kw": "nan"}, "must be a number"),
+        ({"kw": "1001"}, "must be a number"),
+        ({"kw": "2", "from_time": "17:00"}, "both hours"),
+        ({"kw": "2", "from_time": "17:00", "to_time": "17:00"}, "both hours"),
+        ({"kw": "2", "from_time": "7", "to_time": "9"}, "both hours"),
+        ({"kw": "2", "node": "attic"}, "no such place"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_told(inside: Browser, fields: dict[str, str], told: str) -> None:
+    reply = inside.send("/limit", do="set", **fields)
+    assert reply.status == 422
+    assert told in reply.body
+    assert inside.taken == []
+
+
+def test_pauses_of_everything_and_of_a_load(inside: Browser) -> None:
+    inside.send("/pause", load="", long="hours_1", do="pause")
+    assert inside.taken[-1].paused_until == NOW_S + 3600
+    inside.send("/pause", load="heater", long="hours_4", do="pause")
+    assert inside.taken[-1].consents == (
+        ConsentSetting("heater", released=True, paused_until=NOW_S + 4 * 3600),
+    )
+    assert "heater: Paused until 12/01 16:00" in inside.get("/settings").body
+    inside.send("/pause", load="heater", do="resume")
+    inside.send("/pause", load="", do="resume")
+    assert inside.taken[-1] == OwnSettings(inside.board.own.limits)
+    assert inside.send("/pause", load="", do="pause").status == 422
+    assert inside.send("/pause", load="boiler", long="hours_1", do="pause").status == 422
+
+
+def test_consent_is_withdrawn_and_given(inside: Browser) -> None:
+    reply = inside.send("/consent", load="heater", released="false", back="/")
+    assert reply.header("location") == "/"
+    inside.send("/consent", load="heater", released="true")
+    assert [own.consents for own in inside.taken] == [
+        (ConsentSetting("heater", released=False),),
+        (),
+    ]
+    for load in ("boiler", "<b>kitchen</b>"):  # the kitchen is red: there is nothing to withdraw
+        assert inside.send("/consent", load=load, released="false").status == 422
+
+
+def test_a_load_withdrawn_elsewhere_is_said_to_be(inside: Browser) -> None:
+    assert "Withdrawn at the server or in the file" in inside.get("/settings").body
