@@ -114,7 +114,7 @@ def test_the_page_changes_by_itself_and_keeps_what_a_person_is_at(
     page = open_page()
     button = page.get_by_role("button", name="Withdraw washer from load control")
     button.focus()
-    page.get_by_text("Figures by the hour").click()
+    page.locator("summary").click()
     button.focus()
     served.board.show(msgspec.structs.replace(status(), site_w=6543.0, guard=""))
     expect(page.locator(".figures .big dd")).to_contain_text("6.54")

@@ -57,7 +57,7 @@ def _picture(plan: PlanReport, words: Words) -> Safe:
         _powers(peak_w, y, words),
         tag("polyline", points=_stairs([y(power) for power in expected]), class_="expected"),
         [tag("polyline", points=points, class_="limit") for points in _limit_lines(limits, y)],
-        viewBox=f"0 0 {WIDTH:g} {HEIGHT + 24:g}",
+        viewBox=f"0 0 {WIDTH:g} {HEIGHT + 44:g}",
         class_="plan",
         role="img",
         aria_label=label,
@@ -69,7 +69,7 @@ def _powers(peak_w: float, y: Callable[[float], float], words: Words) -> Safe:
     return join(
         [
             tag("line", x1=0, y1=y(power_w), x2=WIDTH, y2=y(power_w), class_="hour"),
-            tag("text", words.kw(power_w), x=4, y=y(power_w) + 18, class_="hour"),
+            tag("text", words.kw(power_w), x=4, y=y(power_w) + 4, class_="hour"),
         ]
         for power_w in (peak_w, peak_w / 2)
     )
@@ -119,7 +119,7 @@ def _hours(plan: PlanReport, count: int, words: Words) -> Safe:
             x = round(i * WIDTH / count, 1)
             marks += [
                 tag("line", x1=x, y1=0, x2=x, y2=HEIGHT, class_="hour"),
-                tag("text", text[:2], x=x + 4, y=HEIGHT + 18, class_="hour"),
+                tag("text", text[:2], x=x + 4, y=HEIGHT + 6, class_="hour"),
             ]
     return join(marks)
 
