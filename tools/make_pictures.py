@@ -1,6 +1,6 @@
 """Makes the pictures of README and docs with the product itself.
 
-python tools/make_pictures.py                              the recorded day, the shares
+python tools/make_pictures.py                              the recorded day, the shares, the study
 python tools/make_pictures.py --screenshots http://127.0.0.1:8000   pages of a running demo
 """
 
@@ -10,8 +10,12 @@ from pathlib import Path
 
 from balans.adapters.pictures.feeder_png import draw_feeder
 from balans.adapters.pictures.site_png import draw_site
+from balans.adapters.pictures.study_png import draw_study
 from balans.cli.demo_study import feeder_of
+from balans.cli.simulate_feeder import play, ratings, studio
 from balans.simulator.town import demo_town
+from balans.usecases.feeder.street import Recipe
+from balans.usecases.feeder.study import Plan
 from balans.usecases.simulate_feeder import simulate_feeder
 from balans.usecases.site_report import summarize
 from balans.web.accounts.demo import DEMO_ACCOUNTS
@@ -28,6 +32,15 @@ def draw_day(seed: int = 1) -> None:
     everybody = shares[-1].replay
     named = replace(everybody, site=replace(everybody.site, name="24 flats behind one transformer"))
     draw_site(named, summarize(named), IMAGES / "day.png")
+
+
+def draw_transformer_study() -> None:
+    """Draw what ``balans simulate feeder`` finds for 100 flats, some with vehicles and pumps."""
+    limit_kw, transformer = ratings(100, None, 250.0, 20.0, upgraded_paper=False)
+    recipe = Recipe(100, 1, 1, ev_share=0.3, heat_pump_share=0.2)
+    plan = Plan(recipe, 10, tuple(n / 10 for n in range(11)), limit_kw, transformer)
+    street = studio(plan).street(recipe.seed)
+    draw_study(plan, play(plan, 2), street, IMAGES / "transformer-study.png")
 
 
 def take_screenshots(url: str) -> None:
@@ -58,6 +71,7 @@ def main() -> None:
         take_screenshots(url)
     else:
         draw_day()
+        draw_transformer_study()
 
 
 if __name__ == "__main__":

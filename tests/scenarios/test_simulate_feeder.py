@@ -74,6 +74,7 @@ def test_the_table_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (("--heat-pump-share", "-0.1"), "heat-pump-share = -0.1"),
         (("--limit-kw", "0"), "--limit-kw 0: expected a number above 0"),
         (("--transformer-kva", "nan"), "--transformer-kva nan"),
+        (("--flat-limit-kw", "-3"), "--flat-limit-kw -3: expected a number above 0"),
         (("--ambient-c", "100"), "ambient-c = 100.0: expected -50 to 60"),
         (("--seeds", "0"), "seeds = 0: expected 1 to 100"),
         (("--days", "9"), "days = 9: expected 1 to 7"),

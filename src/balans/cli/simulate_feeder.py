@@ -54,6 +54,12 @@ def feeder(
     transformer_kva: Annotated[
         float | None, typer.Option(help="Its rating; else the limit at a power factor of 0.95.")
     ] = None,
+    per_phase: Annotated[
+        bool, typer.Option("--per-phase", help="Keep each phase below its third as well.")
+    ] = False,
+    flat_limit_kw: Annotated[
+        float | None, typer.Option(help="Own limit of each flat, kept where it takes part.")
+    ] = None,
     ambient_c: Annotated[
         float, typer.Option(metavar="DEGC", help="Air around the transformer.")
     ] = 20.0,
@@ -80,6 +86,8 @@ def feeder(
         shares_of(participation),
         limit,
         transformer,
+        per_phase,
+        above_zero("flat-limit-kw", flat_limit_kw),
     )
     with all_or_nothing(out) as folder:
         cases = play(plan, jobs or os.cpu_count() or 1)
@@ -110,9 +118,8 @@ def ratings(
     from balans.domain.transformer import Paper
     from balans.usecases.feeder.heat import POWER_FACTOR, Transformer
 
-    for name, value in (("limit-kw", limit_kw), ("transformer-kva", kva)):
-        if value is not None and not 0 < value < 1e6:
-            raise InputError(f"--{name} {value:g}: expected a number above 0")
+    above_zero("limit-kw", limit_kw)
+    above_zero("transformer-kva", kva)
     if not math.isfinite(ambient_c):
         raise InputError(f"--ambient-c {ambient_c:g}: expected a number")
     if limit_kw is None:
@@ -120,6 +127,13 @@ def ratings(
     paper = Paper.UPGRADED if upgraded_paper else Paper.NON_UPGRADED
     rating = kva or round(max(limit_kw, 1e-3) / POWER_FACTOR, 6)
     return limit_kw, Transformer(rating, ambient_c=ambient_c, paper=paper)
+
+
+def above_zero(name: str, value: float | None) -> float | None:
+    """Return `value`, of the option `name`; raise InputError if it is no number above 0."""
+    if value is not None and not 0 < value < 1e6:
+        raise InputError(f"--{name} {value:g}: expected a number above 0")
+    return value
 
 
 def shares_of(text: str) -> tuple[float, ...]:
@@ -161,7 +175,7 @@ def play(plan: "Plan", jobs: int) -> list["Case"]:
 def _played(plan: "Plan", jobs: int) -> Iterator["Case"]:
     if jobs == 1:
         for seed, share in plan.cases:
-            yield _studio(plan).play(seed, share)
+            yield studio(plan).play(seed, share)
         return
     # Cases of one seed stay together where there are seeds enough: they share their street.
     chunk = len(plan.cases) // plan.seeds if plan.seeds >= jobs else 1
@@ -171,12 +185,12 @@ def _played(plan: "Plan", jobs: int) -> Iterator["Case"]:
 
 def _play(case: tuple["Plan", int, float]) -> "Case":
     plan, seed, share = case
-    return _studio(plan).play(seed, share)
+    return studio(plan).play(seed, share)
 
 
 @cache
-def _studio(plan: "Plan") -> "Studio":
-    """Return the studio of this process; the street it made last is kept."""
+def studio(plan: "Plan") -> "Studio":
+    """Return the studio of this process for `plan`; it keeps the street it made last."""
     from balans.simulator.recording import town_minutes
     from balans.simulator.town import MONDAY, TIMEZONE
     from balans.usecases.feeder.street import Weeks
@@ -193,7 +207,7 @@ def write_all(folder: Path, plan: "Plan", cases: list["Case"]) -> dict[str, Any]
     from balans.usecases.feeder.study import summary_of, trace_lines
 
     summary = summary_of(plan, cases)
-    street = _studio(plan).street(plan.recipe.seed)
+    street = studio(plan).street(plan.recipe.seed)
     text = json.dumps(summary, indent=2) + "\n"
     (folder / "summary.json").write_text(text, encoding="utf-8")
     with (folder / "trace.csv").open("w", encoding="utf-8", newline="\n") as trace:

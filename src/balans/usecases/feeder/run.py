@@ -5,81 +5,18 @@ it and nothing later, and steps on which nothing is held back and all limits are
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from balans.core.words import LoadClass
-from balans.domain.demand import Allowed, Load, LoadState, Observation, decide, is_quiet
 from balans.domain.demand.lowest_hour import lowest_hours
+from balans.usecases.feeder.control import Control, Limits, Reflex, Seen
 from balans.usecases.feeder.street import MINUTE_S, UNITS_PER_W, Street
 
 Wide = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-FREE = np.iinfo(np.int64).max
-"""A ceiling that holds nothing back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was measured over the step before `time_s`; powers in W."""
-
-    time_s: float
-    local_s: float
-    site_w: float
-    load_w: Floats
-    low_w: float | None
-
-
-class Control(Protocol):
-    """Decides at the start of a step what each load is held to: `ceiling` [0.01 W], 0 is off."""
-
-    ceiling: Wide
-
-    @property
-    def quiet(self) -> bool:
-        """Whether nothing is held back or owed, so that steps inside the limits may be skipped."""
-
-    def decide(self, seen: Seen) -> None:
-        """Set `ceiling` for the coming step."""
-
-
-class Reflex:
-    """The reflex of the product with one limit, that of the transformer."""
-
-    def __init__(self, loads: tuple[Load, ...], limit_w: float) -> None:
-        self.loads = loads
-        self.ceiling = np.full(len(loads), FREE, dtype=np.int64)
-        self._allowed = Allowed(limit_w, "transformer")
-        self._states: tuple[LoadState, ...] = tuple(LoadState() for _ in loads)
-        self._place = {load.name: index for index, load in enumerate(loads)}
-
-    @property
-    def quiet(self) -> bool:
-        """Whether every load is free."""
-        return is_quiet(self._states)
-
-    def decide(self, seen: Seen) -> None:
-        """Let the reflex decide, and note what it switched."""
-        observation = Observation(
-            seen.time_s,
-            float(MINUTE_S),
-            seen.local_s,
-            seen.site_w,
-            tuple(seen.load_w.tolist()),
-            seen.low_w,
-        )
-        self._states, decision = decide(self.loads, self._states, observation, self._allowed)
-        for action in decision.actions:
-            self.ceiling[self._place[action.load]] = _ceiling(action.on, action.setpoint_w)
-
-
-def _ceiling(on: bool, setpoint_w: float | None) -> int:  # noqa: FBT001
-    if not on:
-        return 0
-    return FREE if setpoint_w is None else round(setpoint_w * UNITS_PER_W)
 
 
 @dataclass(slots=True)
@@ -120,7 +57,8 @@ class Run:
     """What came of a replay.
 
     `rows` are the loads under control, `flat_of` their flats; `site_w` (steps,) and `phase_w`
-    (3, steps) are powers [W].
+    (3, steps) are powers [W]. `flats_over_w` is by how much the flats taking part were above their
+    own limits, together, (steps,) [W].
     """
 
     share: float
@@ -129,6 +67,7 @@ class Run:
     flat_of: NDArray[np.int64]
     site_w: Floats
     phase_w: Floats
+    flats_over_w: Floats
     tally: Tally
 
 
@@ -142,30 +81,40 @@ def _base_phase_w(street: Street) -> Floats:
     return np.array(of_phase) / UNITS_PER_W
 
 
-def replay(street: Street, share: float, limit_w: float) -> Run:
+def replay(street: Street, share: float, limits: Limits) -> Run:
     """Replay `street` with `share` of its flats taking part."""
     chosen = street.taking_part(share)
     rows = np.flatnonzero(chosen[street.flat_of])
     loads = tuple(street.loads[row] for row in rows.tolist())
-    loop = _Loop(street, rows, limit_w, Reflex(loads, limit_w))
-    loop.run()
-    flat_of = street.flat_of[rows]
-    return Run(share, chosen, rows, flat_of, loop.site / UNITS_PER_W, loop.phase_w, loop.tally)
+    loop = _Loop(street, rows, limits)
+    if loads:
+        loop.run(Reflex(loads, limits))
+    else:
+        loop.finish()
+    return Run(
+        share,
+        chosen,
+        rows,
+        street.flat_of[rows],
+        loop.site / UNITS_PER_W,
+        loop.phase_w,
+        loop.flats_over / UNITS_PER_W,
+        loop.tally,
+    )
 
 
 class _Loop:
     """The closed loop over the loads in `rows`."""
 
-    def __init__(
-        self, street: Street, rows: NDArray[np.int64], limit_w: float, control: Control
-    ) -> None:
-        self.street, self.rows, self.control = street, rows, control
+    def __init__(self, street: Street, rows: NDArray[np.int64], limits: Limits) -> None:
+        self.street, self.rows, self.limits = street, rows, limits
         self.loads = [street.loads[row] for row in rows.tolist()]
         self.wanted = street.wanted[:, rows].astype(np.int64)
         self.rated = np.array([round(x.rated_w * UNITS_PER_W) for x in self.loads], dtype=np.int64)
         self.share = street.phase_share[:, rows]
         self._sum_up()
-        self.alarms = np.flatnonzero(self.site[:-1] > round(limit_w * UNITS_PER_W)) + 1
+        self._sum_up_flats()
+        self.alarms = np.flatnonzero(self._is_over()[:-1]) + 1
         self.low_w = lowest_hours(street.step_s, self.base / UNITS_PER_W)
         self.tally = Tally.of(len(rows))
         self.last = (0, self.wanted[0])
@@ -184,6 +133,33 @@ class _Loop:
         self.base_phase_w = _base_phase_w(street) + other / UNITS_PER_W
         self.phase_w = self.base_phase_w + self.share @ self.wanted.T / UNITS_PER_W
 
+    def _sum_up_flats(self) -> None:
+        """Add up what each flat taking part draws, where flats have limits of their own."""
+        self.flats_over = np.zeros(self.street.steps)
+        self.flat_base = np.zeros((self.street.steps, 0), dtype=np.int64)
+        if self.limits.flat_w == np.inf or not len(self.rows):
+            return
+        flats, self.flat_place = np.unique(self.street.flat_of[self.rows], return_inverse=True)
+        self.first_load = np.searchsorted(self.flat_place, np.arange(len(flats)))
+        self.flat_base = self.street.base[flats].T.astype(np.int64)
+        for step in range(self.street.steps):
+            self.flats_over[step] = self._flats_over(self._flat_units(step, self.wanted[step]))
+
+    def _flat_units(self, step: int, power: Wide) -> Wide:
+        """Return what each flat draws when its loads draw `power`; loads stand flat by flat."""
+        if not self.flat_base.shape[1]:
+            return np.zeros(0, dtype=np.int64)
+        return np.asarray(self.flat_base[step] + np.add.reduceat(power, self.first_load))
+
+    def _flats_over(self, flat_units: Wide) -> float:
+        return float(np.maximum(flat_units - self.limits.flat_w * UNITS_PER_W, 0.0).sum())
+
+    def _is_over(self) -> Flags:
+        """Return at which steps a limit is exceeded if nothing is controlled."""
+        over = self.site / UNITS_PER_W > self.limits.site_w
+        over |= (self.phase_w > self.limits.phase_w).any(axis=0)
+        return np.asarray(over | (self.flats_over > 0), dtype=np.bool_)
+
     def _leaving(self) -> dict[int, list[int]]:
         place = {row: index for index, row in enumerate(self.rows.tolist())}
         found: dict[int, list[int]] = {}
@@ -192,38 +168,43 @@ class _Loop:
                 found.setdefault(step, []).append(place[row])
         return found
 
-    def run(self) -> None:
+    def run(self, control: Control) -> None:
         """Go through the steps, skipping those on which there is nothing to do."""
         step, steps = 1, self.street.steps
-        while step < steps and len(self.rows):
-            if self.control.quiet and not self.tally.backlog.any():
+        while step < steps:
+            if control.quiet and not self.tally.backlog.any():
                 later = int(np.searchsorted(self.alarms, step))
                 step = int(self.alarms[later]) if later < len(self.alarms) else steps
             if step < steps:
-                self._decide(step)
-                self._draw(step)
+                control.decide(self._seen(step))
+                self._draw(step, control.ceiling)
             step += 1
+        self.finish()
+
+    def finish(self) -> None:
+        """Add up what was wanted and drawn."""
         self.tally.wanted += self.wanted.sum(axis=0)
         self.tally.drawn += self.tally.wanted - self.tally.lost - self.tally.backlog
 
-    def _decide(self, step: int) -> None:
+    def _seen(self, step: int) -> Seen:
+        """Return what was measured over the step before `step`."""
         before, drawn = self.last
         if before != step - 1:
             drawn = self.wanted[step - 1]
         low_w = float(self.low_w[step])
-        self.control.decide(
-            Seen(
-                float(self.street.step_s[step]),
-                float(self.street.local_s[step]),
-                float(self.site[step - 1]) / UNITS_PER_W,
-                drawn / UNITS_PER_W,
-                None if np.isnan(low_w) else low_w,
-            )
+        return Seen(
+            float(self.street.step_s[step]),
+            float(self.street.local_s[step]),
+            float(self.site[step - 1]) / UNITS_PER_W,
+            self.phase_w[:, step - 1],
+            self._flat_units(step - 1, drawn) / UNITS_PER_W,
+            drawn / UNITS_PER_W,
+            None if np.isnan(low_w) else low_w,
         )
 
-    def _draw(self, step: int) -> None:
+    def _draw(self, step: int, ceiling: Wide) -> None:
         """Let every load draw: what it wants and has waiting, up to its rating and its ceiling."""
-        tally, wanted, ceiling = self.tally, self.wanted[step], self.control.ceiling
+        tally, wanted = self.tally, self.wanted[step]
         for index in self.leaving.get(step, ()):
             tally.lost[index] += tally.backlog[index]
             tally.backlog[index] = 0
@@ -235,6 +216,8 @@ class _Loop:
         self._count(step, ceiling == 0)
         self.site[step] = self.base[step] + power.sum()
         self.phase_w[:, step] = self.base_phase_w[:, step] + self.share @ power / UNITS_PER_W
+        if self.flat_base.shape[1]:
+            self.flats_over[step] = self._flats_over(self._flat_units(step, power))
         self.last = (step, power)
 
     def _count(self, step: int, is_off: Flags) -> None:

@@ -1,5 +1,6 @@
 """The study: a street at several shares and seeds, with figures of each and of all together."""
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from balans.core.errors import InputError
 from balans.domain.transformer import ThermalState
+from balans.usecases.feeder.control import Limits
 from balans.usecases.feeder.heat import Heat, Transformer, heat_of, warm_state
 from balans.usecases.feeder.run import Run, longest_yellow_off_s, replay, uncoordinated_phase_w
 from balans.usecases.feeder.street import (
@@ -34,13 +36,19 @@ SEEDS_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to study: the recipe of the first seed, `seeds` of them, the shares and the limits."""
+    """What to study: the recipe of the first seed, `seeds` of them, the shares and the limits.
+
+    With `per_phase` control also keeps each phase below its third of `limit_kw`; `flat_kw` is the
+    limit of each flat, kept where it takes part.
+    """
 
     recipe: Recipe
     seeds: int
     shares: tuple[float, ...]
     limit_kw: float
     transformer: Transformer
+    per_phase: bool = False
+    flat_kw: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds <= SEEDS_MAX:
@@ -52,6 +60,20 @@ class Plan:
                 raise InputError(f"participation = {share:g}: expected 0 to 1")
         if not 0 <= self.limit_kw <= 1e6:
             raise InputError(f"limit-kw = {self.limit_kw}: expected 0 or more")
+
+    @property
+    def limits(self) -> Limits:
+        """What control keeps."""
+        return Limits(
+            self.limit_kw * 1000,
+            self.phase_kw * 1000 if self.per_phase else math.inf,
+            math.inf if self.flat_kw is None else self.flat_kw * 1000,
+        )
+
+    @property
+    def phase_kw(self) -> float:
+        """What a phase may carry: a third."""
+        return self.limit_kw / PHASES
 
     @property
     def cases(self) -> tuple[tuple[int, float], ...]:
@@ -101,7 +123,7 @@ class Studio:
     def play(self, seed: int, share: float) -> Case:
         """Replay one case."""
         street = self.street(seed)
-        run = replay(street, share, self.plan.limit_kw * 1000)
+        run = replay(street, share, self.plan.limits)
         heat = heat_of(self.plan.transformer, run.phase_w, self._start(seed))
         return Case(
             seed,
@@ -119,12 +141,16 @@ def figures_of(street: Street, run: Run, heat: Heat, plan: Plan) -> Figures:
     tally = run.tally
     delayed = float(tally.delayed.sum()) / KWH
     flats = int(run.chosen.sum())
-    phase_kva = run.phase_w.max() / 1000 / plan.transformer.power_factor
+    phase_kw = run.phase_w / 1000
+    phase_kva = phase_kw.max() / plan.transformer.power_factor
+    phases_over_kw = np.maximum(phase_kw - plan.phase_kw, 0.0)
     return {
         "overload_kwh": round(float(over_kw.sum()) / 60, 4),
         "minutes_over": float(np.count_nonzero(over_kw > 1e-9)),
         "peak_kw": round(float(run.site_w.max()) / 1000, 4),
         "energy_kwh": round(float(run.site_w.sum()) / 60_000, 4),
+        "phase_overload_kwh": round(float(phases_over_kw.sum()) / 60, 4),
+        "flats_overload_kwh": round(float(run.flats_over_w.sum()) / 60_000, 4),
         "worst_phase_pu": round(float(phase_kva) / (plan.transformer.kva / PHASES), 4),
         "hot_spot_c": round(float(heat.hot_spot_c.max()), 3),
         "top_oil_c": round(float(heat.top_oil_c.max()), 3),
@@ -185,6 +211,8 @@ def summary_of(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
         "ev_share": recipe.ev_share,
         "heat_pump_share": recipe.heat_pump_share,
         "limit_kw": plan.limit_kw,
+        "per_phase": plan.per_phase,
+        "flat_limit_kw": plan.flat_kw,
         "transformer": {
             "kva": transformer.kva,
             "power_factor": transformer.power_factor,
