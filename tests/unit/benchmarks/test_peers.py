@@ -7,6 +7,7 @@ import pytest
 from benchmarks.peers.evcc import Circuit, EvccCircuits
 from benchmarks.peers.ilc import PAIRS, LoadControl, smoothed, weights_of
 from benchmarks.peers.plb import PowerLoadBalancer
+from benchmarks.peers.timers import WithTimers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -235,3 +236,23 @@ def test_no_rule_touches_red_or_what_was_not_released(rule: Rule) -> None:
     for _ in range(30):
         assert bench.see(5000, 60, 2000) == []
     assert all(state.on for state in bench.states)
+
+
+# --- the promise to yellow around any rule ---
+
+
+def test_timers_close_yellow_in_time_and_keep_it_on() -> None:
+    heater = Load("heater", LoadClass.YELLOW, 2000.0, max_off_s=420, min_on_s=180)
+    bench = Bench(WithTimers(PowerLoadBalancer(balances_up=False)), [heater, LAMP], 1000)
+    on = []
+    for _ in range(14):
+        bench.see(5000, 2000.0 * bench.states[0].on, 60)
+        on.append(bench.states[0].on)
+    assert on == [False] * 7 + [True] * 3 + [False] * 4
+
+
+def test_timers_leave_green_alone() -> None:
+    bench = Bench(WithTimers(PowerLoadBalancer(balances_up=False)), [WASHER], 1000)
+    for _ in range(60):
+        bench.see(5000, 0)
+    assert not bench.states[0].on
