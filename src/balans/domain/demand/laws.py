@@ -100,7 +100,7 @@ class _Many:
 
 
 ONE: Arithmetic = _One()
-MANY: Arithmetic = _Many()  # type: ignore[assignment]  # numpy names its parameters otherwise
+MANY: Arithmetic = _Many()
 
 
 # --- what is known of a load ---

@@ -4,7 +4,7 @@ Times are seconds of one steady clock (Unix seconds of the site); hours of the d
 since local midnight.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -286,4 +286,4 @@ class Decision:
     headroom_w: float
     limit: str
     over_w: float
-    nodes: tuple[NodeView, ...] = ()
+    nodes: Sequence[NodeView] = ()

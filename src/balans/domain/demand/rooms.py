@@ -6,6 +6,9 @@ on phases there is one channel, power; with them there are four: power, L1, L2, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
+
+from typing_extensions import override
 
 from balans.domain.demand.model import Allowed, Load, NodeView, Observation
 from balans.domain.demand.tree import ONLY_SITE, Tree
@@ -16,7 +19,7 @@ PHASES = 3
 INFINITE = float("inf")
 NAN = float("nan")
 SUM_ONLY = (1.0,)
-Channels = tuple[float, ...]
+Channels = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +143,19 @@ class Rooms:
 
     def over_w(self, node: int) -> list[float]:
         """Return by how much each channel of the node is above what is allowed [W]."""
-        return [max(0.0, -room) for room in self.room[node]]
+        return [-room if room < 0 else 0.0 for room in self.room[node]]
 
     def least_over_path(self, spare: Sequence[Channels] | None = None) -> list[list[float]]:
         """Return the least room of each channel from each node up, the site itself left out.
 
         `spare` is what is to be kept free at each node.
         """
-        found = [[INFINITE] * self.channels for _ in self.room]
-        for node in range(1, len(found)):
-            above, row = found[self.tree.parents[node]], self.room[node]
-            kept = spare[node] if spare else None
-            for channel, room in enumerate(row):
-                left = room - kept[channel] if kept else room
-                found[node][channel] = min(left, above[channel])
+        found = [[INFINITE] * self.channels]
+        for node in range(1, len(self.room)):
+            row = self.room[node]
+            if spare:
+                row = [room - kept for room, kept in zip(row, spare[node], strict=True)]
+            found.append(list(map(min, row, found[self.tree.parents[node]])))
         return found
 
     def headroom_w(
@@ -188,13 +190,14 @@ class Rooms:
             return limits.phase_limit[node]
         return limits.allowed[node].limit
 
-    def views(self) -> tuple[NodeView, ...]:
+    def views(self) -> Sequence[NodeView]:
         """Return what is expected at each node; nothing for a site without nodes and phases."""
         if len(self.tree) == 1 and self.channels == 1:
             return ()
-        return tuple(self._view(node) for node in range(len(self.tree)))
+        return NodeViews(self)
 
-    def _view(self, node: int) -> NodeView:
+    def view(self, node: int) -> NodeView:
+        """Return what is expected at a node."""
         power, room = self.power[node], self.room[node]
         allowed_w = self.limits.allowed[node].power_w
         phase_a: tuple[float | None, ...] = ()
@@ -212,6 +215,36 @@ class Rooms:
             phase_a,
             phase_limit_a,
         )
+
+
+class NodeViews(Sequence[NodeView]):
+    """The nodes after a pass; each is put together when it is asked for."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    @override
+    def __len__(self) -> int:
+        return len(self._rooms.tree)
+
+    @overload
+    def __getitem__(self, place: int) -> NodeView: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[NodeView]: ...
+    @override
+    def __getitem__(self, place: int | slice) -> NodeView | Sequence[NodeView]:
+        numbers = range(len(self))[place]
+        if isinstance(numbers, int):
+            return self._rooms.view(numbers)
+        return [self._rooms.view(number) for number in numbers]
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(tuple(self))
 
 
 def _room(allowed_w: float, power_w: float) -> float:
@@ -232,9 +265,10 @@ def _lay_on_phases(
         row[1:] = [NAN if ampere is None else ampere * VOLT for ampere in padded]
         return
     rest_w = (row[0] - below_w) / PHASES
-    row[1:] = [
-        value + rest_w if value + rest_w == value + rest_w else row[0] / PHASES for value in row[1:]
-    ]
+    if rest_w != rest_w:  # NaN: a meter below is silent  # noqa: PLR0124
+        row[1:] = [row[0] / PHASES] * PHASES
+    elif rest_w:
+        row[1:] = [value + rest_w for value in row[1:]]
 
 
 def _known(value: float) -> float | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from balans.core.words import LoadClass
 from balans.domain.demand.laws import MANY, NAN, Arithmetic
@@ -108,9 +109,10 @@ class StateTable:
     def states(self) -> tuple[LoadState, ...]:
         """Return the states one by one."""
         lists = [self.columns[name].tolist() for name in STATE_COLUMNS]
+        rows = zip(*lists, strict=True)
         return tuple(
-            LoadState(on, since, None if at != at else at, *rest, self.holds.get(i))  # noqa: PLR0124
-            for i, (on, since, at, *rest) in enumerate(zip(*lists, strict=True))
+            LoadState(row[0], row[1], _given(row[2]), row[3], row[4], row[5], row[6], row[7], hold)
+            for row, hold in zip(rows, map(self.holds.get, range(len(self))), strict=True)
         )
 
     @property
@@ -119,6 +121,10 @@ class StateTable:
         kept = self.columns
         is_free = kept["on"] & np.isnan(kept["setpoint_w"]) & (kept["owed_wh"] <= 0)
         return not self.holds and bool(is_free.all())
+
+
+def _given(value: float) -> float | None:
+    return None if value != value else value  # noqa: PLR0124  (NaN)
 
 
 def _number(value: float | None) -> float:
@@ -130,7 +136,7 @@ class _View:
 
     __slots__ = ("_columns", "_index")
 
-    def __init__(self, columns: dict[str, NDArray[Any]], index: NDArray[np.intp]) -> None:
+    def __init__(self, columns: dict[str, NDArray[Any]], index: Any) -> None:
         object.__setattr__(self, "_columns", columns)
         object.__setattr__(self, "_index", index)
 
@@ -143,9 +149,11 @@ class _Cell(_View):
 
     __slots__ = ()
 
+    @override
     def __getattr__(self, name: str) -> Any:
         return self._columns[name].item(self._index)
 
+    @override
     def __setattr__(self, name: str, value: Any) -> None:
         self._columns[name][self._index] = value
 
@@ -195,7 +203,7 @@ class Table:
         self.columns[name][index] = values
 
     def one(self, number: int) -> Any:
-        return _Cell(self.columns, number)  # type: ignore[arg-type]  # one place is an index too
+        return _Cell(self.columns, number)
 
     def pick(self, index: Index, flags: Any) -> Index:
         return index[np.asarray(flags, dtype=np.bool_)]
