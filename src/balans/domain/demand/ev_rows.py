@@ -45,6 +45,8 @@ class Rows:
             raise InputError("rows: names, weights and limit, expected one of each per row")
         if not np.all(self.limit >= 0):
             raise InputError(f"rows: limit {self.limit.min()}, expected 0 or more")
+        if not np.iscomplexobj(self.weights) and not np.all(self.weights >= 0):
+            raise InputError("rows: weights, expected 0 or more, or complex numbers")
 
     def load(self, current_a: Floats) -> Floats:
         """Return what each row carries, shape (rows,)."""

@@ -212,7 +212,7 @@ class _Path(NamedTuple):
         changes = weights.T[self.bends] * self.slopes[:, np.newaxis]
         slopes = np.concatenate([[weights @ self.first], changes[:-1]]).cumsum(axis=0)
         begin = self.level if self.level > -np.inf else self.levels[0]
-        widths = np.diff(self.levels, prepend=begin)
+        widths = self.levels - np.concatenate([[begin], self.levels[:-1]])
         return np.asarray(now + (slopes * widths[:, np.newaxis]).cumsum(axis=0))
 
 
@@ -249,9 +249,10 @@ def _binds(rows: Rows, carried: Weights, change: Weights) -> Flags:
     gap = np.where(grows, (limit - size) / np.maximum(limit, TOLERANCE), np.inf)
     binding = gap <= max(1e-7, float(gap.min()))
     inside, weights = carried[binding], rows.weights[binding]
+    if not np.iscomplexobj(weights):
+        return np.asarray((weights > 0).any(axis=0), dtype=np.bool_)
     loads = np.real(np.conj(inside)[:, np.newaxis] * weights) > 0
-    if (size[binding] <= TOLERANCE).any():
-        loads |= (np.abs(inside) <= TOLERANCE)[:, np.newaxis] & (np.abs(weights) > 0)
+    loads |= (np.abs(inside) <= TOLERANCE)[:, np.newaxis] & (np.abs(weights) > 0)
     return np.asarray(loads.any(axis=0), dtype=np.bool_)
 
 
@@ -286,18 +287,27 @@ def _admit(
 ) -> Flags:
     """Return which of `places` may have `extra_a` more, the most urgent first."""
     admitted = np.zeros(len(current), dtype=np.bool_)
-    limit = rows.limit * (1 + TOLERANCE)
-    every = current.copy()
-    every[places] += extra_a[places]
-    if np.all(rows.load(every) <= limit):
-        admitted[places] = True
+    order = places[np.argsort(urgency[places], kind="stable")]
+    limit, carried = rows.limit * (1 + TOLERANCE), rows.weights @ current
+    need = rows.weights[:, order] * extra_a[order]
+    if np.iscomplexobj(need):
+        for place, own in zip(order.tolist(), need.T, strict=True):
+            if (np.abs(carried + own) <= limit).all():
+                carried = carried + own
+                admitted[place] = True
         return admitted
-    carried = rows.weights @ current
-    for place in places[np.argsort(urgency[places], kind="stable")]:
-        then = carried + rows.weights[:, place] * extra_a[place]
-        if np.all(np.abs(then) <= limit):
-            carried = then
-            admitted[place] = True
+    while len(order):
+        # Leave out who does not fit even alone, then take as many as fit together.
+        room = (limit - carried)[:, np.newaxis]
+        fits = (need <= room).all(axis=0)
+        order, need = order[fits], need[:, fits]
+        total = need.cumsum(axis=1)
+        count = int((total <= room).all(axis=0).sum())
+        if not count:
+            break
+        admitted[order[:count]] = True
+        carried = carried + total[:, count - 1]
+        order, need = order[count:], need[:, count:]
     return admitted
 
 
