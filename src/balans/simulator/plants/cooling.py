@@ -9,6 +9,8 @@ between two switching temperatures (the form of the original equation in GridLAB
 or measured (`ColdData.from_cycle`): how long the compressor runs, how long it rests, its power.
 So the cycle is given, and what the model adds is how it changes when the supply is cut.
 
+It stops within a step, at the very moment; a start waits for the end of the step.
+
 A compressor that stopped rests for `min_off_s`, until pressures are level. Its power falls from
 a start peak and a warm-up to the running value:
 
@@ -120,13 +122,16 @@ class ColdData:
         }
         return cls(**{name: over(value, count) for name, value in values.items()})
 
-    def scaled(self, size: Floats) -> "ColdData":
-        """Return appliances of other size: power, cooling, conductance and capacity in step."""
+    def scaled(self, size: Floats, inertia: Floats | float = 1.0) -> "ColdData":
+        """Return other appliances: `size` scales power, cooling, conductance and capacity.
+
+        `inertia` scales the capacity once more, and so the length of the cycle.
+        """
         return replace(
             self,
             power_w=self.power_w * size,
             cooling_w=self.cooling_w * size,
-            capacity_wh_k=self.capacity_wh_k * size,
+            capacity_wh_k=self.capacity_wh_k * size * inertia,
             loss_w_k=self.loss_w_k * size,
         )
 
@@ -154,6 +159,25 @@ class ColdAppliances(Stateful):
         self.running: Flags = np.zeros(count, dtype=np.bool_)
         self.phase_s = np.array(data.min_off_s)
         self._ask()
+
+    @classmethod
+    def mid_cycle(cls, data: ColdData, share: Floats) -> "ColdAppliances":
+        """Return appliances in the middle of their cycle, `share` (0 to 1) of it behind them."""
+        on_c = data.room_c - data.cooling_w / data.loss_w_k
+        low, high = data.set_c - data.deadband_k / 2, data.set_c + data.deadband_k / 2
+        on, off = (
+            np.log((high - on_c) / (low - on_c)),
+            np.log((data.room_c - low) / (data.room_c - high)),
+        )
+        duty = on / (on + off)
+        runs = share < duty
+        cooled = high + (low - high) * share / duty
+        warmed = low + (high - low) * (share - duty) / (1 - duty)
+        plant = cls(data, np.where(runs, cooled, warmed))
+        plant.running, plant.calling = runs, runs.copy()
+        plant.phase_s = np.full(len(share), WARM_S)
+        plant.phase_s += np.where(runs, 0.0, data.min_off_s)
+        return plant
 
     @property
     def wants_w(self) -> Floats:

@@ -15,6 +15,9 @@ import numpy as np
 from balans.simulator.arrays import Flags, Floats, Int32s
 from balans.simulator.plants.base import HOUR_S, WATER_WH_L_K, Stateful
 
+HEATING_W = 600.0
+"""Above this mean power a phase is a heating one: motors and pumps need less."""
+
 
 class Phase(NamedTuple):
     """Part of a programme: how long [s], at which mean power [W]."""
@@ -38,6 +41,24 @@ class Program:
     """A row of phases."""
 
     phases: tuple[Phase, ...]
+
+    def loaded(self, load: float) -> "Program":
+        """Return the programme with its heating phases stretched by `load`.
+
+        More, wetter or dirtier load takes more heat; rinsing and cooling down take their time.
+        """
+        return Program(
+            tuple(
+                Phase(length * load if power > HEATING_W else length, power)
+                for length, power in self.phases
+            )
+        )
+
+    @property
+    def heating_wh(self) -> float:
+        """Energy of the heating phases [Wh]."""
+        hot = [phase for phase in self.phases if phase.power_w > HEATING_W]
+        return sum(phase.length_s * phase.power_w for phase in hot) / HOUR_S
 
     @property
     def length_s(self) -> float:

@@ -92,10 +92,10 @@ def _water_heater(place: Place) -> Group:
 
 def _cold(cycle: Cycle) -> Callable[[Place], Group]:
     def build(place: Place) -> Group:
-        data = ColdData.from_cycle(cycle, len(place.house)).scaled(place.between(0.7, 1.3))
-        half = data.deadband_k / 2
-        start_c = data.set_c + half * place.between(-0.95, 0.95)
-        return ColdGroup(place.house, ColdAppliances(data, start_c), place.households)
+        equal = ColdData.from_cycle(cycle, len(place.house))
+        data = equal.scaled(place.between(0.7, 1.3), place.between(0.7, 1.3))
+        plant = ColdAppliances.mid_cycle(data, place.between(0.0, 1.0))
+        return ColdGroup(place.house, plant, place.households)
 
     return build
 
@@ -140,10 +140,15 @@ def _air_conditioner(place: Place) -> Group:
     return RoomGroup(place.house, rooms, floor_m2, place.households)
 
 
+LOADS = (0.7, 0.85, 1.0, 1.15, 1.3)
+"""Typical spread: households differ in programme and load; each has one of these."""
+
+
 def _machine(program: Program, per_year: float, part: int) -> Callable[[Place], Group]:
     def build(place: Place) -> Group:
-        chosen = np.zeros(len(place.house), dtype=np.int32)
-        machines = Machines((program,), chosen, place.between(0.85, 1.15))
+        chosen = place.random.integers(0, len(LOADS), len(place.house)).astype(np.int32)
+        programs = [program.loaded(load) for load in LOADS]
+        machines = Machines(programs, chosen, place.between(0.85, 1.15))
         return MachineGroup(place.house, machines, per_year, part)
 
     return build

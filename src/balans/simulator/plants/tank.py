@@ -5,7 +5,7 @@ Model: two fully mixed nodes one above the other, as the two-node heater of Grid
 strategies for demand response", IEEE PES General Meeting 2012, but with fixed volumes. A draw
 takes water from the upper node, which refills from the lower one, which refills with cold water.
 The element heats the lower node; as soon as that is warmer than the upper one both mix. The
-thermostat sits at the lower node.
+thermostat sits at the lower node; it opens within a step, and closes at the end of one.
 
 Each step is a sequence of exact part steps (draw, loss, heat), so energy is kept to rounding:
 
@@ -148,7 +148,6 @@ class WaterTanks(Stateful):
         """
         self._draw(draw_l, cold_c)
         self._lose(step_s)
-        self._ask()
         power_w = self._heat(on, step_s)
         self._ask()
         return power_w
