@@ -102,7 +102,7 @@ def read_site(file: Path) -> tuple["Site", "Profile"]:
     found = parse_site(read_text(file), str(file))
     path = file.parent / found.profile
     profile = parse_profile(
-        read_text(path), [load.name for load in found.loads], found.timezone, str(path)
+        read_text(path), found.recorded, found.timezone, str(path), found.producers
     )
     for name in profile.ignored:
         print(f"{path}: column {name} is no load of the site and not counted", file=sys.stderr)

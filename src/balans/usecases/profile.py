@@ -7,7 +7,7 @@ their clock); hours and zones then follow the clock as written.
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -50,8 +50,19 @@ class Profile:
     ignored: tuple[str, ...] = ()
 
 
-def parse_profile(text: str, loads: Iterable[str], timezone: ZoneInfo, file: str) -> Profile:
+def parse_profile(
+    text: str,
+    loads: Iterable[str],
+    timezone: ZoneInfo,
+    file: str,
+    producers: Collection[str] = (),
+) -> Profile:
     """Return the profile in `text`, the content of `file`.
+
+    Parameters
+    ----------
+    producers
+        Those of `loads` that produce: their power is 0 or negative.
 
     Raises
     ------
@@ -69,7 +80,10 @@ def parse_profile(text: str, loads: Iterable[str], timezone: ZoneInfo, file: str
         for name in ("base_w", *dict.fromkeys(wanted))
     }
     for name in wanted:
-        _check(powers[name] < 0, columns[places[name]], name, "a power of 0 or more", file)
+        made = name.removesuffix("_w") in producers
+        wrong = powers[name] > 0 if made else powers[name] < 0
+        expected = "a power of 0 or less, as production is" if made else "a power of 0 or more"
+        _check(wrong, columns[places[name]], name, expected, file)
     return Profile(
         times,
         start_s,

@@ -27,7 +27,10 @@ from balans.domain.demand import (
 from balans.domain.demand.lowest_hour import lowest_hours
 from balans.domain.demand.overload import Axis, LimitsByStep, limits_by_step
 from balans.domain.demand.plant import draw
+from balans.domain.demand.reflex import Guidance
 from balans.usecases.profile import Profile
+from balans.usecases.replay_planner import ReplayPlanner
+from balans.usecases.replay_plants import Moment, Plant, plant_of
 from balans.usecases.site_file import Site, rate_loads
 
 UNITS_PER_W = 100
@@ -65,6 +68,8 @@ class Replay:
     is_on: NDArray[np.bool_]
     decisions: tuple[tuple[int, Decision], ...]
     decision_ns: tuple[int, ...]
+    plans: int = 0
+    plans_failed: int = 0
 
     @property
     def uncontrolled_w(self) -> Floats:
@@ -131,7 +136,7 @@ def simulate_site(
     _check_intervals(site, profile)
     largest = {name: float(power.max()) for name, power in profile.wanted_w.items()}
     loop = _Loop(site, profile, rate_loads(site.loads, largest), timer, rule)
-    loop.every_step = every_step
+    loop.every_step = every_step or bool(loop.plants)
     loop.run(progress or (lambda _share: None))
     return loop.result()
 
@@ -162,7 +167,8 @@ class _Loop:
         self.base = to_units(profile.base_w)
         self.demand = np.empty(shape, dtype=np.int64)
         for row, load in enumerate(loads):
-            self.demand[row] = to_units(profile.wanted_w[load.name])
+            recorded = profile.wanted_w.get(load.name, np.zeros(shape[1]))
+            self.demand[row] = to_units(recorded)
         # What happens while nothing is held back; the loop overwrites the other steps.
         self.drawn = self.demand.copy()
         self.backlog = np.zeros(shape, dtype=np.int64)
@@ -175,6 +181,10 @@ class _Loop:
         self.decisions: list[tuple[int, Decision]] = []
         self.decision_ns: list[int] = []
         self._prepare_lists(axis)
+        self.plants, self.planner = _plants(site, loads, self.wanted, profile.step_s), None
+        if site.planner:
+            by_name = {loads[row].name: plant for row, plant in self.plants.items()}
+            self.planner = ReplayPlanner(site, site.planner, by_name, self.start_s[0])
 
     def _prepare_lists(self, axis: Axis) -> None:
         """Keep what the loop reads as lists: numpy is slow one number at a time."""
@@ -259,11 +269,30 @@ class _Loop:
             self.low_w[step],
         )
         allowed = self._allow(step)
+        guidance = self._guidance(step)
         begin = self.timer()
-        self.states, decision = self.rule(self.known_loads, self.states, observation, allowed)
+        if guidance is None:
+            self.states, decision = self.rule(self.known_loads, self.states, observation, allowed)
+        else:
+            self.states, decision = decide(
+                self.known_loads, self.states, observation, allowed, guidance
+            )
         self.decision_ns.append(self.timer() - begin)
         if decision.actions:
             self.decisions.append((step, decision))
+
+    def _guidance(self, step: int) -> Guidance | None:
+        """Return what the planner proposes, when there is one and ours is the rule."""
+        if self.planner is None or self.rule is not decide:
+            return None
+        before = self._moment(step - 1)
+        drawn = (self.drawn[:, step - 1] / UNITS_PER_W).tolist()
+        load_w = {load.name: power for load, power in zip(self.loads, drawn, strict=True)}
+        self.planner.see(before, self.site_w[step - 1], load_w)
+        return Guidance(self.planner.proposals(self._moment(step), self.known_loads, self.meters))
+
+    def _moment(self, step: int) -> Moment:
+        return Moment(step, self.start_s[step], self.local_s[step], self.profile.step_s)
 
     def _draw(self, step: int) -> None:
         total = int(self.base[step])
@@ -273,8 +302,17 @@ class _Loop:
                 ceiling = 0
             elif state.setpoint_w is not None:
                 ceiling = round(state.setpoint_w * UNITS_PER_W)
-            power, left, lost = draw(
-                self.wanted[row][step], self.waiting[row], self.rated[row], ceiling, load.recover
+            plant = self.plants.get(row)
+            power, left, lost = (
+                plant.draw(step, ceiling)
+                if plant
+                else draw(
+                    self.wanted[row][step],
+                    self.waiting[row],
+                    self.rated[row],
+                    ceiling,
+                    load.recover,
+                )
             )
             self.drawn[row, step], self.backlog[row, step] = power, left
             self.lost[row, step], self.is_on[row, step] = lost, state.on
@@ -300,4 +338,18 @@ class _Loop:
             self.is_on,
             tuple(self.decisions),
             tuple(self.decision_ns),
+            self.planner.made if self.planner else 0,
+            self.planner.failed if self.planner else 0,
         )
+
+
+def _plants(
+    site: Site, loads: Sequence[Load], wanted: Sequence[Sequence[int]], step_s: float
+) -> dict[int, Plant]:
+    """Return the plants of the appliances that need one of their own, by row."""
+    found = {}
+    for row, load in enumerate(loads):
+        plant = plant_of(load, site.devices.get(load.name), wanted[row], step_s, UNITS_PER_W)
+        if plant:
+            found[row] = plant
+    return found

@@ -6,10 +6,11 @@ file with tables of its own beside it.
 
 import zoneinfo
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from balans.core.words import LimitSource, LoadClass
+from balans.domain.demand.devices import Battery, Device, Production
 from balans.domain.demand.model import (
     DAY_S,
     DAY_ZONE,
@@ -19,11 +20,21 @@ from balans.domain.demand.model import (
     Load,
     LoadKind,
     Node,
+    Period,
     Recover,
     Window,
     Zone,
 )
+from balans.domain.demand.plan import PlannerSettings
 from balans.domain.demand.timetable import Timetable, make_timetable
+from balans.usecases.device_rows import (
+    DEVICE_KINDS,
+    default_class,
+    device_of,
+    kind_field,
+    load_of,
+    planner_of,
+)
 from balans.usecases.site_tree import node_field, nodes_of, phase_a_field, phases_field
 from balans.usecases.toml_table import (
     SiteFileError,
@@ -43,7 +54,11 @@ SITE_COLUMNS = ("time", "limit_w", "base_w", "uncontrolled_w", "controlled_w")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site as its file describes it. A load whose rated power is not given has 0 W."""
+    """A site as its file describes it. A load whose rated power is not given has 0 W.
+
+    `devices` tells what loads are, by name, without the state that only the running site knows;
+    `planner` is None where nothing is planned.
+    """
 
     name: str
     profile: str
@@ -52,11 +67,25 @@ class Site:
     limits: tuple[Limit, ...]
     loads: tuple[Load, ...]
     nodes: tuple[Node, ...] = ()
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    planner: PlannerSettings | None = None
 
     @property
     def timetable(self) -> Timetable:
         """The day, cut where limits or zones change."""
         return make_timetable(self.limits, self.zones)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Loads with a column in the profile: all but batteries, which want nothing."""
+        return tuple(
+            load.name for load in self.loads if not isinstance(self.devices.get(load.name), Battery)
+        )
+
+    @property
+    def producers(self) -> tuple[str, ...]:
+        """Loads that produce: their column is negative."""
+        return tuple(n for n, device in self.devices.items() if isinstance(device, Production))
 
     def price(self, zone: str) -> Decimal:
         """Return the price per kWh in the zone called `zone`."""
@@ -93,8 +122,9 @@ def site_of(root: TomlTable, *, needs_profile: bool = True) -> Site:
     places = {node.name for node in nodes}
     zone_names = {zone.name for zone in zones} | {DAY_ZONE}
     limits = _limits(sub_tables(root, "limit"), zone_names, places)
-    loads = _loads(sub_tables(root, "load"), places, needs_rating=not needs_profile)
-    return Site(name, profile, timezone, zones, limits, loads, nodes)
+    loads, devices = _loads(sub_tables(root, "load"), places, needs_rating=not needs_profile)
+    planner = planner_of(root)
+    return Site(name, profile, timezone, zones, limits, loads, nodes, devices, planner)
 
 
 def rate_loads(loads: Sequence[Load], largest_w: Mapping[str, float]) -> tuple[Load, ...]:
@@ -172,15 +202,19 @@ def _limits(
     limits: list[Limit] = []
     for row in rows:
         phase_a = phase_a_field(row)
+        energy_wh = row.number("kwh", low=0, high=1e9) * 1000 if row.has("kwh") else None
         limit = Limit(
             name=row.name(),
-            limit_w=_limit_w(row, phase_a),
+            limit_w=_limit_w(row, has_other=phase_a is not None or energy_wh is not None),
             source=LimitSource(row.choice("source", LimitSource, LimitSource.OPERATOR)),
             interval_s=_interval_s(row),
             zone=row.choice("zone", sorted(zones)) if row.has("zone") else None,
             window=_window(row),
             node=node_field(row, nodes),
             phase_a=phase_a,
+            energy_wh=energy_wh,
+            period=Period(row.choice("period", Period, Period.DAY)),
+            follows_peak=row.flag("follows_peak", default=False),
         )
         _check_new(row, limit.name, [item.name for item in limits])
         limits.append(limit)
@@ -188,9 +222,9 @@ def _limits(
     return tuple(limits)
 
 
-def _limit_w(row: TomlTable, phase_a: float | None) -> float:
-    """Return the power of a limit; one on the current alone needs none [W]."""
-    if phase_a is not None and not row.has("kw"):
+def _limit_w(row: TomlTable, *, has_other: bool) -> float:
+    """Return the power of a limit; one on current or energy alone needs none [W]."""
+    if has_other and not row.has("kw"):
         return float("inf")
     return row.number("kw", low=0, high=1e6) * 1000
 
@@ -204,43 +238,41 @@ def _interval_s(row: TomlTable) -> int:
 
 def _loads(
     rows: Sequence[TomlTable], nodes: Collection[str], *, needs_rating: bool
-) -> tuple[Load, ...]:
+) -> tuple[tuple[Load, ...], dict[str, Device]]:
     loads: list[Load] = []
+    devices: dict[str, Device] = {}
     for row in rows:
         load = replace(
             _load(row, needs_rating=needs_rating),
             node=node_field(row, nodes),
             phases=phases_field(row),
-            released=_flag(row, "released", default=True),
+            released=row.flag("released", default=True),
         )
+        device = device_of(row, kind_field(row))
+        if device:
+            load = load_of(device, load)
+            devices[load.name] = device
         columns = trace_columns(item.name for item in loads)
         if not set(trace_columns([load.name])[len(SITE_COLUMNS) :]).isdisjoint(columns):
             raise row.fail("name", "a name whose columns are not taken by the site or a load")
         loads.append(load)
         row.finish()
-    return tuple(loads)
-
-
-def _flag(row: TomlTable, key: str, *, default: bool) -> bool:
-    if not row.has(key):
-        return default
-    value = row.values[key]
-    if not isinstance(value, bool):
-        raise row.fail(key, "true or false")
-    return value
+    return tuple(loads), devices
 
 
 def _load(row: TomlTable, *, needs_rating: bool) -> Load:
-    kind = LoadKind(row.choice("kind", LoadKind, LoadKind.SWITCH))
+    told = kind_field(row)
+    is_device = told in DEVICE_KINDS
+    kind = LoadKind.SWITCH if is_device else LoadKind(told)
     min_w, max_w = _span(row, kind)
     rated_w = max_w if kind is LoadKind.MODULATING else 0.0
-    if row.has("rated_w") or (needs_rating and not rated_w):
+    if row.has("rated_w") or (needs_rating and not rated_w and not is_device):
         rated_w = row.number("rated_w", low=1.0)
     if rated_w and kind is LoadKind.MODULATING and not min_w <= rated_w <= max_w:
         raise row.fail("rated_w", f"a power from min_w to max_w ({min_w:g} to {max_w:g})")
     return Load(
         name=row.name(),
-        load_class=LoadClass(row.choice("class", LoadClass)),
+        load_class=LoadClass(row.choice("class", LoadClass, default_class(told))),
         rated_w=rated_w,
         max_off_s=row.number("max_off_s", YELLOW_OFF_MIN_S, YELLOW_OFF_MAX_S, YELLOW_OFF_MAX_S),
         min_on_s=row.number("min_on_s", low=0, high=DAY_S, default=300),

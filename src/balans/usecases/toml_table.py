@@ -86,6 +86,15 @@ class TomlTable:
             raise self.fail(key, expected)
         return float(value)
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return true or false."""
+        if not self.has(key):
+            return default
+        value = self.values[key]
+        if not isinstance(value, bool):
+            raise self.fail(key, "true or false")
+        return value
+
     def day_second(self, key: str) -> int:
         """Return a local time of day, ``HH:MM`` or ``HH:MM:SS``, as seconds since midnight."""
         self._asked.add(key)

@@ -2,6 +2,7 @@
 
 from balans.domain.demand.plan.problem import Block, Month, Problem, Tariff
 from balans.domain.demand.plan.result import Plan, PlannedLoad, PlanState, Unmet
+from balans.domain.demand.plan.settings import PlannerSettings
 from balans.domain.demand.plan.solve import proposals, solve
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Plan",
     "PlanState",
     "PlannedLoad",
+    "PlannerSettings",
     "Problem",
     "Tariff",
     "Unmet",

@@ -1,8 +1,8 @@
 """The planning problem as a mixed-integer linear programme in kW and kWh.
 
-Shared by all scenarios: what vehicles, thermostats, cycles and pumps draw. Its own in each
-scenario s: what is bought and sold, and what the battery does (recourse), so that a plan leaves
-room for what may come. For each slot t of h hours::
+Two stages: what loads draw in the first slot, when cycles start and in which slots a vehicle
+charges is the same in all scenarios; all else may differ from scenario to scenario (recourse), so
+that waiting for what will be known is worth what it is worth. For each slot t of h hours::
 
     buy - sell - charge + discharge = rest + sum of the loads
     soc[t] - soc[t-1] = h (eta charge - discharge / eta)
@@ -37,8 +37,10 @@ LIMIT_PRICE = 100.0
 """Times the dearest price: a limit exceeded, per kWh. Limits come before all else."""
 UNMET_PRICE = 30.0
 """Times the dearest price: a vehicle, pump or comfort band not served, per kWh."""
-SOONER = 1e-5
-"""Share of the dearest price by which an hour earlier is better, where all else is equal."""
+LONG_H = 1.0
+"""In a slot this long a charger can run for part of it, so its mean may be below the least."""
+TINY = 1e-4
+"""Share of the dearest price by which an hour is better, where all else is equal."""
 
 
 @dataclass(slots=True)
@@ -46,13 +48,17 @@ class Columns:
     """Where the columns of interest stand; `battery` and `grid` have shape (scenarios, slots)."""
 
     model: LinearModel
-    power: dict[str, tuple[Ints, Floats]] = field(default_factory=dict)
+    power: dict[str, tuple[Ints, Ints, Floats]] = field(default_factory=dict)
     buy: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     sell: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     charge: dict[str, Ints] = field(default_factory=dict)
     discharge: dict[str, Ints] = field(default_factory=dict)
     level: dict[str, Ints] = field(default_factory=dict)
     slack: dict[str, Ints] = field(default_factory=dict)
+    starts: dict[str, Ints] = field(default_factory=dict)
+    runs: dict[str, tuple[Ints, Ints]] = field(default_factory=dict)
+    spans: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    other_whole: bool = False
     balance: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     unit: float = 1.0
 
@@ -117,7 +123,7 @@ def _forbid_both(problem: Problem, found: Columns) -> None:
     if not len(odd):
         return
     model, scenarios = found.model, len(problem.weight)
-    most = _most_kw(problem)
+    most, found.other_whole = _most_kw(problem), True
     buys = model.columns(scenarios * len(odd), upper=1.0, whole=True).reshape(scenarios, -1)
     _at_most(model, found.buy[:, odd], buys, most, 0.0)
     _at_most(model, found.sell[:, odd], buys, -most, most)
@@ -185,22 +191,39 @@ def _add_peak(problem: Problem, found: Columns, place: int, slots: Ints) -> None
 # --- devices ---
 
 
-def _join(problem: Problem, found: Columns, name: str, power: Ints, share: Floats) -> None:
-    """Let a load that all scenarios share draw `share` of the power in `power`."""
-    found.power[name] = (power, share)
-    found.model.put(found.balance, np.broadcast_to(power, found.balance.shape), -share)
+def _join(found: Columns, name: str, power: Ints, slots: Ints, share: Floats) -> None:
+    """Let a load draw `share` of the power in `power` (scenarios x slots) at `slots`."""
+    found.power[name] = (power, slots, share)
+    found.model.put(found.balance[:, slots], power, -share)
 
 
-def _sooner(problem: Problem, found: Columns) -> Floats:
-    """Return a tiny price that grows with time: of equal plans the early one is taken."""
+def _powers(problem: Problem, found: Columns, slots: Ints, share: Floats, most: Floats) -> Ints:
+    """Add a power for each scenario and slot, one for all scenarios in the plan's first slot."""
+    scenarios, count = len(problem.weight), len(slots)
+    cost = problem.weight[:, None] * (_when(problem, found)[slots] * share)
+    upper = np.broadcast_to(most, (scenarios, count))
+    power = found.model.columns(scenarios * count, cost.ravel(), upper.ravel())
+    power = power.reshape(scenarios, count)
+    if count and slots[0] == 0:
+        power[:, 0] = power[0, 0]
+    return power
+
+
+def _when(problem: Problem, found: Columns) -> Floats:
+    """Return a tiny price of drawing in each slot, so that of equal plans the better is taken.
+
+    Where the site may have a surplus, waiting is better, for the sun may come; else sooner is.
+    """
     since_h = np.concatenate(([0.0], np.cumsum(problem.hours)[:-1]))
-    return SOONER * found.unit * since_h * problem.hours
+    if np.any(problem.rest_w < 0):
+        since_h = since_h[-1] - since_h
+    return TINY * found.unit * since_h * problem.hours
 
 
 def _add_battery(problem: Problem, found: Columns, name: str, battery: Battery) -> None:
     model, hours = found.model, problem.hours
     scenarios, count = shape = problem.rest_w.shape
-    wear = np.tile(SOONER * found.unit * hours, scenarios)
+    wear = np.tile(TINY * found.unit * hours, scenarios)
     charge = model.columns(scenarios * count, wear, battery.charge_w / 1000).reshape(shape)
     discharge = model.columns(scenarios * count, wear, battery.discharge_w / 1000).reshape(shape)
     low_kwh = min(battery.min_soc_wh, battery.soc_wh) / 1000
@@ -225,6 +248,7 @@ def _add_battery(problem: Problem, found: Columns, name: str, battery: Battery) 
             model.put(same, column[:1, 0].repeat(scenarios - 1), -1.0)
     odd = np.flatnonzero(np.minimum(problem.buy, problem.sell) < 0)
     if len(odd):
+        found.other_whole = True
         charges = model.columns(scenarios * len(odd), upper=1.0, whole=True)
         charges = charges.reshape(scenarios, -1)
         _at_most(model, charge[:, odd], charges, battery.charge_w / 1000, 0.0)
@@ -261,67 +285,84 @@ def _add_task(
     One slot in all may hold less: charging ends within it.
     """
     (least, most, due), model = (value / 1000 for value in need), found.model
-    count = len(share)
-    power = model.columns(count, _sooner(problem, found) * share, np.where(share > 0, most, 0.0))
-    _join(problem, found, name, power, share)
-    unmet = model.columns(1, UNMET_PRICE * found.unit, due)
-    row = model.rows(1, due, due)
-    model.put(row, power, problem.hours * share)
-    model.put(row, unmet, 1.0)
-    found.slack[name] = unmet
     slots = np.flatnonzero(share > 0)
-    if least <= 0 or due <= 0 or not len(slots):
-        return
-    runs = model.columns(len(slots), upper=1.0, whole=True)
-    partly = model.columns(len(slots), upper=1.0)
-    _at_most(model, power[slots], runs, most, 0.0)
-    rows = model.rows(len(slots), 0.0, INFINITE)
-    model.put(rows, power[slots], 1.0)
-    model.put(rows, runs, -least)
+    share = share[slots]
+    power = _powers(problem, found, slots, share, np.full(len(slots), most))
+    _join(found, name, power, slots, share)
+    scenarios = len(problem.weight)
+    unmet = model.columns(scenarios, problem.weight * UNMET_PRICE * found.unit, due)
+    rows = model.rows(scenarios, due, due)
+    model.put(rows[:, None], power, problem.hours[slots] * share)
+    model.put(rows, unmet, 1.0)
+    found.slack[name] = unmet
+    held = np.flatnonzero(problem.hours[slots] < LONG_H)
+    if least > 0 and due > 0 and len(held):
+        _hold_up(found, name, power[:, held], (least, most))
+        usual_h = float(problem.hours[slots][held[-1]])
+        found.spans[name] = (least, most, due / usual_h)
+
+
+def _hold_up(found: Columns, name: str, power: Ints, span: tuple[float, float]) -> None:
+    """Keep a power within `span` [kW] or at 0; one slot in all may hold less."""
+    (least, most), model = span, found.model
+    scenarios, count = power.shape
+    runs = model.columns(count, upper=1.0, whole=True)
+    partly = model.columns(power.size, upper=1.0).reshape(power.shape)
+    every = np.broadcast_to(runs, power.shape)
+    _at_most(model, power, every, most, 0.0)
+    rows = model.rows(power.size, 0.0, INFINITE).reshape(power.shape)
+    model.put(rows, power, 1.0)
+    model.put(rows, every, -least)
     model.put(rows, partly, least)
-    _at_most(model, partly, runs, 1.0, 0.0)
-    model.put(model.rows(1, -INFINITE, 1.0), partly, 1.0)
+    _at_most(model, partly, every, 1.0, 0.0)
+    model.put(model.rows(scenarios, -INFINITE, 1.0)[:, None], partly, 1.0)
+    found.runs[name] = (runs, power)
 
 
 def _add_thermostat(problem: Problem, found: Columns, name: str, warm: Thermostat) -> None:
-    model, hours, count = found.model, problem.hours, len(problem.hours)
-    wanted = problem.demand_w[name] / 1000
+    model, hours = found.model, problem.hours
+    scenarios, count = shape = problem.rest_w.shape
+    wanted = np.broadcast_to(problem.demand_w[name] / 1000, shape)
     # What is wanted may exceed the rating where that is only an estimate.
     most = np.maximum(warm.rated_w / 1000, wanted)
-    power = model.columns(count, _sooner(problem, found), most)
-    _join(problem, found, name, power, np.ones(count))
-    cold = model.columns(count, UNMET_PRICE * found.unit)
-    hot = model.columns(count, UNMET_PRICE * found.unit)
-    worth = np.zeros(count)
-    worth[-1] = -max(0.0, float(np.min(problem.buy)))
-    level = model.columns(count, worth, INFINITE, -INFINITE)
+    everywhere = np.arange(count)
+    power = _powers(problem, found, everywhere, np.ones(count), most)
+    _join(found, name, power, everywhere, np.ones(count))
+    dear = np.repeat(problem.weight * UNMET_PRICE * found.unit, count)
+    cold, hot = (model.columns(scenarios * count, dear).reshape(shape) for _ in range(2))
+    worth = np.zeros(shape)
+    worth[:, -1] = -problem.weight * max(0.0, float(np.min(problem.buy)))
+    level = model.columns(scenarios * count, worth.ravel(), INFINITE, -INFINITE).reshape(shape)
     first = -wanted * hours
-    first[0] += warm.level_wh / 1000 * (1 - warm.loss_per_h * hours[0])
-    rows = model.rows(count, first, first)
+    first[:, 0] += warm.level_wh / 1000 * (1 - warm.loss_per_h * hours[0])
+    rows = model.rows(scenarios * count, first.ravel(), first.ravel()).reshape(shape)
     model.put(rows, level, 1.0)
-    model.put(rows[1:], level[:-1], -(1 - warm.loss_per_h * hours[1:]))
+    model.put(rows[:, 1:], level[:, :-1], -(1 - warm.loss_per_h * hours[1:]))
     model.put(rows, power, -hours)
     for sign, slack, bound in ((1.0, hot, warm.ahead_wh), (-1.0, cold, warm.behind_wh)):
-        band = model.rows(count, -INFINITE, max(bound, sign * warm.level_wh) / 1000)
+        limit = max(bound, sign * warm.level_wh) / 1000
+        band = model.rows(scenarios * count, -INFINITE, limit).reshape(shape)
         model.put(band, level, sign)
         model.put(band, slack, -1.0)
     found.level[name] = level
-    found.slack[name] = np.concatenate((cold, hot))
+    found.slack[name] = np.concatenate((cold, hot), axis=1)
 
 
 def _add_cycle(problem: Problem, found: Columns, name: str, cycle: Cycle) -> None:
-    model, count = found.model, len(problem.hours)
+    model = found.model
     starts, power_kw = cycle_starts(problem, cycle)
     if not len(starts):
         return
-    begin = model.columns(len(starts), SOONER * found.unit * (starts / 3600), 1.0, whole=True)
+    begin = model.columns(len(starts), TINY * found.unit * (starts / 3600), 1.0, whole=True)
     model.put(model.rows(1, 1.0, 1.0), begin, 1.0)
-    power = model.columns(count)
-    rows = model.rows(count, 0.0, 0.0)
+    slots = np.flatnonzero(power_kw.any(axis=0))
+    power = model.columns(len(slots))
+    rows = model.rows(len(slots), 0.0, 0.0)
     model.put(rows, power, 1.0)
-    model.put(rows[None, :], begin[:, None], -power_kw)
-    _join(problem, found, name, power, np.ones(count))
-    found.level[name] = begin
+    model.put(rows[None, :], begin[:, None], -power_kw[:, slots])
+    every = np.broadcast_to(power, (len(problem.weight), len(slots)))
+    _join(found, name, every, slots, np.ones(len(slots)))
+    found.starts[name] = begin
 
 
 def cycle_starts(problem: Problem, cycle: Cycle) -> tuple[Floats, Floats]:
@@ -353,6 +394,8 @@ def _add_production(problem: Problem, found: Columns, name: str, source: Product
     """Let production be cut: up to what is expected of it, at no gain of its own."""
     if not source.curtailable or name not in problem.demand_w:
         return
-    top = np.maximum(0.0, -problem.demand_w[name] / 1000)
-    cut = found.model.columns(len(top), SOONER * found.unit, top)
-    _join(problem, found, name, cut, np.ones(len(top)))
+    wanted = np.broadcast_to(problem.demand_w[name], problem.rest_w.shape)
+    top = np.maximum(0.0, -wanted / 1000)
+    everywhere = np.arange(top.shape[1])
+    cut = _powers(problem, found, everywhere, np.ones(len(everywhere)), top)
+    _join(found, name, cut, everywhere, np.ones(len(everywhere)))

@@ -25,7 +25,6 @@ class Solved:
 
     values: Floats
     cost: float
-    row_dual: Floats
 
 
 @dataclass(slots=True)
@@ -76,42 +75,40 @@ class LinearModel:
         self.entry_column.append(column.ravel())
         self.entry_value.append(value.ravel())
 
-    def solve(self, time_limit_s: float, gap: float = 0.0) -> Solved | None:
+    @property
+    def is_whole(self) -> NDArray[np.bool_]:
+        """Which columns must be whole numbers."""
+        found: NDArray[np.bool_] = np.concatenate(self.whole) > 0
+        return found
+
+    def relaxed(self) -> "Relaxed":
+        """Return a solver of the programme whose whole columns may take any value."""
+        return Relaxed(self)
+
+    def solve(
+        self, time_limit_s: float, gap: float = 0.0, known: Floats | None = None
+    ) -> Solved | None:
         """Return the cheapest values; None when there are none, or not within `time_limit_s`.
 
         A programme with whole columns stops at a relative distance of `gap` from its bound.
+        `known` are values that keep every row, to begin with.
         """
+        solver = self._solver(self.is_whole)
+        solver.setOptionValue("mip_rel_gap", gap)
+        if known is not None:
+            start = highspy.HighsSolution()
+            start.col_value = list(known)
+            solver.setSolution(start)
+        return _run(solver, time_limit_s)
+
+    def _solver(self, whole: NDArray[np.bool_]) -> _Highs:
         # The class below `highspy.Highs`: that one prints a banner to standard output.
         solver = _Highs()
         solver.setOptionValue("output_flag", False)  # noqa: FBT003
-        solver.setOptionValue("time_limit", time_limit_s)
-        solver.setOptionValue("mip_rel_gap", gap)
         solver.setOptionValue("threads", 1)
-        self._pass_to(solver)
-        solver.run()
-        info = solver.getInfo()
-        if solver.getModelStatus() not in GOOD and not self._has_incumbent(info):
-            return None
-        solution = solver.getSolution()
-        return Solved(
-            np.asarray(solution.col_value),
-            float(info.objective_function_value),
-            np.asarray(solution.row_dual),
-        )
-
-    def _has_incumbent(self, info: highspy.HighsInfo) -> bool:
-        """Tell whether whole columns were found in time, if not the best ones."""
-        feasible = int(highspy.SolutionStatus.kSolutionStatusFeasible)
-        return bool(self._is_whole().any()) and int(info.primal_solution_status) == feasible
-
-    def _is_whole(self) -> Floats:
-        return np.concatenate(self.whole)
-
-    def _pass_to(self, solver: _Highs) -> None:
         row = np.concatenate(self.entry_row)
         order = np.argsort(row, kind="stable")
         starts = np.searchsorted(row[order], np.arange(self.row_count + 1))
-        whole = self._is_whole().astype(np.int32)
         solver.passModel(
             self.column_count,
             self.row_count,
@@ -127,5 +124,35 @@ class LinearModel:
             starts.astype(np.int32),
             np.concatenate(self.entry_column)[order].astype(np.int32),
             np.concatenate(self.entry_value)[order],
-            whole if whole.any() else np.zeros(self.column_count, dtype=np.int32),
+            whole.astype(np.int32),
         )
+        return solver
+
+
+class Relaxed:
+    """A programme without whole columns that can be solved again with some columns fixed."""
+
+    def __init__(self, model: LinearModel) -> None:
+        self._solver = model._solver(np.zeros(model.column_count, dtype=np.bool_))  # noqa: SLF001
+
+    def fix(self, columns: Ints, values: Floats) -> None:
+        """Hold `columns` at `values` from now on."""
+        place, at = columns.astype(np.int32), values.astype(np.float64)
+        self._solver.changeColsBounds(len(place), place, at, at)
+
+    def solve(self, time_limit_s: float) -> Solved | None:
+        """Return the cheapest values, starting from the last ones; None when not in time."""
+        return _run(self._solver, time_limit_s)
+
+
+def _run(solver: _Highs, time_limit_s: float) -> Solved | None:
+    # The solver's clock goes on from one run to the next.
+    solver.setOptionValue("time_limit", solver.getRunTime() + time_limit_s)
+    solver.run()
+    info = solver.getInfo()
+    # A feasible point found in time, if not the best one, is good enough for a plan.
+    feasible = int(highspy.SolutionStatus.kSolutionStatusFeasible)
+    if solver.getModelStatus() not in GOOD and int(info.primal_solution_status) != feasible:
+        return None
+    values = np.asarray(solver.getSolution().col_value)
+    return Solved(values, float(info.objective_function_value))

@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from balans.core.words import LoadClass
+from balans.domain.demand.devices import Thermostat
 from balans.domain.demand.model import Load, LoadKind, Proposal
 from balans.domain.demand.plan.build import Columns, build
 from balans.domain.demand.plan.linear import Floats, Solved
 from balans.domain.demand.plan.problem import Problem
 from balans.domain.demand.plan.result import Plan, PlannedLoad, PlanState, Unmet
+from balans.domain.demand.plan.rounding import solve_whole
 from balans.domain.demand.plan.unplanned import bill, unplanned_w
 
 TIME_LIMIT_S = 1.0
-GAP = 0.002
-"""A plan this near to the best one is good enough: forecasts err by far more."""
 TELLING_WH = 1.0
 """Less than this that is not met is rounding of the solver."""
 QUIET_W = 1.0
@@ -26,7 +26,7 @@ def solve(
 ) -> Plan:
     """Return the cheapest plan of `problem`; a plan with state NONE when none was found in time."""
     found = build(problem)
-    solved = found.model.solve(time_limit_s, GAP)
+    solved = solve_whole(found, time_limit_s)
     if solved is None:
         return Plan(made_s, problem.start_s, slot_s, PlanState.NONE, "no plan found in time")
     unmet = _unmet(problem, found, solved)
@@ -74,26 +74,22 @@ def _site_w(found: Columns, solved: Solved) -> Floats:
 def _unmet(problem: Problem, found: Columns, solved: Solved) -> tuple[Unmet, ...]:
     items = []
     for name, columns in found.slack.items():
-        amount = solved.values[columns]
+        amount = problem.weight @ solved.values[columns]
         if name == "limit":
-            held = np.isfinite(problem.limit_w)
-            amount = problem.weight @ amount * problem.hours[held]
-        energy_wh = float(np.max(amount) if _is_band(problem, name) else np.sum(amount)) * 1000
+            amount = amount * problem.hours[np.isfinite(problem.limit_w)]
+        # The slack of a comfort band is a level left, slot by slot, and not energy.
+        is_band = isinstance(problem.devices.get(name), Thermostat)
+        energy_wh = float(np.max(amount) if is_band else np.sum(amount)) * 1000
         if energy_wh > TELLING_WH:
             items.append(Unmet(name, round(energy_wh, 1)))
     return tuple(items)
 
 
-def _is_band(problem: Problem, name: str) -> bool:
-    """Tell whether the slack of `name` is a level left, slot by slot, and not energy."""
-    return name in problem.demand_w
-
-
 def _planned(problem: Problem, found: Columns, solved: Solved, name: str) -> PlannedLoad:
     power_w = np.zeros(len(problem.hours))
     if name in found.power:
-        columns, share = found.power[name]
-        power_w = solved.values[columns] * share * 1000
+        columns, slots, share = found.power[name]
+        power_w[slots] = problem.weight @ solved.values[columns] * share * 1000
     elif name in found.charge:
         flow = solved.values[found.charge[name]] - solved.values[found.discharge[name]]
         power_w = problem.weight @ flow * 1000

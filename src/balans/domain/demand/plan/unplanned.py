@@ -24,7 +24,8 @@ def unplanned_w(problem: Problem, name: str) -> Floats:
         window = (device.earliest_s, device.latest_s)
         return _at_once(problem, device.energy_wh, device.rated_w, window)
     if isinstance(device, Thermostat):
-        return np.asarray(problem.demand_w[name], dtype=np.float64)
+        wanted_w = np.asarray(problem.demand_w[name], dtype=np.float64)
+        return np.asarray(problem.weight @ np.broadcast_to(wanted_w, problem.rest_w.shape))
     if isinstance(device, Cycle):
         power: Floats = cycle_starts(problem, device)[1][0] * 1000
         return power
