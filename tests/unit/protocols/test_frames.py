@@ -60,6 +60,9 @@ settings = st.builds(
     zone=st.none() | texts,
     node=node_names,
     phase_a=st.none() | amperes,
+    energy_wh=st.none() | st.floats(0, 1e12),
+    period=st.sampled_from(hub.LimitPeriod),
+    follows_peak=st.booleans(),
 )
 loads = st.builds(
     hub.LoadStatus,

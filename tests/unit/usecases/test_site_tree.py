@@ -62,6 +62,20 @@ def test_a_tree_with_limits_and_loads() -> None:
     assert (ev.node, ev.phases, ev.released) == ("", (1, 2, 3), False)
 
 
+def test_limits_of_energy_and_of_the_month_s_peak() -> None:
+    text = HEAD + (
+        '[[limit]]\nname = "norm"\nkwh = 90\nperiod = "month"\n'
+        '[[limit]]\nname = "peak"\nkw = 3\ninterval_s = 900\nfollows_peak = true\n'
+    )
+    norm, peak = parse_site(text, "SITE.toml").limits
+    assert (norm.limit_w, norm.energy_wh, norm.period) == (float("inf"), 90_000.0, "month")
+    assert (peak.limit_w, peak.follows_peak, peak.energy_wh) == (3000.0, True, None)
+    with pytest.raises(SiteFileError, match=r"limit\[0\].period = 'week': expected one of day"):
+        parse_site(text.replace('"month"', '"week"'), "SITE.toml")
+    with pytest.raises(SiteFileError, match=r"limit\[0\].kwh = -1: expected a number from 0"):
+        parse_site(text.replace("90", "-1", 1), "SITE.toml")
+
+
 def test_without_nodes_everything_hangs_at_the_site() -> None:
     site = parse_site(HEAD + '[[load]]\nname = "a"\nclass = "green"\n', "SITE.toml")
     assert site.nodes == ()

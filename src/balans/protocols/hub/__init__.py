@@ -37,6 +37,7 @@ from balans.protocols.hub.settings import (
     NO_POWER_LIMIT_W,
     Consents,
     ConsentSetting,
+    LimitPeriod,
     Limits,
     LimitSetting,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "HubFrameError",
     "Journal",
     "JournalBehindError",
+    "LimitPeriod",
     "LimitSetting",
     "Limits",
     "LoadStatus",

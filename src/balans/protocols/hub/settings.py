@@ -1,5 +1,6 @@
 """What people have set for a site, on its way to the gateway. Clock times are local to the site."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -12,12 +13,22 @@ NO_POWER_LIMIT_W = 1e9
 """`LimitSetting.limit_w` of a limit on the current alone."""
 
 
+class LimitPeriod(StrEnum):
+    """Over what a limit of energy counts: a local day or month, or one stretch of its hours."""
+
+    DAY = "day"
+    MONTH = "month"
+    ZONE = "zone"
+
+
 class LimitSetting(msgspec.Struct, frozen=True):
     """A limit as the registry holds it.
 
     It holds at `node` of the site's tree ("": the site itself): for the power `limit_w`
     (`NO_POWER_LIMIT_W`: none) and, where it is given, for the current of each phase `phase_a`.
     A consumer's own, stricter limit has the source ``customer``; the strictest of all holds.
+    `energy_wh` limits the energy of each `period`; `follows_peak` lets the mean of an interval
+    rise to the month's highest so far.
     """
 
     name: Text
@@ -29,6 +40,9 @@ class LimitSetting(msgspec.Struct, frozen=True):
     to_time: Text | None = None
     node: NodeName = ""
     phase_a: Ampere | None = None
+    energy_wh: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    period: LimitPeriod = LimitPeriod.DAY
+    follows_peak: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, tag="limits"):

@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
-from balans.domain.demand import decide
-from balans.domain.demand.model import Action, LoadState, Observation, Reason
-from balans.domain.demand.timetable import allowed_power, count_step
+from balans.domain.demand.model import Action, LoadState, NodeView, Observation, Reason
+from balans.domain.demand.reflex import decide_tree
 from balans.domain.demand.track import come_back_w
+from balans.domain.demand.tree import SITE
 from balans.protocols.hub import CommandReport
 from balans.protocols.module import Switch
 from balans.usecases.run_load_control.consents import LeftAlone
 from balans.usecases.run_load_control.desk import Desk, Output
+from balans.usecases.run_load_control.loads import INFINITE
+from balans.usecases.run_load_control.nodes import node_powers, phase_currents
 from balans.usecases.run_load_control.orders import CONTROL, Order
 
 STALE_STEPS = 3
@@ -18,32 +20,58 @@ ORDER_S = 30.0
 
 
 def decide_step(desk: Desk, time_s: float, site_w: float | None, now_s: float) -> list[Output]:
-    """Run one pass over the loads whose state is known, and turn its actions into orders."""
-    view, table, local = desk.view, desk.table, desk.site.local_s
+    """Run one pass over the site, and turn its actions into orders.
+
+    Loads that are not to be touched now (state unknown, not obeying, no consent) take part as
+    power alone.
+    """
+    view, local = desk.view, desk.site.local_s
+    sample = view.sample if site_w is not None else None
+    powers = node_powers(desk, sample)
     start_s = time_s - view.step_s
-    meters = count_step(table, desk.memory.meters, start_s, local(start_s), view.step_s, site_w)
-    allowed = allowed_power(table, meters, time_s, local(time_s))
-    known = [index for index in desk.loads.indices(now_s) if not _left_alone(desk, index, now_s)]
-    loads = [desk.site.loads[index] for index in known]
-    drawn_w = tuple(view.load_w.get(load.name) for load in loads)
-    before = {desk.site.loads[index].name: desk.loads.states[index] for index in known}
-    states, decision = decide(
-        loads,
-        [*before.values()],
-        Observation(time_s, view.step_s, local(time_s), site_w, drawn_w),
-        allowed,
+    meters = desk.limits.count(desk.memory.meters, start_s, local(start_s), view.step_s, powers)
+    limits = desk.limits.allowed(meters, time_s, local(time_s), view.step_s)
+    before = list(desk.loads.states)
+    states, decision = decide_tree(
+        desk.fleet(frozenset(_touchable(desk, now_s))),
+        before,
+        Observation(
+            time_s,
+            view.step_s,
+            local(time_s),
+            site_w,
+            tuple(view.load_w.get(load.name) for load in desk.site.loads),
+            node_w=sample.node_w if sample else {},
+            phase_a=phase_currents(sample) if sample else {},
+        ),
+        limits,
     )
-    for index, state in zip(known, states, strict=True):
-        desk.loads.states[index] = state
+    desk.loads.states[:] = states
     desk.memory.meters = meters
-    view.time_s, view.allowed, view.headroom_w = time_s, allowed, decision.headroom_w
+    view.time_s, view.allowed, view.nodes = time_s, limits.site, decision.nodes
+    view.room_w = {node.name: _room(node) for node in decision.nodes}
+    view.room_w[SITE] = min(decision.headroom_w, view.room_w.get(SITE, INFINITE))
     view.decided = True
     desk.changed = True
+    by_name = {load.name: state for load, state in zip(desk.site.loads, before, strict=True)}
     return [
         output
         for action in decision.actions
-        for output in give_order(desk, action, before[action.load], now_s)
+        for output in give_order(desk, action, by_name[action.load], now_s)
     ]
+
+
+def _touchable(desk: Desk, now_s: float) -> list[int]:
+    """Return the loads that may be decided on."""
+    return [index for index in desk.loads.indices(now_s) if not _left_alone(desk, index, now_s)]
+
+
+def _room(node: NodeView) -> float:
+    """Return what is left at a node; where a limit holds and its meter is silent, nothing [W]."""
+    if node.headroom_w is not None:
+        return node.headroom_w
+    is_limited = node.allowed_w is not None or node.phase_limit_a is not None
+    return -INFINITE if is_limited else INFINITE
 
 
 def decide_blindly(desk: Desk, now_s: float) -> list[Output]:
@@ -60,7 +88,7 @@ def end_off_times(desk: Desk, now_s: float) -> list[Output]:
     outputs: list[Output] = []
     for index in desk.loads.used_up(now_s):
         load, before = desk.site.loads[index], desk.loads.states[index]
-        desk.view.headroom_w -= come_back_w(load, before)
+        desk.view.take_room(load.node, come_back_w(load, before))
         desk.loads.put(index, on=True, since_s=now_s)
         action = Action(load.name, True, None, Reason.OFF_TIME_USED_UP, "", 0.0)  # noqa: FBT003  (the domain's order)
         outputs += give_order(desk, action, before, now_s)

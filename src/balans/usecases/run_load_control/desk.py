@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from balans.domain.demand.model import Limit
-from balans.domain.demand.timetable import Timetable, make_timetable
+from balans.domain.demand.limits import LimitTable
+from balans.domain.demand.model import Limit, Load
+from balans.domain.demand.table import Fleet
+from balans.domain.demand.tree import Tree, make_tree
 from balans.protocols.hub import CommandReport, SiteStatus
 from balans.protocols.module import Query, Switch
 from balans.usecases.run_load_control.commands import Commands
@@ -29,13 +31,17 @@ class Desk:
     view: View
     new_id: Callable[[], str]
     consents: Consents = field(init=False)
-    table: Timetable = field(init=False)
+    tree: Tree = field(init=False)
+    limits: LimitTable = field(init=False)
     server_limits: tuple[Limit, ...] = ()
     own_limits: tuple[Limit, ...] = ()
     changed: bool = False
+    _fleets: dict[frozenset[int], Fleet] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.consents = Consents({load.name: load for load in self.site.loads})
+        self.tree = self.view.tree = make_tree(self.site.nodes)
+        self.fleet(frozenset())  # complains at once about a node that is not there
         self.lay_out_limits()
 
     @property
@@ -49,7 +55,20 @@ class Desk:
         server = _renamed(self.server_limits, names, "server")
         names |= {limit.name for limit in server}
         own = _renamed(self.own_limits, names, "own")
-        self.table = make_timetable((*self.site.limits, *server, *own), self.site.zones)
+        self.limits = LimitTable(self.tree, (*self.site.limits, *server, *own), self.site.zones)
+
+    def fleet(self, touchable: frozenset[int]) -> Fleet:
+        """Return the loads as the reflex is to see them: only `touchable` may be decided on."""
+        found = self._fleets.get(touchable)
+        if found is None:
+            loads = [_as_allowed(x, i in touchable) for i, x in enumerate(self.site.loads)]
+            found = Fleet(loads, self.tree)
+            self._fleets = {touchable: found}
+        return found
+
+
+def _as_allowed(load: Load, is_touchable: bool) -> Load:  # noqa: FBT001  (a private helper)
+    return load if load.released == is_touchable else replace(load, released=is_touchable)
 
 
 def _renamed(limits: tuple[Limit, ...], taken: set[str], origin: str) -> tuple[Limit, ...]:

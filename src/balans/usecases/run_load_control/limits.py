@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from balans.core.errors import InputError
-from balans.domain.demand.model import Limit, Window
+from balans.domain.demand.model import Limit, Period, Window
 from balans.protocols.hub import NO_POWER_LIMIT_W, LimitSetting
 
 CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
@@ -92,6 +92,9 @@ def _limit_of(setting: LimitSetting) -> Limit:
         window=_window_of(setting),
         node=setting.node,
         phase_a=setting.phase_a,
+        energy_wh=setting.energy_wh,
+        period=Period(setting.period),
+        follows_peak=setting.follows_peak,
     )
 
 

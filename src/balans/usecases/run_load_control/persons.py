@@ -66,7 +66,7 @@ def _switch(desk: Desk, index: int, order: Order, now_s: float) -> list[Output]:
     desk.loads.ordered(order.load, state)
     if order.on:
         effect_w = come_back_w(load, state) - held_w(state)
-        desk.view.headroom_w -= effect_w
+        desk.view.take_room(load.node, effect_w)
     else:
         effect_w = -drawn_w
     order = replace(order, expected_w=effect_w)
@@ -92,7 +92,7 @@ def _obstacle(desk: Desk, index: int, order: Order, now_s: float) -> Detail | No
         return None
     if order.on:
         need_w = come_back_w(load, state) - held_w(state)
-        return None if need_w <= desk.view.headroom_w else Detail.NO_HEADROOM
+        return None if need_w <= desk.view.headroom_w(load.node) else Detail.NO_HEADROOM
     return None if may_shed(load, state, now_s, 0.0) else Detail.MIN_ON_TIME
 
 

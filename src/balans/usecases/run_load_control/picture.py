@@ -5,9 +5,7 @@ import msgspec
 from balans.protocols.hub import LoadStatus, SiteStatus
 from balans.usecases.run_load_control.desk import Desk
 from balans.usecases.run_load_control.loads import INFINITE
-
-POWER_MAX_W = 1e9
-"""The wire holds no larger power; what a used-up interval allows may lie below."""
+from balans.usecases.run_load_control.nodes import POWER_MAX_W, statuses
 
 
 def status_of(desk: Desk, now_s: float) -> SiteStatus:
@@ -28,6 +26,7 @@ def status_of(desk: Desk, now_s: float) -> SiteStatus:
         valid_s=view.step_s,
         paused_until=desk.consents.all_paused_until(now_s),
         guard="" if sample is not None else "sensor_lost",
+        nodes=statuses(desk),
         own_limits=desk.consents.own.limits,
     )
 

@@ -1,9 +1,10 @@
 """The last decision of load control, and the sample behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from balans.domain.demand.model import Allowed
+from balans.domain.demand.model import Allowed, NodeView
+from balans.domain.demand.tree import ONLY_SITE, SITE, Tree
 from balans.protocols.module import PowerSample
 from balans.usecases.run_load_control.loads import INFINITE
 
@@ -12,7 +13,10 @@ DEFAULT_STEP_S = 60.0
 
 @dataclass(slots=True)
 class View:
-    """What is seen of the site; `headroom_w` is what is left of the allowed power [W]."""
+    """What is seen of the site.
+
+    `nodes` are the nodes as the last decision left them, and `room_w` what is left at each.
+    """
 
     time_s: float
     seq: int = 0
@@ -21,7 +25,23 @@ class View:
     blind: bool = False
     sample: PowerSample | None = None
     allowed: Allowed = field(default_factory=lambda: Allowed(INFINITE))
-    headroom_w: float = -INFINITE
+    nodes: Sequence[NodeView] = ()
+    room_w: dict[str, float] = field(default_factory=lambda: {SITE: -INFINITE})
+    tree: Tree = ONLY_SITE
+
+    def headroom_w(self, node: str) -> float:
+        """Return what is left at `node` and at every node above it [W]."""
+        return min(self.room_w.get(place, INFINITE) for place in self._path(node))
+
+    def take_room(self, node: str, power_w: float) -> None:
+        """Note that `power_w` more is drawn at `node`."""
+        for place in self._path(node):
+            self.room_w[place] = self.room_w.get(place, INFINITE) - power_w
+
+    def _path(self, node: str) -> list[str]:
+        numbers = self.tree.numbers()
+        path = self.tree.paths[numbers.get(node, 0)]
+        return [self.tree.names[number] for number in path]
 
     @property
     def load_w(self) -> Mapping[str, float]:

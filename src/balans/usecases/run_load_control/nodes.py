@@ -1,0 +1,87 @@
+"""The nodes of a site: what each draws, what is allowed, and what is left, by phase too."""
+
+from collections.abc import Mapping
+
+from balans.domain.demand.model import NodeView
+from balans.domain.demand.rooms import PHASES, VOLT
+from balans.protocols.hub import NodeStatus
+from balans.protocols.module import PowerSample
+from balans.usecases.run_load_control.desk import Desk
+
+POWER_MAX_W = 1e9
+"""The wire holds no larger power; what a used-up interval allows may lie below."""
+
+
+def node_powers(desk: Desk, sample: PowerSample | None) -> dict[str, float | None]:
+    """Return what each node draws [W], "" the site: measured, else the sum of what hangs from it.
+
+    It is None where a load below the node is not measured either.
+    """
+    if sample is None:
+        return dict.fromkeys(desk.tree.names)
+    sums: dict[str, float | None] = dict.fromkeys(desk.tree.names, 0.0)
+    for load in desk.site.loads:
+        sums[load.node] = _plus(sums[load.node], sample.load_w.get(load.name))
+    for number in range(len(desk.tree) - 1, 0, -1):
+        name, parent = desk.tree.names[number], desk.tree.names[desk.tree.parents[number]]
+        if name in sample.node_w:
+            sums[name] = sample.node_w[name]
+        sums[parent] = _plus(sums[parent], sums[name])
+    sums[""] = sample.site_w
+    return sums
+
+
+def _plus(sum_w: float | None, more_w: float | None) -> float | None:
+    return None if sum_w is None or more_w is None else sum_w + more_w
+
+
+def phase_currents(sample: PowerSample) -> dict[str, tuple[float | None, ...]]:
+    """Return the currents of the nodes whose phases are measured, at nominal voltage [A]."""
+    measured = {"": sample.phase_w, **sample.node_phase_w}
+    return {name: _currents(powers) for name, powers in measured.items() if powers}
+
+
+def _currents(powers_w: tuple[float, ...]) -> tuple[float | None, ...]:
+    known = tuple(power_w / VOLT for power_w in powers_w)
+    return (*known, *[None] * (PHASES - len(known)))
+
+
+def statuses(desk: Desk) -> tuple[NodeStatus, ...]:
+    """Return the live picture of every node, the site first."""
+    sample = desk.view.sample
+    powers = node_powers(desk, sample)
+    currents = phase_currents(sample) if sample else {}
+    views = {view.name: view for view in desk.view.nodes}
+    return tuple(
+        _status(desk, number, powers, currents.get(name, ()), views.get(name))
+        for number, name in enumerate(desk.tree.names)
+    )
+
+
+def _status(
+    desk: Desk,
+    number: int,
+    powers: Mapping[str, float | None],
+    currents: tuple[float | None, ...],
+    view: NodeView | None,
+) -> NodeStatus:
+    name, parent = desk.tree.names[number], desk.tree.parents[number]
+    allowed_w, limit = view.allowed_w if view else None, view.limit if view else ""
+    if view is None and number == 0:
+        allowed_w, limit = _finite(desk.view.allowed.power_w), desk.view.allowed.limit
+    power_w = powers[name]
+    phase_limit_a = view.phase_limit_a if view else None
+    return NodeStatus(
+        name,
+        desk.tree.names[parent] if parent >= 0 else "",
+        power_w,
+        None if allowed_w is None else max(-POWER_MAX_W, allowed_w),
+        None if allowed_w is None or power_w is None else allowed_w - power_w,
+        limit,
+        currents or (view.phase_a if view else ()),
+        phase_limit_a,
+    )
+
+
+def _finite(power_w: float) -> float | None:
+    return power_w if abs(power_w) < float("inf") else None
