@@ -45,13 +45,20 @@ def fitted_cold(power_w: Floats, set_c: float) -> ColdData:
     usual = np.abs(watts - np.median(watts)) < 0.5 * np.median(watts)
     steady_w, warm_w = np.linalg.lstsq(basis[usual], watts[usual], rcond=None)[0].tolist()
     on_s = found["run [min]"] * 60
+    standby_w = float(np.median(power_w[power_w <= ON_W]))
+    steady_w -= standby_w
     cycle = Cycle(steady_w, on_s, found["period [min]"] * 60 - on_s, set_c)
     warm = max(warm_w / steady_w, 0.0)
     # Of an excess that fades with START_S, the mean over the first whole second remains.
     kept = START_S * (1 - np.exp(-1 / START_S))
     start = max(start_ratio(power_w) * np.median(watts) / steady_w - 1 - warm, 0.0) / kept
     data = ColdData.from_cycle(cycle)
-    return replace(data, start_ratio=over(start, 1), warm_ratio=over(warm, 1))
+    return replace(
+        data,
+        start_ratio=over(start, 1),
+        warm_ratio=over(warm, 1),
+        standby_w=over(standby_w, 1),
+    )
 
 
 def cold_day(data: ColdData) -> dict[str, float]:
@@ -63,7 +70,7 @@ def cold_day(data: ColdData) -> dict[str, float]:
     found = cold_features(power_w, COLD_STEP_S)
     while plant.running.any():
         plant.step(on, COLD_STEP_S)
-    while not plant.wants_w.any():
+    while not (plant.wants_w > data.standby_w).any():
         plant.step(on, COLD_STEP_S)
     first_w = max(float(plant.step(on, 1.0)[0]) for _ in range(10))
     return {**found, "start peak [1]": first_w / found["power on [W]"]}

@@ -83,6 +83,8 @@ class ColdData:
         Middle of the two switching temperatures, and their distance.
     start_ratio, warm_ratio
         Excess power at the start and while warming up, by running power.
+    standby_w
+        Drawn with supply, whether the compressor runs or not [W].
     """
 
     power_w: Floats
@@ -95,6 +97,7 @@ class ColdData:
     min_off_s: Floats
     start_ratio: Floats
     warm_ratio: Floats
+    standby_w: Floats
 
     @classmethod
     def from_cycle(cls, cycle: Cycle, count: int = 1) -> "ColdData":
@@ -119,6 +122,7 @@ class ColdData:
             "min_off_s": MIN_OFF_S,
             "start_ratio": START_RATIO,
             "warm_ratio": 0.0,
+            "standby_w": 0.0,
         }
         return cls(**{name: over(value, count) for name, value in values.items()})
 
@@ -182,7 +186,8 @@ class ColdAppliances(Stateful):
     @property
     def wants_w(self) -> Floats:
         """Power that each would draw now, start peak left out [W]."""
-        return np.where(self._able, self.data.power_w, 0.0)
+        wants_w: Floats = np.where(self._able, self.data.power_w, 0.0) + self.data.standby_w
+        return wants_w
 
     @property
     def _able(self) -> Flags:
@@ -208,7 +213,7 @@ class ColdAppliances(Stateful):
         run_s = np.where(run, np.minimum(step_s, self._until_cold_s(on_c, tau_s)), 0.0)
         cooled_c = on_c + (self.temperature_c - on_c) * np.exp(-run_s / tau_s)
         self.temperature_c = off_c + (cooled_c - off_c) * np.exp(-(step_s - run_s) / tau_s)
-        power_w = self._energy_ws(since_s, run_s) / step_s
+        power_w = self._energy_ws(since_s, run_s) / step_s + on * data.standby_w
         still = run & (run_s >= step_s)
         stopped_s = np.where(run | self.running, step_s - run_s, self.phase_s + step_s)
         self.phase_s = np.where(still, since_s + step_s, stopped_s)
