@@ -1,6 +1,6 @@
 """All rules on the same inputs in one run: ours, the plain threshold, and those of others.
 
-    python -m benchmarks.compare_rules [--year FILE.csv.gz] [--json] [--quick]
+    python -m benchmarks.compare_rules [--year FILE.csv.gz] [--json] [--quick] [--rules ours evcc]
 
 Without the recorded year (UCI "Individual household electric power consumption", 2008, minutes) the
 24 weeks of the same house that the package carries are taken.
@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,12 @@ def cases(year: Path | None, *, quick: bool) -> list[Case]:
     return [house_case(year, loads, kw) for loads in sets for kw in (4.0, 5.0, 6.0)] + flats
 
 
-def compare(case: Case) -> dict[str, Any]:
-    """Return the figures of no control, of every rule and of perfect foresight."""
+def compare(case: Case, rules: Sequence[str] = tuple(RULES)) -> dict[str, Any]:
+    """Return the figures of no control, of ours and of `rules`, and of perfect foresight."""
     ours = _replay(case, "ours")
     none = _curve(ours, ours.uncontrolled_w)
     found: dict[str, dict[str, Any]] = {}
-    for name in RULES:
+    for name in dict.fromkeys(("ours", *rules)):
         replay = ours if name == "ours" else _replay(case, name)
         figures = control_figures(replay, lambda load: case.flats.get(load.name, load.name))
         avoided = none["overload_kwh"] - figures["overload_kwh"]
@@ -168,10 +168,11 @@ def main() -> None:
     parser.add_argument("--year", type=Path, help="household_power_2008.csv.gz")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="one week of flats")
+    parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
     options = parser.parse_args()
     results = []
     for case in cases(options.year, quick=options.quick):
-        results.append(compare(case))
+        results.append(compare(case, options.rules))
         if not options.json:
             print_table(results[-1])
     if options.json:
