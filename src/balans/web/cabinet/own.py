@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods
 
 from balans.core.words import LimitSource, LoadClass
-from balans.storage import access, consents, live, lookups, own_limits
+from balans.storage import access, consents, live, lookups, own_limits, plans
 from balans.storage.access import Right
 from balans.storage.commands import Author
 from balans.storage.consents import ConsentRefusedError
@@ -33,6 +33,7 @@ from balans.web.cabinet.own_words import (
 )
 from balans.web.clock import site_clock
 from balans.web.shown.days import moment
+from balans.web.shown.parts import parts_version
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
 from balans.web.shown.sites import SiteView, any_view
@@ -128,6 +129,7 @@ def _page(desk: Desk) -> dict[str, Any]:
     view, now = desk.view, desk.seen.now
     last = live.latest_status(view.site.id)
     status = last.status if last else None
+    plan = plans.latest(view.site.id)
     mine = own_limits.own_limits_of(view.node, now)
     audit = Right.AUDIT in view.rights
     past = own_limits.past_own_limits(view.node, now, PAST_SHOWN) if audit else []
@@ -138,6 +140,7 @@ def _page(desk: Desk) -> dict[str, Any]:
         "whole": view.whole,
         "crumbs": crumbs(desk.user, view.node, _("Limits and consent")),
         "picture": view.picture(last),
+        "parts": parts_version(last, plan.made if plan else None),
         "tree": view.tree(last),
         "limits": limit_rows(mine, desk.seen, status, view.node_name),
         "at_gateway": gateway_limits(status, view.node_name),

@@ -11,6 +11,7 @@ from balans.storage import live as stored
 from balans.storage import lookups, plans
 from balans.web.clock import site_clock
 from balans.web.shown.fairness import fairness_view
+from balans.web.shown.parts import parts_version
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
 from balans.web.shown.plan import Reading, plan_view
@@ -23,6 +24,7 @@ def control(request: HttpRequest, code: str) -> HttpResponse:
     view = site_view(person(request), code)
     last = stored.latest_status(view.site.id)
     texts = view.picture(last)
+    plan = plans.latest(view.site.id)
     context = {
         "site": view.site,
         "node": view.node,
@@ -31,15 +33,16 @@ def control(request: HttpRequest, code: str) -> HttpResponse:
         "tree": view.tree(last),
         "loads": view.load_rows(texts),
         "log": view.log(commands_of(view.site)),
-        "plan": _plan(view),
+        "plan": _plan(view, plan),
+        "parts": parts_version(last, plan.made if plan else None),
         "fairness": fairness_view(last.status if last else None, view.loads, view.places),
     }
     return render(request, "console/control.html", context)
 
 
-def _plan(view: SiteView) -> dict[str, Any] | None:
+def _plan(view: SiteView, plan: plans.StoredPlan | None) -> dict[str, Any] | None:
     now = site_clock().now()
     zones = lookups.zones_of(view.site, now)
     titles = {load.name: view.title_of(load) for load in view.loads}
     currency = zones[0].currency if zones else ""
-    return plan_view(plans.latest(view.site.id), Reading(view.site.timezone, titles, currency, now))
+    return plan_view(plan, Reading(view.site.timezone, titles, currency, now))

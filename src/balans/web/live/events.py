@@ -17,6 +17,7 @@ from balans.storage.live import Minute
 from balans.web.live.broadcast import Broadcast
 from balans.web.live.feed import Feed, Snapshot
 from balans.web.shown.curves import power_twin, quarters, samples
+from balans.web.shown.parts import parts_version
 from balans.web.shown.picture import Picture, changes
 from balans.web.shown.sites import SiteView, heard
 
@@ -45,7 +46,7 @@ class Stream:
     _freshness: str = ""
     _version: int | None = None
     _filled: tuple[datetime, datetime] | None = None
-    _rest: tuple[Any, ...] | None = None
+    _parts: str = ""
 
     async def events(self, feed: Feed, broadcast: Broadcast) -> AsyncIterator[str]:
         """Yield events until the reader leaves, may no longer read, or the process ends."""
@@ -97,11 +98,10 @@ class Stream:
         if html != self._log:
             self._log = html
             yield _event("log", {"html": html})
-        rest = _rest_of(snapshot)
-        if rest != self._rest:
-            if self._rest is not None:
-                yield _event("rest", {})
-            self._rest = rest
+        version = parts_version(snapshot.last, snapshot.plan_made)
+        if version != self._parts:
+            self._parts = version
+            yield _event("parts", {"version": version})
 
     def _twin(self, snapshot: Snapshot) -> Iterator[str]:
         """Return the table beside the chart, when a quarter of an hour has come to its end."""
@@ -115,13 +115,6 @@ class Stream:
     def _is_fresh(self, minute: Minute) -> bool:
         """Tell whether a minute is new, or the newest, which may still have grown."""
         return self.since is None or minute.start >= self.since
-
-
-def _rest_of(snapshot: Snapshot) -> tuple[Any, ...]:
-    """Return what stands behind the parts of pages that are fetched anew when it changes."""
-    loads = snapshot.last.status.loads if snapshot.last else ()
-    consents = [(load.name, load.released, load.paused_until) for load in loads]
-    return snapshot.plan_made, consents, [round(load.given_kwmin) for load in loads]
 
 
 async def _wait(changed: asyncio.Event) -> None:

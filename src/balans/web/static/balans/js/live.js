@@ -107,10 +107,14 @@ async function fetchParts() {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    let inUse = false;
     for (const part of root.querySelectorAll("[data-refresh]")) {
       const fresh = page.querySelector(`[data-refresh="${part.dataset.refresh}"]`);
-      if (fresh && !part.contains(document.activeElement)) replace(part, fresh);
+      if (part.contains(document.activeElement)) inUse = true;
+      else if (fresh) replace(part, fresh);
     }
+    if (inUse) refresh();
+    else root.dataset.parts = page.querySelector("[data-stream]").dataset.parts;
   } catch {
     // The stream tells of the next change, and of a lost connection.
   }
@@ -162,7 +166,9 @@ function connect() {
     const log = document.getElementById("log");
     if (log) log.innerHTML = html;
   });
-  on("rest", refresh);
+  on("parts", ({ version }) => {
+    if (version !== root.dataset.parts) refresh();
+  });
   source.addEventListener("open", found);
   source.addEventListener("error", () => {
     lost();
