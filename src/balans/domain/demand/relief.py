@@ -30,10 +30,11 @@ class _Level:
     green: Index
     yellow: Index
     reason: Reason
+    by_stopping: bool
 
 
-def relieve(work: Work) -> None:
-    """Hold back what is needed at every node that is over."""
+def relieve(work: Work, *, by_stopping: bool = True) -> None:
+    """Hold back what is needed at every node that is over; or only reduce what can be reduced."""
     rows, able = work.rows, None
     for depth in range(len(work.tree.levels) - 1, -1, -1):
         over = _over(work, work.tree.levels[depth])
@@ -52,6 +53,7 @@ def relieve(work: Work) -> None:
             rows.where(moves.is_green, below),
             rows.where(moves.is_yellow, below),
             Reason.SENSOR_LOST if lost else Reason.OVER_LIMIT,
+            by_stopping,
         )
         _relieve_level(work, level)
 
@@ -81,11 +83,12 @@ def _relieve_level(work: Work, level: _Level) -> None:
         for both in (level.green, level.yellow):
             _reduce(work, level, rows.where(moves.discharges, both))
     for index in (level.green, level.yellow):
-        if rows.any_cycle:
+        if rows.any_cycle and level.by_stopping:
             _hold_idle(work, level, rows.where(moves.is_idle_cycle, index, seen))
         if rows.any_modulating:
             _reduce(work, level, rows.where(moves.reduces, index))
-        _stop(work, level, rows.where(moves.stops, index, seen))
+        if level.by_stopping:
+            _stop(work, level, rows.where(moves.stops, index, seen))
 
 
 def _still_over(work: Work, level: _Level, index: Index) -> tuple[Index, list[int]]:

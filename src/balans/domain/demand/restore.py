@@ -6,6 +6,7 @@ from typing import Any
 from balans.domain.demand import laws, moves
 from balans.domain.demand.laws import ONE
 from balans.domain.demand.model import Load, LoadState, Reason
+from balans.domain.demand.relief import relieve
 from balans.domain.demand.rooms import Channels
 from balans.domain.demand.rows import Index, LoadRow
 from balans.domain.demand.shed import TINY_W
@@ -74,7 +75,8 @@ def _yellow_back_w(work: Work) -> list[list[float]]:
 def release_early(work: Work) -> None:
     """Let some of the yellow loads back before their timers end together.
 
-    Only where no limit on their way to the site is passed.
+    Only where no limit on their way to the site is passed. Where they do not fit, what can be
+    reduced gives way.
     """
     rows, seen = work.rows, work.seen
     if len(work.held) < FEWEST_SPREAD:
@@ -87,6 +89,8 @@ def release_early(work: Work) -> None:
     for _, number in ordered[:count]:
         if work.budget > 0:
             work.let_back(number, Reason.STAGGER)
+    if count and rows.any_modulating:
+        relieve(work, by_stopping=False)
 
 
 def _clear_nodes(work: Work) -> list[bool]:
