@@ -114,22 +114,23 @@ def advance(
 ) -> ThermalState:
     """Return `state` after `step_s` seconds of a load that stays the same."""
     load = np.asarray(load_pu, dtype=np.float64)
-    targets = (oil_target_k(model, load) + ambient_c, winding_target_k(model, load))
-    return _advance(model, state, targets, step_s)
-
-
-def _advance(
-    model: ThermalModel, state: ThermalState, targets: tuple[Floats, Floats], step_s: float
-) -> ThermalState:
-    oil_end_c, gradient_k = targets
-    minutes = step_s / 60
-    oil = -math.expm1(-minutes / (model.k11 * model.oil_min))
-    fast = -math.expm1(-minutes / (model.k22 * model.winding_min))
-    slow = -math.expm1(-minutes * model.k22 / model.oil_min)
+    gradient_k = winding_target_k(model, load)
+    oil, fast, slow = _shares_of_the_way(model, step_s)
+    oil_end_c = oil_target_k(model, load) + ambient_c
     return ThermalState(
         state.top_oil_c + oil * (oil_end_c - state.top_oil_c),
         state.fast_k + fast * (model.k21 * gradient_k - state.fast_k),
         state.slow_k + slow * ((model.k21 - 1) * gradient_k - state.slow_k),
+    )
+
+
+def _shares_of_the_way(model: ThermalModel, step_s: float) -> tuple[float, float, float]:
+    """Return how far oil, fast and slow part go towards their targets in a step (0..1)."""
+    minutes = step_s / 60
+    return (
+        -math.expm1(-minutes / (model.k11 * model.oil_min)),
+        -math.expm1(-minutes / (model.k22 * model.winding_min)),
+        -math.expm1(-minutes * model.k22 / model.oil_min),
     )
 
 
@@ -158,11 +159,21 @@ def simulate(
         ambient = ambient.reshape(-1, *[1] * (phases.oil_pu.ndim - 1))
     oil_end_c = oil_target_k(model, phases.oil_pu) + ambient
     gradient_k = winding_target_k(model, phases.winding_pu)
-    state = start or ThermalState(
-        oil_end_c[0], model.k21 * gradient_k[0], (model.k21 - 1) * gradient_k[0]
-    )
-    top_oil_c, hot_spot_c = np.empty_like(oil_end_c), np.empty_like(oil_end_c)
-    for step, targets in enumerate(zip(oil_end_c, gradient_k, strict=True)):
-        state = _advance(model, state, targets, step_s)
-        top_oil_c[step], hot_spot_c[step] = state.top_oil_c, state.hot_spot_c
-    return Temperatures(top_oil_c, hot_spot_c, state)
+    fast_end_k, slow_end_k = model.k21 * gradient_k, (model.k21 - 1) * gradient_k
+    begin = start or ThermalState(oil_end_c[0], fast_end_k[0], slow_end_k[0])
+    oil, fast, slow = _shares_of_the_way(model, step_s)
+    top_oil_c = _follow(oil_end_c, begin.top_oil_c, oil)
+    fast_k = _follow(fast_end_k, begin.fast_k, fast)
+    slow_k = _follow(slow_end_k, begin.slow_k, slow) if model.k21 != 1 else slow_end_k
+    end = ThermalState(top_oil_c[-1], fast_k[-1], slow_k[-1])
+    return Temperatures(top_oil_c, top_oil_c + fast_k - slow_k, end)
+
+
+def _follow(target: Floats, start: Floats, share: float) -> Floats:
+    """Return what goes `share` of the way to its target in each step, after each step."""
+    found = share * target
+    found[0] += (1 - share) * start
+    keep = 1 - share
+    for step in range(1, len(found)):
+        found[step] += keep * found[step - 1]
+    return found

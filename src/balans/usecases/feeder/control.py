@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from balans.core.errors import InputError
 from balans.domain.demand import Allowed, Decision, Load, LoadState, Observation
 from balans.domain.demand.model import Node
-from balans.domain.demand.reflex import MANY_LOADS, decide_table, decide_tree, is_quiet
+from balans.domain.demand.reflex import decide_table, decide_tree, is_quiet
 from balans.domain.demand.rooms import VOLT, NodeLimits
 from balans.domain.demand.table import Fleet, StateTable
 from balans.domain.demand.tree import make_tree
@@ -20,6 +20,8 @@ Wide = NDArray[np.int64]
 Floats = NDArray[np.float64]
 FREE = np.iinfo(np.int64).max
 """A ceiling that holds nothing back."""
+MANY_LOADS = 50
+"""From this many on states are kept as arrays; the decisions are the same."""
 
 
 @dataclass(frozen=True, slots=True)

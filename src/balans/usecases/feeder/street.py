@@ -154,6 +154,22 @@ class Street:
             share[[phase - 1 for phase in load.phases], index] = 1 / len(load.phases)
         return share
 
+    def only(self, flat: int) -> "Street":
+        """Return the street of this flat alone."""
+        rows = np.flatnonzero(self.flat_of == flat)
+        place = {row: index for index, row in enumerate(rows.tolist())}
+        return Street(
+            self.timezone,
+            self.start_s,
+            self.base[flat : flat + 1],
+            self.phase[flat : flat + 1],
+            tuple(self.loads[row] for row in rows.tolist()),
+            np.zeros(len(rows), dtype=np.int64),
+            np.ascontiguousarray(self.wanted[:, rows]),
+            tuple((step, place[row]) for step, row in self.leaves if row in place),
+            np.zeros(1, dtype=np.int64),
+        )
+
     def taking_part(self, share: float) -> NDArray[np.bool_]:
         """Return which flats take part at `share`; more of them hold the fewer."""
         chosen = np.zeros(self.flats, dtype=np.bool_)
