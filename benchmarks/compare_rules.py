@@ -33,6 +33,7 @@ RULES: dict[str, Callable[[], Rule]] = {
     "threshold": lambda: decide_by_threshold,
     "evcc": EvccCircuits,
     "evcc +timer": lambda: WithTimers(EvccCircuits()),
+    "evcc dims +timer": lambda: WithTimers(EvccCircuits(dims_green=True)),
     "PLB": PowerLoadBalancer,
     "PLB +timer": lambda: WithTimers(PowerLoadBalancer()),
     "PLB, task only": lambda: PowerLoadBalancer(balances_up=False),
@@ -168,13 +169,16 @@ def main() -> None:
     parser.add_argument("--year", type=Path, help="household_power_2008.csv.gz")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="one week of flats")
+    parser.add_argument("--cases", default="", help="those whose name holds this")
     parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
     options = parser.parse_args()
     results = []
-    for case in cases(options.year, quick=options.quick):
+    chosen = [c for c in cases(options.year, quick=options.quick) if options.cases in c.name]
+    for case in chosen:
         results.append(compare(case, options.rules))
         if not options.json:
             print_table(results[-1])
+            sys.stdout.flush()
     if options.json:
         json.dump(results, sys.stdout, indent=1)
 

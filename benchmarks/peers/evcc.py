@@ -14,9 +14,9 @@ Source: evcc at b29b49e, ``core/circuit``, ``core/site_circuits``, as described 
 
 What we had to decide: a switched load is a load point that can only have all or nothing, and which
 always asks for its rated power when off. After each load point the meter is read again, which is
-kinder than reality, where one load point is served per interval of 10 to 40 s. Green loads are the
-consumers that are dimmed together, while the root is over its limit. There is no hold time of its
-own in the rule.
+kinder than reality, where one load point is served per interval of 10 to 40 s. Green loads are load
+points like the others, or, with `dims_green`, the consumers that are dimmed together while the root
+is over its limit. There is no hold time of its own in the rule.
 """
 
 from collections.abc import Sequence
@@ -57,8 +57,8 @@ class Circuit:
 class EvccCircuits:
     """A `Rule`: one circuit for the site, one below it for each node in `most_w`."""
 
-    def __init__(self, most_w: dict[str, float] | None = None) -> None:
-        self.most_w = most_w or {}
+    def __init__(self, most_w: dict[str, float] | None = None, *, dims_green: bool = False) -> None:
+        self.most_w, self.dims_green = most_w or {}, dims_green
 
     def __call__(
         self,
@@ -76,18 +76,17 @@ class EvccCircuits:
             circuit = nodes.get(loads[index].node, root)
             if circuit is not root:
                 circuit.power_w += board.drawn_w[index]
-        self._dim(board, root)
+        dimmed = [i for i in board.switchable if self.dims_green and _is_green(loads[i])]
+        self._dim(board, root, dimmed)
         for index in board.switchable:
-            if loads[index].load_class is not LoadClass.GREEN:
+            if index not in dimmed:
                 self._ask(board, index, nodes.get(loads[index].node, root))
         return board.decision()
 
-    def _dim(self, board: Board, root: Circuit) -> None:
-        """Switch all green loads off, or on again, by one flag."""
+    def _dim(self, board: Board, root: Circuit, dimmed: Sequence[int]) -> None:
+        """Switch all of `dimmed` off, or on again, by one flag."""
         is_over = bool(root.most_w) and root.power_w > root.most_w
-        for index in board.switchable:
-            if board.loads[index].load_class is not LoadClass.GREEN:
-                continue
+        for index in dimmed:
             if is_over and board.is_on(index):
                 board.off(index)
             elif not is_over and not board.is_on(index):
@@ -109,4 +108,9 @@ class EvccCircuits:
             board.off(index)
         elif given_w >= wanted_w and not state.on:
             board.on(index, load.rated_w)
-        circuit.add(board.power_w - before_w)
+        if board.power_w < float("inf"):
+            circuit.add(board.power_w - before_w)
+
+
+def _is_green(load: Load) -> bool:
+    return load.load_class is LoadClass.GREEN

@@ -91,7 +91,7 @@ def test_evcc_gives_a_modulating_load_what_is_left() -> None:
 
 
 def test_evcc_dims_all_green_together_without_asking_whether_it_fits() -> None:
-    bench = Bench(EvccCircuits(), [WASHER, DRYER], 4000)
+    bench = Bench(EvccCircuits(dims_green=True), [WASHER, DRYER], 4000)
     assert bench.see(4100, 2000, 0) == [("washer", False), ("dryer", False)]
     assert bench.see(3900, 0, 0) == [("washer", True), ("dryer", True)]
 
@@ -110,7 +110,13 @@ def test_evcc_takes_no_limit_for_no_limit() -> None:
 
 def test_evcc_counts_a_lost_meter_as_overload() -> None:
     bench = Bench(EvccCircuits(), [HEATER, WASHER], 4000)
-    assert bench.see(None, 2000, 2000) == [("washer", False), ("heater", False)]
+    assert bench.see(None, 2000, 2000) == [("heater", False), ("washer", False)]
+
+
+def test_evcc_green_as_load_points_ask_like_the_others() -> None:
+    bench = Bench(EvccCircuits(), [WASHER, DRYER], 4000)
+    assert bench.see(4100, 2000, 0) == [("washer", False)]
+    assert bench.see(3900, 0, 0) == []
 
 
 # --- Power-Load-Balancer ---
