@@ -50,8 +50,9 @@ class LimitTable:
         }
         self._numbers = tree.numbers()
         self._remembering = [node for node, table in self.tables.items() if table.has_memory]
-        self._edges = sorted({edge for table in self.tables.values() for edge in table.edges_s})
         self._currents = _current_tables(limits, zones)
+        tables = [*self.tables.values(), *self._currents.values()]
+        self._edges = sorted({edge for table in tables for edge in table.edges_s})
         self._parts = [self._part(edge) for edge in self._edges]
 
     def _part(self, local_s: int) -> _Part:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from balans.core.words import LoadClass
 from balans.domain.demand.guards import Guard, caps_for, decide_guarded
+from balans.domain.demand.laws import CYCLE_RUNS_W
 from balans.domain.demand.model import (
     Allowed,
     Decision,
@@ -153,7 +154,7 @@ class FaultySite:
                 continue
             if time_s - contact.since_s < load.min_on_s:
                 self.found["off before its time"] += 1
-            if load.kind is LoadKind.CYCLE and (self.told[place] or 0.0) > 0.05 * load.rated_w:
+            if load.kind is LoadKind.CYCLE and (self.told[place] or 0.0) > CYCLE_RUNS_W:
                 self.found["cycle cut"] += 1
 
     def _carry_out(self, decision: Decision, time_s: float) -> set[str]:

@@ -90,7 +90,7 @@ def test_what_is_red_protected_or_not_released_is_never_touched(seed: int) -> No
                 assert new.on  # a battery is never stopped
             if old.on and not new.on:
                 assert seen.time_s - old.since_s >= load.min_on_s
-                runs = power_w > laws.RELIEF_SHARE * load.rated_w
+                runs = power_w > laws.CYCLE_RUNS_W
                 assert not (load.kind is LoadKind.CYCLE and runs)
             if load.load_class is LoadClass.YELLOW and not new.on:
                 assert seen.time_s + 60.0 - new.since_s <= load.max_off_s
