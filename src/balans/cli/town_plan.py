@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
-from balans.core.words import LimitSource, LoadClass, PointRole, Resource
+from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
 from balans.simulator.spec import ChannelSpec, HubSpec, LoadSpec, ModuleSpec, TownSpec
 from balans.usecases.registry_plan import (
     AccountPlan,
@@ -29,8 +29,15 @@ from balans.usecases.registry_plan import (
 CURRENCY = "EUR"
 CONTRACTED_KW = Decimal(9)
 LIMIT_NAME = "transformer"
+CONTRACT_NAME = "contract"
+FUSE_NAME = "fuse"
+RISER_FUSE_A = Decimal(63)
+TRANSFORMER_FUSE_A = Decimal(125)
+PHASES = (Phase.L1, Phase.L2, Phase.L3)
 DAY_ZONE = "day"
 """In the file of a site this is what no other zone covers, so it has no hours of its own."""
+
+Scalar = str | float | list[int] | None
 
 LOAD_TITLES = {
     "heat": "Water heater and air-conditioner",
@@ -108,17 +115,7 @@ def registry_plan(
         ),
         loads=tuple(_load(spec, load) for load in spec.loads),
         zones=tuple(_zones(spec, start)),
-        limits=tuple(
-            LimitPlan(
-                node=site.code,
-                name=LIMIT_NAME,
-                kw=Decimal(site.limit_w) / 1000,
-                source=LimitSource.OPERATOR,
-                valid_from=start,
-            )
-            for site in spec.sites
-            if site.limit_w
-        ),
+        limits=tuple(_limits(spec, start)),
         accounts=tuple(accounts),
     )
 
@@ -189,6 +186,30 @@ def _zones(spec: TownSpec, start: datetime) -> Iterable[ZonePlan]:
             )
 
 
+def _limits(spec: TownSpec, start: datetime) -> Iterable[LimitPlan]:
+    """Return the limits of every controlled site and of what lies below it."""
+    for site in spec.sites:
+        if not site.limit_w:
+            continue
+        yield LimitPlan(
+            node=site.code,
+            name=LIMIT_NAME,
+            kw=Decimal(site.limit_w) / 1000,
+            phase_a=TRANSFORMER_FUSE_A,
+            source=LimitSource.OPERATOR,
+            valid_from=start,
+        )
+        for node in spec.below(site.code):
+            if node.kind is NodeKind.RISER:
+                yield LimitPlan(
+                    node=node.code, name=FUSE_NAME, phase_a=RISER_FUSE_A, valid_from=start
+                )
+            elif node.kind is NodeKind.FLAT:
+                yield LimitPlan(
+                    node=node.code, name=CONTRACT_NAME, kw=CONTRACTED_KW, valid_from=start
+                )
+
+
 def gateway_toml(spec: TownSpec, hub: str, mqtt_url: str, data_dir: Path) -> str:
     """Return the file for ``balans gateway`` that runs the hub with code `hub`.
 
@@ -222,12 +243,15 @@ def _control_tables(spec: TownSpec, hub: HubSpec) -> Iterable[str]:
             "price": float(zone.price),
         }
         yield _table("[[zone]]", rows)
+    for node in spec.below(hub.site):
+        parent = None if node.parent == hub.site else node.parent
+        yield _table("[[node]]", {"name": node.code, "parent": parent})
     yield _table("[[limit]]", {"name": LIMIT_NAME, "source": "operator", "kw": limit_w / 1000})
     for load in spec.loads:
         yield _table("[[load]]", _load_rows(load))
 
 
-def _load_rows(load: LoadSpec) -> dict[str, str | float | None]:
+def _load_rows(load: LoadSpec) -> dict[str, Scalar]:
     return {
         "name": load.name,
         "class": load.load_class.value,
@@ -236,14 +260,16 @@ def _load_rows(load: LoadSpec) -> dict[str, str | float | None]:
         "min_on_s": load.min_on_s,
         "recover": "defer",
         "deadline": load.deadline,
+        "node": load.flat,
+        "phases": [PHASES.index(load.phase) + 1] if load.phase in PHASES else None,
     }
 
 
-def _table(head: str, rows: Mapping[str, str | float | None]) -> str:
+def _table(head: str, rows: Mapping[str, Scalar]) -> str:
     lines = (f"{key} = {_toml(value)}" for key, value in rows.items() if value is not None)
     return "\n".join((head, *lines, ""))
 
 
-def _toml(value: str | float) -> str:
-    """Return a TOML scalar; JSON's strings and numbers are TOML's as well."""
+def _toml(value: str | float | list[int]) -> str:
+    """Return a TOML value; JSON's strings, numbers and lists of numbers are TOML's as well."""
     return json.dumps(value, ensure_ascii=False)

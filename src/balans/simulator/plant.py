@@ -57,13 +57,18 @@ class Profile:
 
 
 class Minute(NamedTuple):
-    """Mean powers of one minute [W]: of the site, with what it would have been, and by load."""
+    """Mean powers of one minute [W]: of the site, with what it would have been, by load and flat.
+
+    `riser_phase_w` are those of the nodes right above flats, in the order of `Plant.risers`.
+    """
 
     site_w: int
     reference_w: int
     red_w: int
     phase_w: tuple[int, int, int]
     load_w: Watts
+    flat_w: Watts
+    riser_phase_w: Watts
 
 
 class Plant:
@@ -97,6 +102,13 @@ class Plant:
         self._phase_of_flat = np.array(
             [[flat.phase.value == phase for flat in spec.flats] for phase in phases], dtype=np.int64
         )
+        parents = {node.code: node.parent for node in spec.nodes}
+        above = [parents.get(flat.code) for flat in spec.flats]
+        sites = {site.code for site in spec.sites}
+        self.risers = tuple(dict.fromkeys(code for code in above if code and code not in sites))
+        self._riser_of_flat = np.array(
+            [[code == riser for code in above] for riser in self.risers], dtype=np.int64
+        ).reshape(len(self.risers), len(above))
         self._counted = np.zeros(3 * len(flats) + len(loads) + 1, dtype=np.int64)
 
     def step(self, on: Flags) -> Minute:
@@ -116,12 +128,15 @@ class Plant:
         self._note_late()
         rest_w = int(rest.sum())
         l1, l2, l3 = (self._phase_of_flat @ flat_w).tolist()
+        by_phase_w = self._phase_of_flat * flat_w
         return Minute(
             site_w=site_w,
             reference_w=rest_w + int(wanted.sum()),
             red_w=rest_w + int(wanted[self._red].sum()),
             phase_w=(l1, l2, l3),
             load_w=drawn,
+            flat_w=flat_w,
+            riser_phase_w=self._riser_of_flat @ by_phase_w.T,
         )
 
     def _count(self, flat_w: Watts, drawn: Watts, at: int, site_w: int) -> None:

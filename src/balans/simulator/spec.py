@@ -175,6 +175,15 @@ class TownSpec:
         """The hub that controls loads, if the town has one."""
         return next((hub for hub in self.hubs if hub.gateway), None)
 
+    def below(self, site: str) -> tuple[NodeSpec, ...]:
+        """Return the nodes below a site, each after its parent."""
+        inside, found = {site}, []
+        for node in self.nodes:
+            if node.parent in inside:
+                inside.add(node.code)
+                found.append(node)
+        return tuple(found)
+
     def site(self, code: str) -> SiteSpec:
         """Return the site with this code."""
         return next(site for site in self.sites if site.code == code)

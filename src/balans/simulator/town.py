@@ -27,6 +27,7 @@ MONDAY = datetime(2026, 1, 12, tzinfo=ZoneInfo(TIMEZONE))
 DEMO_SITE = "house-1"
 DEMO_HUBS = ("hub-1", "hub-2")
 DEMO_FLATS = 24
+DEMO_RISERS = 3
 
 LIMIT_W = 60_000
 """Limit of the demo building.
@@ -111,11 +112,23 @@ def _demo_nodes(flats: tuple[FlatSpec, ...]) -> tuple[NodeSpec, ...]:
         NodeSpec("district", NodeKind.DISTRICT, "Old Town", "city"),
         NodeSpec("street", NodeKind.STREET, "Linden Street", "district"),
         NodeSpec(DEMO_SITE, NodeKind.BUILDING, "Linden Street 7", "street"),
-        NodeSpec("riser-1", NodeKind.RISER, "Riser 1", DEMO_SITE),
     )
-    return upper + tuple(
-        NodeSpec(flat.code, NodeKind.FLAT, f"Flat {number}", "riser-1")
-        for number, flat in enumerate(flats, start=1)
+    risers = tuple(
+        NodeSpec(f"riser-{number}", NodeKind.RISER, f"Riser {number}", DEMO_SITE)
+        for number in range(1, DEMO_RISERS + 1)
+    )
+    return (
+        *upper,
+        *risers,
+        *(
+            NodeSpec(
+                flat.code,
+                NodeKind.FLAT,
+                f"Flat {number}",
+                risers[DEMO_RISERS * (number - 1) // DEMO_FLATS].code,
+            )
+            for number, flat in enumerate(flats, start=1)
+        ),
     )
 
 

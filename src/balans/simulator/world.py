@@ -157,6 +157,8 @@ class World:
 
     def _sample(self, minute: Minute) -> PowerSample:
         names = (load.name for load in self.spec.loads)
+        flats = (flat.code for flat in self.spec.flats)
+        risers = minute.riser_phase_w.tolist()
         return PowerSample(
             seq=self._sequence,
             time=self.now_s,
@@ -165,6 +167,11 @@ class World:
             load_w=dict(zip(names, minute.load_w.tolist(), strict=True)),
             phase_w=minute.phase_w,
             reference_w=minute.reference_w,
+            node_w=dict(zip(flats, minute.flat_w.tolist(), strict=True)),
+            node_phase_w={
+                riser: tuple(phases)
+                for riser, phases in zip(self.plant.risers, risers, strict=True)
+            },
         )
 
     def _record_hour(self) -> None:

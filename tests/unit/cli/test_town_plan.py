@@ -1,6 +1,8 @@
 """What the product is told about a simulated town is complete, valid and the same everywhere."""
 
 import tomllib
+from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,21 @@ def test_loads_have_their_actuators_and_sub_meters() -> None:
         assert (load.max_off_s == 900) is (load.load_class == LoadClass.YELLOW)
 
 
+def test_every_place_of_the_tree_has_its_limit() -> None:
+    spec = demo_town()
+    limits = registry_plan(spec).limits
+    names = Counter((limit.name, limit.kw, limit.phase_a) for limit in limits)
+    assert names == {
+        ("transformer", Decimal(60), Decimal(125)): 1,
+        ("fuse", None, Decimal(63)): 3,
+        ("contract", Decimal(9), None): 24,
+    }
+    assert {limit.node for limit in limits} == {
+        spec.sites[0].code,
+        *(node.code for node in spec.below(spec.sites[0].code)),
+    }
+
+
 def test_the_gateway_knows_the_same_site(tmp_path: Path) -> None:
     spec = demo_town()
     text = gateway_toml(spec, "hub-1", "mqtt://u:p%40@127.0.0.1:1", tmp_path)
@@ -65,6 +82,14 @@ def test_the_gateway_knows_the_same_site(tmp_path: Path) -> None:
     ]
     assert [limit.limit_w for limit in site.limits] == [spec.sites[0].limit_w]
     assert {zone.name: float(zone.price) for zone in site.zones} == {"night": 0.15, "day": 0.25}
+    assert {node.name: node.parent for node in site.nodes} == {
+        node.code: "" if node.parent == spec.sites[0].code else node.parent
+        for node in spec.below(spec.sites[0].code)
+    }
+    assert len({node.parent for node in site.nodes}) == 1 + 3
+    assert [(load.node, load.phases) for load in site.loads] == [
+        (load.flat, (int(load.phase.value[1]),)) for load in spec.loads
+    ]
     assert {load.deadline_s for load in site.loads} == {None, 7 * 3600}
 
 

@@ -3,6 +3,7 @@
 Keys are ``node.<name>.…``; the site itself has the name "".
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from balans.web.shown.numbers import MISSING, decimal, kw, kw_digits
 OPEN_MAX: Final = 30
 """A node with more nodes right below it is folded at first."""
 PHASES: Final = ("L1", "L2", "L3")
+NUMBERED: Final = re.compile(r" \(\d{1,4}\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,5 +215,9 @@ def _off(there: int, off: int) -> str:
 
 
 def limit_title(name: str) -> str:
-    """Return the name of a limit for people; usual names and sources get words."""
-    return words.word(words.LIMIT_SOURCES, named(name))
+    """Return the name of a limit for people; usual names and sources get words.
+
+    Gateways number limits of one name, "contract (2)"; the place tells them apart as well.
+    """
+    plain = NUMBERED.sub("", name)
+    return words.word(words.LIMIT_SOURCES, named(plain))
