@@ -129,4 +129,12 @@ def _controlled(root: TomlTable, own: TomlTable) -> ControlledSite | None:
     site = site_of(root, needs_profile=False)
     if not wanted or not site.loads:
         return None
-    return ControlledSite(site.loads, site.limits, site.zones, site.timezone, site.nodes)
+    return ControlledSite(
+        site.loads,
+        site.limits,
+        site.zones,
+        site.timezone,
+        site.nodes,
+        site.devices,
+        site.planner,
+    )

@@ -25,6 +25,7 @@ Unix = Annotated[float, Meta(ge=0, le=4.2e9)]
 StepSeconds = Annotated[float, Meta(gt=0, le=3600)]
 DaySeconds = Annotated[float, Meta(ge=0, le=86_400)]
 Watt = Annotated[float, Meta(ge=-1e9, le=1e9)]
+WattHours = Annotated[float, Meta(ge=0, le=1e12)]
 Ampere = Annotated[float, Meta(ge=-1e6, le=1e6)]
 PhaseWatts = Annotated[tuple[Watt, ...], Meta(max_length=3)]
 """Power on L1, L2, L3 in this order; empty where the meter does not tell."""

@@ -218,6 +218,14 @@ module_messages = st.one_of(
         refused=texts,
         setpoint_w=st.none() | watts,
     ),
+    st.builds(
+        module.DeviceState,
+        load=names,
+        time=unix,
+        soc_wh=st.none() | st.floats(0, 1e12),
+        energy_wh=st.none() | st.floats(0, 1e12),
+        until=st.none() | unix,
+    ),
     st.builds(module.Query, unix),
 )
 
@@ -431,6 +439,8 @@ def test_the_topics_of_a_site() -> None:
     assert topics.received("hub-1") == "balans/1/site/house/received/hub-1"
     assert topics.switch("heater") == "balans/1/site/house/switch/heater"
     assert topics.state("heater") == "balans/1/site/house/state/heater"
+    assert topics.device("ev") == "balans/1/site/house/device/ev"
+    assert topics.all_devices == "balans/1/site/house/device/+"
     assert topics.all_states == "balans/1/site/house/state/+"
 
 

@@ -7,6 +7,7 @@ have an id and an expiry, and an actuator restores a load by its own timer.
 
 from balans.protocols.module.frames import (
     ActuatorState,
+    DeviceState,
     ModuleFrameError,
     ModuleReport,
     PowerSample,
@@ -23,6 +24,7 @@ from balans.protocols.module.frames import (
 
 __all__ = [
     "ActuatorState",
+    "DeviceState",
     "ModuleFrameError",
     "ModuleReport",
     "PowerSample",

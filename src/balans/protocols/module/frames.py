@@ -19,6 +19,7 @@ from balans.protocols.fields import (
     Text,
     Unix,
     Watt,
+    WattHours,
 )
 
 VERSION = 1
@@ -127,6 +128,20 @@ class ActuatorState(msgspec.Struct, frozen=True, tag="state"):
     setpoint_w: Watt | None = None
 
 
+class DeviceState(msgspec.Struct, frozen=True, tag="device"):
+    """What an appliance tells of itself, for planning: a charger, an inverter, a pump.
+
+    `soc_wh` is the energy in a battery; `energy_wh` what a car or a tank still wants by `until`
+    (the departure, or the latest end). Null: it does not tell. It may be lost.
+    """
+
+    load: Name
+    time: Unix
+    soc_wh: WattHours | None = None
+    energy_wh: WattHours | None = None
+    until: Unix | None = None
+
+
 class Query(msgspec.Struct, frozen=True, tag="query"):
     """Ask every actuator of the site for its state; sent when a gateway starts."""
 
@@ -134,7 +149,7 @@ class Query(msgspec.Struct, frozen=True, tag="query"):
 
 
 Sample = PowerSample | PulseSample | RelaySample
-Message = Sample | ModuleReport | ReportReceived | Switch | ActuatorState | Query
+Message = Sample | ModuleReport | ReportReceived | Switch | ActuatorState | DeviceState | Query
 _codec: Codec[msgspec.Struct] = Codec(Message, ModuleFrameError)
 
 
@@ -194,6 +209,15 @@ class Topics:
     def state(self, load: str) -> str:
         """Actuator -> gateway: `ActuatorState`, QoS 1."""
         return f"{self.root}/state/{load}"
+
+    def device(self, load: str) -> str:
+        """Appliance -> gateway: `DeviceState`, QoS 0."""
+        return f"{self.root}/device/{load}"
+
+    @property
+    def all_devices(self) -> str:
+        """Filter for what all appliances of the site tell of themselves."""
+        return f"{self.root}/device/+"
 
     @property
     def all_states(self) -> str:

@@ -31,6 +31,8 @@ from balans.usecases.run_load_control.desk import Output
 from balans.usecases.run_load_control.limits import doubts_of, limits_of
 from balans.usecases.run_load_control.memory import ControlledSite, Memory
 from balans.usecases.run_load_control.orders import CONTROL, DEVICE, Detail, Order
+from balans.usecases.run_load_control.past import Past
+from balans.usecases.run_load_control.planning import NoPlan, PlanRequest
 
 __all__ = [
     "CONTROL",
@@ -41,9 +43,12 @@ __all__ = [
     "LeftAlone",
     "LoadControl",
     "Memory",
+    "NoPlan",
     "Order",
     "Output",
     "OwnSettings",
+    "Past",
+    "PlanRequest",
     "doubts_of",
     "limits_of",
 ]

@@ -4,9 +4,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from balans.core.words import CommandState, LoadClass
-from balans.domain.demand.model import Limit, Reason
-from balans.protocols.hub import Command, CommandReport, ConsentSetting, SiteStatus
-from balans.protocols.module import ActuatorState, PowerSample, Query
+from balans.domain.demand.fairness import as_mapping
+from balans.domain.demand.model import Limit, Proposal, Reason
+from balans.domain.demand.plan import Plan
+from balans.protocols.hub import (
+    Command,
+    CommandReport,
+    ConsentSetting,
+    PlanReport,
+    SiteStatus,
+)
+from balans.protocols.module import ActuatorState, DeviceState, PowerSample, Query
 from balans.usecases.run_load_control.consents import OwnSettings
 from balans.usecases.run_load_control.decision import (
     STALE_STEPS,
@@ -17,10 +25,17 @@ from balans.usecases.run_load_control.decision import (
 )
 from balans.usecases.run_load_control.desk import Desk, Output
 from balans.usecases.run_load_control.loads import INFINITE
-from balans.usecases.run_load_control.memory import ControlledSite, Memory, remembered_loads
+from balans.usecases.run_load_control.memory import (
+    ControlledSite,
+    Memory,
+    earlier_guard,
+    remembered_loads,
+)
 from balans.usecases.run_load_control.orders import DEVICE, Detail, Order
+from balans.usecases.run_load_control.past import Past
 from balans.usecases.run_load_control.persons import end_of, let_waiting_go, take_command
 from balans.usecases.run_load_control.picture import status_of
+from balans.usecases.run_load_control.planning import Planning, PlanRequest
 from balans.usecases.run_load_control.view import View
 
 ANSWER_S = 10.0
@@ -44,6 +59,8 @@ class LoadControl:
         Time of the start [Unix s].
     memory
         What an earlier run remembered; loads that are gone are forgotten.
+    past
+        What the planner remembers.
     """
 
     def __init__(
@@ -52,12 +69,14 @@ class LoadControl:
         new_id: Callable[[], str],
         now_s: float,
         memory: Memory | None = None,
+        past: Past | None = None,
     ) -> None:
         self.site = site
         self.dropped_samples = 0
         memory = memory or Memory()
         view = View(max(now_s, memory.time_s))
         self._desk = Desk(site, memory, remembered_loads(site, memory), view, new_id)
+        self._planning = Planning.of(self._desk, past, now_s)
         self._started_s = now_s
         self._queried_s, self._queries = -INFINITE, 0
         self._follow_clock(now_s)
@@ -70,7 +89,13 @@ class LoadControl:
         """What the next start needs to know."""
         names = [load.name for load in self.site.loads]
         self._desk.memory.states = dict(zip(names, self._desk.loads.states, strict=True))
+        self._desk.memory.accounts = dict(as_mapping(self._desk.ledger))
         return self._desk.memory
+
+    @property
+    def past(self) -> Past | None:
+        """What the planner remembers; None without a planner."""
+        return self._planning.past if self._planning else None
 
     @property
     def on_the_way(self) -> bool:
@@ -102,13 +127,35 @@ class LoadControl:
         if sample.time < view.time_s:
             self._set_back(sample.time)
         view.sample, view.seq, view.step_s, view.blind = sample, sample.seq, sample.step_s, False
+        if self._planning:
+            self._planning.see(desk)
         return [
             *desk.memory.effects.measure(sample, now_s),
             *free_left_alone(desk, now_s),
-            *decide_step(desk, sample.time, sample.site_w, now_s),
+            *decide_step(desk, sample.time, sample.site_w, now_s, self._proposals(sample.time)),
             *let_waiting_go(desk, now_s),
             self.status(now_s),
         ]
+
+    def _proposals(self, time_s: float) -> tuple[Proposal, ...]:
+        return self._planning.proposals(self.site.loads, time_s) if self._planning else ()
+
+    def device(self, told: DeviceState) -> None:
+        """Take what an appliance tells of itself."""
+        if self._planning and told.load in self._planning.past.names:
+            self._planning.told[told.load] = told
+
+    def plan_request(self, now_s: float) -> PlanRequest | None:
+        """Return what the planner is to be asked now, None when there is nothing to ask."""
+        return self._planning.request(self._desk, now_s) if self._planning else None
+
+    def take_plan(self, plan: Plan) -> PlanReport | None:
+        """Use `plan` from now on; return what the server is told."""
+        return self._planning.take(plan, self._desk) if self._planning else None
+
+    def plan_failed(self, why: str, now_s: float) -> PlanReport | None:
+        """Note that the planner brought nothing; return what the server is told, if anything."""
+        return self._planning.fail(why, self._desk, now_s) if self._planning else None
 
     def actuator(self, told: ActuatorState, now_s: float) -> list[Output]:
         """Take feedback: it may finish an order, and it tells the state of the load."""
@@ -210,7 +257,7 @@ class LoadControl:
     def status(self, now_s: float) -> SiteStatus:
         """Return the live picture after the last decision."""
         self._desk.changed = False
-        return status_of(self._desk, now_s)
+        return status_of(self._desk, now_s, self._planning)
 
     def _query_unknown(self, now_s: float) -> list[Query]:
         """Ask at once where a state became unknown, then less and less often."""
@@ -237,6 +284,7 @@ class LoadControl:
         desk.loads.rebase(back_s)
         desk.commands.rebase(back_s)
         desk.memory.effects.rebase(back_s)
+        desk.memory.guard = earlier_guard(desk.memory.guard, back_s)
         desk.view.time_s -= back_s
         self._queried_s -= back_s
         self._started_s = min(self._started_s, now_s)

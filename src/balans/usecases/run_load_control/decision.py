@@ -2,8 +2,17 @@
 
 from dataclasses import replace
 
-from balans.domain.demand.model import Action, LoadState, NodeView, Observation, Reason
-from balans.domain.demand.reflex import decide_tree
+from balans.domain.demand.fairness import credits_wh, enter
+from balans.domain.demand.guards import decide_guarded
+from balans.domain.demand.model import (
+    Action,
+    LoadState,
+    NodeView,
+    Observation,
+    Proposal,
+    Reason,
+)
+from balans.domain.demand.reflex import Guidance
 from balans.domain.demand.track import come_back_w
 from balans.domain.demand.tree import SITE
 from balans.protocols.hub import CommandReport
@@ -19,8 +28,14 @@ ORDER_S = 30.0
 """An order of load control is good for two steps, and at least this long."""
 
 
-def decide_step(desk: Desk, time_s: float, site_w: float | None, now_s: float) -> list[Output]:
-    """Run one pass over the site, and turn its actions into orders.
+def decide_step(
+    desk: Desk,
+    time_s: float,
+    site_w: float | None,
+    now_s: float,
+    proposals: tuple[Proposal, ...] = (),
+) -> list[Output]:
+    """Run one pass over the site, and turn its actions into orders; the planner may propose.
 
     Loads that are not to be touched now (state unknown, not obeying, no consent) take part as
     power alone.
@@ -31,20 +46,22 @@ def decide_step(desk: Desk, time_s: float, site_w: float | None, now_s: float) -
     start_s = time_s - view.step_s
     meters = desk.limits.count(desk.memory.meters, start_s, local(start_s), view.step_s, powers)
     limits = desk.limits.allowed(meters, time_s, local(time_s), view.step_s)
-    before = list(desk.loads.states)
-    states, decision = decide_tree(
-        desk.fleet(frozenset(_touchable(desk, now_s))),
-        before,
-        Observation(
-            time_s,
-            view.step_s,
-            local(time_s),
-            site_w,
-            tuple(view.load_w.get(load.name) for load in desk.site.loads),
-            node_w=sample.node_w if sample else {},
-            phase_a=phase_currents(sample) if sample else {},
-        ),
-        limits,
+    before = tuple(desk.loads.states)
+    seen = Observation(
+        time_s,
+        view.step_s,
+        local(time_s),
+        site_w,
+        tuple(view.load_w.get(load.name) for load in desk.site.loads),
+        node_w=sample.node_w if sample else {},
+        phase_a=phase_currents(sample) if sample else {},
+    )
+    if sample:
+        desk.ledger = enter(desk.ledger, before, seen)
+    fleet = desk.fleet(frozenset(_touchable(desk, now_s)))
+    guidance = Guidance(proposals, credits_wh(desk.ledger, fleet))
+    states, decision, desk.memory.guard = decide_guarded(
+        fleet, before, seen, limits, desk.memory.guard, guidance
     )
     desk.loads.states[:] = states
     desk.memory.meters = meters

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from balans.domain.demand.fairness import Ledger, empty_ledger, from_mapping
+from balans.domain.demand.guards import caps_for
 from balans.domain.demand.limits import LimitTable
 from balans.domain.demand.model import Limit, Load
+from balans.domain.demand.rows import may_be_touched
 from balans.domain.demand.table import Fleet
 from balans.domain.demand.tree import Tree, make_tree
 from balans.protocols.hub import CommandReport, SiteStatus
@@ -32,7 +35,10 @@ class Desk:
     new_id: Callable[[], str]
     consents: Consents = field(init=False)
     tree: Tree = field(init=False)
+    configured: Fleet = field(init=False)
     limits: LimitTable = field(init=False)
+    all_limits: tuple[Limit, ...] = field(init=False)
+    ledger: Ledger = field(init=False)
     server_limits: tuple[Limit, ...] = ()
     own_limits: tuple[Limit, ...] = ()
     changed: bool = False
@@ -41,8 +47,11 @@ class Desk:
     def __post_init__(self) -> None:
         self.consents = Consents({load.name: load for load in self.site.loads})
         self.tree = self.view.tree = make_tree(self.site.nodes)
-        self.fleet(frozenset())  # complains at once about a node that is not there
+        self.configured = Fleet(self.site.loads, self.tree)
         self.lay_out_limits()
+        self.ledger = empty_ledger(self.site.loads, from_mapping(self.memory.accounts))
+        caps = caps_for(len([load for load in self.site.loads if may_be_touched(load)]))
+        self.memory.guard = replace(self.memory.guard, caps=caps)
 
     @property
     def commands(self) -> Commands:
@@ -55,7 +64,8 @@ class Desk:
         server = _renamed(self.server_limits, names, "server")
         names |= {limit.name for limit in server}
         own = _renamed(self.own_limits, names, "own")
-        self.limits = LimitTable(self.tree, (*self.site.limits, *server, *own), self.site.zones)
+        self.all_limits = (*self.site.limits, *server, *own)
+        self.limits = LimitTable(self.tree, self.all_limits, self.site.zones)
 
     def fleet(self, touchable: frozenset[int]) -> Fleet:
         """Return the loads as the reflex is to see them: only `touchable` may be decided on."""

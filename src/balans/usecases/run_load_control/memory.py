@@ -1,10 +1,15 @@
 """What load control is told of its site, and what it remembers over a restart."""
 
-from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from balans.core.words import LoadClass
+from balans.domain.demand.devices import Device
+from balans.domain.demand.guards import Guard
 from balans.domain.demand.model import NEVER, Limit, Load, LoadState, Node, Zone
+from balans.domain.demand.plan.settings import PlannerSettings
 from balans.domain.demand.timetable import Meters
 from balans.usecases.run_load_control.commands import Commands
 from balans.usecases.run_load_control.effects import Effects
@@ -16,15 +21,17 @@ from balans.usecases.run_load_control.loads import Loads
 class ControlledSite:
     """What the configuration says of a site.
 
-    `limits` are its own; the server and the consumer may add others. Of `nodes` a parent comes
-    before its children.
+    `limits` are its own; the server and the consumer may add others. `devices` tells what loads
+    are, by name, for the planner; `planner` is None where nothing is planned.
     """
 
     loads: tuple[Load, ...]
     limits: tuple[Limit, ...]
     zones: tuple[Zone, ...]
-    timezone: tzinfo
+    timezone: ZoneInfo
     nodes: tuple[Node, ...] = ()
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    planner: PlannerSettings | None = None
 
     def local_s(self, time_s: float) -> float:
         """Return the second of the local day at `time_s` [Unix s]."""
@@ -37,8 +44,8 @@ class Memory:
     """What load control remembers over a restart; all else it asks for.
 
     `reasons` tells by load why it was last switched, `before` what it was before the order on its
-    way, `faults` what it did not obey, `effects` what its switchings achieved. `time_s` is when all
-    this was so.
+    way, `faults` what it did not obey, `effects` what its switchings achieved. `accounts` are the
+    ledger of fairness by load, `guard` what the guards know. `time_s` is when all this was so.
     """
 
     states: dict[str, LoadState] = field(default_factory=dict)
@@ -48,7 +55,21 @@ class Memory:
     before: dict[str, LoadState] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     effects: Effects = field(default_factory=Effects)
+    accounts: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
+    guard: Guard = field(default_factory=Guard)
     time_s: float = NEVER
+
+
+def earlier_guard(guard: Guard, back_s: float) -> Guard:
+    """Return `guard` after the clock was set back by `back_s`: no pause gets longer by that."""
+    return replace(
+        guard,
+        switched=tuple((at_s - back_s, count) for at_s, count in guard.switched),
+        pauses={
+            node: pause._replace(until_s=pause.until_s - back_s)
+            for node, pause in guard.pauses.items()
+        },
+    )
 
 
 def remembered_loads(site: ControlledSite, memory: Memory) -> Loads:

@@ -2,13 +2,15 @@
 
 import msgspec
 
-from balans.protocols.hub import LoadStatus, SiteStatus
+from balans.domain.demand.fairness import jain_of_loads, jain_of_nodes
+from balans.protocols.hub import Fairness, LoadStatus, SiteStatus
 from balans.usecases.run_load_control.desk import Desk
 from balans.usecases.run_load_control.loads import INFINITE
 from balans.usecases.run_load_control.nodes import POWER_MAX_W, statuses
+from balans.usecases.run_load_control.planning import Planning
 
 
-def status_of(desk: Desk, now_s: float) -> SiteStatus:
+def status_of(desk: Desk, now_s: float, planning: Planning | None) -> SiteStatus:
     """Return the picture after the last decision."""
     view, sample = desk.view, desk.view.sample
     limit_w = view.allowed.power_w
@@ -19,15 +21,42 @@ def status_of(desk: Desk, now_s: float) -> SiteStatus:
         site_w=sample.site_w if sample else None,
         limit_w=max(-POWER_MAX_W, limit_w) if limit_w < INFINITE else None,
         limit=view.allowed.limit,
-        loads=tuple(_load(desk, index, now_s) for index in range(len(desk.site.loads))),
+        loads=_loads(desk, now_s),
         phase_w=sample.phase_w if sample else (),
         reference_w=sample.reference_w if sample else None,
         sensor_ok=sample is not None,
         valid_s=view.step_s,
         paused_until=desk.consents.all_paused_until(now_s),
-        guard="" if sample is not None else "sensor_lost",
+        guard=guard_words(desk, now_s, planning),
+        plan_state=planning.state(now_s) if planning else "",
+        fairness=fairness_of(desk),
         nodes=statuses(desk),
         own_limits=desk.consents.own.limits,
+    )
+
+
+def guard_words(desk: Desk, now_s: float, planning: Planning | None) -> str:
+    """Return the codes of the guards at work, the gravest first."""
+    words = ["" if desk.view.sample is not None else "sensor_lost"]
+    words.append(desk.memory.guard.word(desk.view.time_s))
+    words.append("planner_lost" if planning and planning.is_lost(now_s) else "")
+    return " ".join(word for word in words if word)
+
+
+def fairness_of(desk: Desk) -> Fairness | None:
+    """Return how evenly what was given up is shared; None where nothing was."""
+    if not desk.ledger.given.any():
+        return None
+    return Fairness(
+        jain_of_loads(desk.ledger, desk.site.loads), jain_of_nodes(desk.ledger, desk.configured)
+    )
+
+
+def _loads(desk: Desk, now_s: float) -> tuple[LoadStatus, ...]:
+    given = desk.ledger.given_kwmin
+    return tuple(
+        msgspec.structs.replace(_load(desk, index, now_s), given_kwmin=given[load.name])
+        for index, load in enumerate(desk.site.loads)
     )
 
 
