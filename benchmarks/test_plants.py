@@ -20,5 +20,5 @@ def test_a_day_of_a_thousand_houses(benchmark: BenchmarkFixture) -> None:
             energy_wh += float(houses_w.sum()) / 60
         return energy_wh
 
-    energy_wh = benchmark.pedantic(day, rounds=3)
+    energy_wh = benchmark.pedantic(day, rounds=3)  # type: ignore[no-untyped-call]
     assert 5_000 < energy_wh / 1_000 < 20_000

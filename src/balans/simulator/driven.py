@@ -25,7 +25,7 @@ from balans.simulator.spec import LoadSpec, TownSpec
 DAY_ZERO = date(2026, 1, 1).toordinal()
 """Day 0 of weather and people."""
 
-PLANTS = tuple(name for name in KINDS if name not in {"battery", "pv"})
+PLANTS = tuple(name for name in KINDS if name not in {"battery", "pv", "wind"})
 """Kinds that a load may be: those that never feed in, for a town's registers only count up."""
 
 DEMO_PLANTS = {"heat": "water_heater", "wash": "washing_machine"}

@@ -1,6 +1,7 @@
 """Plants of one kind in their houses: a plant, and what people and weather do to it each day."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from balans.simulator.plants.battery import Batteries
 from balans.simulator.plants.cooling import ColdAppliances
 from balans.simulator.plants.cycles import Machines
 from balans.simulator.plants.people import Day, Households, awake
-from balans.simulator.plants.production import PvData, curtailed_w, pv_w
+from balans.simulator.plants.production import curtailed_w
 from balans.simulator.plants.pump import Pumps
 from balans.simulator.plants.rooms import Rooms
 from balans.simulator.plants.tank import WaterTanks
@@ -308,22 +309,25 @@ class PumpGroup(Group):
         self.plant.restore(state)
 
 
-class PvGroup(Group):
-    """Photovoltaic arrays; a limit is the least (most negative) power."""
+class ProducerGroup(Group):
+    """Photovoltaic arrays or wind turbines; a limit is the least (most negative) power.
 
-    def __init__(self, house: Int32s, data: PvData) -> None:
+    `power_w` gives what they would feed in by unit and minute of a day, negative [W].
+    """
+
+    def __init__(self, house: Int32s, peak_w: Floats, power_w: Callable[[Weather], Floats]) -> None:
         super().__init__(house)
-        self.data = data
-        self.rated_w, self.min_w = np.zeros(len(house)), -data.peak_w
+        self.rated_w, self.min_w = np.zeros(len(house)), -peak_w
+        self._of_day = power_w
         self._power_w = np.zeros((DAY_MIN, len(house)))
 
     def begin_day(self, day: Day, weather: Weather) -> None:
-        """Take in the sun."""
+        """Take in sun and wind."""
         del day
-        self._power_w = np.ascontiguousarray(pv_w(self.data, weather).T)
+        self._power_w = np.ascontiguousarray(self._of_day(weather).T)
 
     def wants_w(self, minute: int) -> Floats:
-        """Return what the arrays would feed in, negative [W]."""
+        """Return what they would feed in, negative [W]."""
         power_w: Floats = self._power_w[minute]
         return power_w
 
@@ -333,7 +337,7 @@ class PvGroup(Group):
         return curtailed_w(self._power_w[minute], np.where(on, least_w, 0.0))
 
     def snapshot(self) -> Snapshot:
-        """Return nothing: the sun keeps no state here."""
+        """Return nothing: weather keeps no state here."""
         return {}
 
     def restore(self, state: Snapshot) -> None:

@@ -155,11 +155,11 @@ class Houses:
         Parameters
         ----------
         on
-            Supply by load; None: all have it. Without supply a battery rests, a photovoltaic
-            array feeds nothing in.
+            Supply by load; None: all have it. Without supply a battery rests, and
+            producers feed nothing in.
         limit_w
-            By load, NaN where there is none: most power of a car, least (negative) power of a
-            photovoltaic array, set-point of a battery. Other loads know no limits.
+            By load, NaN where there is none: most power of a car, least (negative) power of
+            producers, set-point of a battery. Other loads know no limits.
         """
         self._begin_day()
         at, count = self.minute % DAY_MIN, len(self.loads)
@@ -271,7 +271,8 @@ def make_houses(
         1 to 366, of the year 2026; 1 January is a Thursday, so 17 is a Saturday.
     shares
         By kind, the share of houses that have one; what is not named stays at `SHARES`. Exactly
-        round(share · count) houses, drawn at random, get one.
+        round(share · count) houses, drawn at random, get one. A larger share holds the houses of a
+        smaller one, each with the very same plant.
     climate
         Climate or its name, see `CLIMATES`.
     warm_up

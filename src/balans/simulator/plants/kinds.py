@@ -15,14 +15,14 @@ from balans.simulator.plants.groups import (
     ColdGroup,
     Group,
     MachineGroup,
+    ProducerGroup,
     PumpGroup,
-    PvGroup,
     RoomGroup,
     TankGroup,
     VehicleGroup,
 )
 from balans.simulator.plants.people import DISHES_YEAR, DRIES_YEAR, WASHES_YEAR, Households
-from balans.simulator.plants.production import PvData
+from balans.simulator.plants.production import PvData, pv_w, wind_w
 from balans.simulator.plants.pump import PumpData, Pumps
 from balans.simulator.plants.rooms import (
     RoomData,
@@ -41,7 +41,11 @@ DESIGN_OUTDOOR_C = -10.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a group stands: the house of each unit, its households, and a random stream."""
+    """Where a group stands: the house of each unit, its households, and a random stream.
+
+    Every house draws, whether it has a unit or not, so that what stands in a house does not depend
+    on which others have one.
+    """
 
     house: Int32s
     households: Households
@@ -49,11 +53,12 @@ class Place:
 
     def between(self, low: float, high: float) -> Floats:
         """Return a value for each unit, uniform."""
-        return self.random.uniform(low, high, len(self.house))
+        return self.random.uniform(low, high, len(self.households))[self.house]
 
     def one_of(self, *values: float) -> Floats:
         """Return one of `values` for each unit, each equally likely."""
-        return self.random.choice(np.array(values, dtype=np.float64), len(self.house))
+        drawn = self.random.integers(0, len(values), len(self.households))
+        return np.array(values, dtype=np.float64)[drawn[self.house]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Kind:
     Attributes
     ----------
     load_class
-        How far control may go. A battery and a photovoltaic array may always be set.
+        How far control may go. A battery and producers may always be set.
     share
         Typical share of houses that have one; the defaults of `make_houses`.
     modulating
@@ -146,7 +151,7 @@ LOADS = (0.7, 0.85, 1.0, 1.15, 1.3)
 
 def _machine(program: Program, per_year: float, part: int) -> Callable[[Place], Group]:
     def build(place: Place) -> Group:
-        chosen = place.random.integers(0, len(LOADS), len(place.house)).astype(np.int32)
+        chosen = place.one_of(*range(len(LOADS))).astype(np.int32)
         programs = [program.loaded(load) for load in LOADS]
         machines = Machines(programs, chosen, place.between(0.85, 1.15))
         return MachineGroup(place.house, machines, per_year, part)
@@ -171,7 +176,13 @@ def _battery(place: Place) -> Group:
 def _pv(place: Place) -> Group:
     tilt = np.radians(place.between(15.0, 45.0))
     azimuth = np.radians(place.between(-60.0, 60.0))
-    return PvGroup(place.house, PvData(1_000.0 * place.between(3.0, 10.0), tilt, azimuth))
+    data = PvData(1_000.0 * place.between(3.0, 10.0), tilt, azimuth)
+    return ProducerGroup(place.house, data.peak_w, lambda weather: pv_w(data, weather))
+
+
+def _wind(place: Place) -> Group:
+    rated_w = place.one_of(1_000.0, 2_500.0, 5_000.0)
+    return ProducerGroup(place.house, rated_w, lambda weather: wind_w(rated_w, weather))
 
 
 def _pump(place: Place) -> Group:
@@ -194,6 +205,7 @@ _ALL = (
     Kind("pump", LoadClass.GREEN, 0.05, _pump),
     Kind("ev", LoadClass.GREEN, 0.2, _vehicle, modulating=True),
     Kind("pv", LoadClass.GREEN, 0.15, _pv, modulating=True),
+    Kind("wind", LoadClass.GREEN, 0.0, _wind, modulating=True),
     Kind("battery", LoadClass.GREEN, 0.05, _battery, modulating=True),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}

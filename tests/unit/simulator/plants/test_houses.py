@@ -47,6 +47,20 @@ def test_loads_are_a_table(winter: HouseDay) -> None:
     assert set(loads.phases.tolist()) == {1, 3}
 
 
+def test_a_larger_share_holds_the_plants_of_a_smaller_one() -> None:
+    few, more = (make_houses(30, 3, 60, {"ev": share}, warm_up=False) for share in (0.2, 0.7))
+    one, other = few.loads, more.loads
+    at = {name: row for row, name in enumerate(other.name)}
+    rows = [at[name] for name in one.name]
+    assert len(at) == len(one) + 15
+    assert (one.rated_w == other.rated_w[rows]).all()
+    for _ in range(240):
+        load_w, same_w = few.step().load_w, more.step().load_w[rows]
+        # A battery follows its house, which may have a car now.
+        alike = ~one.of_kind("battery")
+        assert (load_w[alike] == same_w[alike]).all()
+
+
 def test_power_is_within_its_bounds(winter: HouseDay) -> None:
     loads = winter.loads
     most = np.where(loads.of_kind("fridge") | loads.of_kind("freezer"), 1.05, 1.0) * loads.rated_w
@@ -130,7 +144,7 @@ def test_limits_in_watts_are_kept() -> None:
     loads = houses.loads
     limit_w = np.full(len(loads), np.nan)
     limit_w[loads.of_kind("ev")] = 8 * 230.0 * loads.phases[loads.of_kind("ev")]
-    limit_w[loads.of_kind("pv")] = -500.0
+    limit_w[loads.of_kind("pv") | loads.of_kind("wind")] = -500.0
     limit_w[loads.of_kind("battery")] = 300.0
     most = np.zeros(len(loads))
     for _ in range(1_440):
@@ -140,6 +154,8 @@ def test_limits_in_watts_are_kept() -> None:
     assert (most[cars] <= limit_w[cars] + 1e-6).all()
     assert (most[cars] >= limit_w[cars] - 1e-6).sum() >= 5
     assert (most[loads.of_kind("pv")] == 500).all()
+    assert (most[loads.of_kind("wind")] <= 500).all()
+    assert most[loads.of_kind("wind")].max() > 0
     assert (most[loads.of_kind("battery")] <= 300 + 1e-6).all()
 
 
