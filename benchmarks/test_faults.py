@@ -1,7 +1,6 @@
 """A million random steps of a house whose equipment fails: what may never happen, counted."""
 
 from pytest_benchmark.fixture import BenchmarkFixture
-
 from tests.unit.domain.demand.faulty_site import HARD, FaultySite
 
 STEPS, HOUSES = 1_000_000, 20

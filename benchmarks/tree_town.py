@@ -84,7 +84,7 @@ def observe(town: Town, states: StateTable, number: int, share: float) -> Observ
     ceiling_w = np.where(np.isnan(kept["setpoint_w"]), np.inf, kept["setpoint_w"])
     power_w = np.where(kept["on"], np.minimum(power_w, ceiling_w), 0.0)
     tree = town.fleet.tree
-    node_w = np.bincount(town.fleet.node_of, weights=power_w, minlength=len(tree))
+    node_w: Floats = np.bincount(town.fleet.node_of, power_w, len(tree)).astype(np.float64)
     node_w[list(tree.levels[-1])] += town.rng.uniform(50, 400, len(tree.levels[-1]))
     for node in range(len(tree) - 1, 0, -1):
         node_w[tree.parents[node]] += node_w[node]

@@ -142,7 +142,7 @@ def jain(values: Iterable[float]) -> float:
 
 
 def jain_of_loads(ledger: Ledger, loads: Sequence[Load]) -> float:
-    """Return Jain's index of the shares given up by the loads that may be shed and wanted to run."""
+    """Return Jain's index of the shares given up by loads that may be shed and wanted to run."""
     shares = _share(ledger.given, ledger.drawn)
     return jain(
         float(share)

@@ -4,16 +4,19 @@
 persons are not held up by it: they must be.
 
 *Futility.* Where loads are shed again and again and the meter does not follow, what causes the
-overload is not among them, or the meter stands still. At every node the change of the measured power,
-`d`, is set against the change that the last pass should have made, `e`, step by step, also
+overload is not among them, or the meter stands still. At every node the change of the measured
+power, `d`, is set against the change that the last pass should have made, `e`, step by step, also
 where nothing was done; a straight line through these points has the slope
 
     b = cov(e, d) / var(e)
 
-which is 1 where switching does what it should and 0 where it does nothing. That the rest of the
-node rises or falls by itself does not change it. Shedding at a node is called futile once it was
-tried `TRIALS` times and even the upper end of the confidence interval, ``b + 2 s`` with the standard
-error ``s``, lies below `WORTH`. Then nothing is shed for that node for a while, each time longer.
+which is 1 where switching does what it should and 0 where it does nothing; that the rest of the
+node rises and falls by itself does not change it. A jump of the rest is cut to three standard
+deviations beyond what is plausible. Shedding at a node is called futile once it was tried
+`TRIALS` times and even the upper end of the confidence interval, ``b + 2 s`` with the standard
+error ``s``, lies below `WORTH`. Then nothing is shed for that node for a while, each time
+longer. A rest that rises just as fast as loads are shed looks the same while it lasts; but
+in the pause it goes on rising, the slope goes up, and no second pause follows.
 
 All that a guard knows is in its value, which can be kept over a restart.
 """
@@ -32,10 +35,10 @@ WORTH = 0.5
 """Less than this share of the expected effect is no effect worth a switching."""
 TRIALS = 3
 """So many passes must have shed before anything is said about their use."""
+STEADY_STEPS, LEAST_SPREAD_KW = 5.0, 0.03
+"""After so many steps a jump of the rest is cut; its spread is taken for at least this [kW]."""
 FADING = 0.97
 """What a step counts after each further one: about half an hour of minutes is looked at."""
-KEPT_AFTER_PAUSE = 0.2
-"""After a pause old evidence counts this much: a few new trials decide."""
 PAUSE_S, PAUSE_MAX_S = 300.0, 3600.0
 """Futile: nothing is shed for 5 min, 10 min, … up to an hour."""
 MINUTE_S = 60.0
@@ -77,6 +80,10 @@ class Evidence(NamedTuple):
     def after(self, expected_kw: float, moved_kw: float) -> "Evidence":
         """Return the sums with one more step."""
         is_trial = expected_kw < 0
+        if self.steps >= STEADY_STEPS:
+            slack_kw = 3 * max(LEAST_SPREAD_KW, (self.dd / self.steps) ** 0.5)
+            highest, lowest = max(0.0, expected_kw) + slack_kw, min(0.0, expected_kw) - slack_kw
+            moved_kw = min(highest, max(lowest, moved_kw))
         return Evidence(
             self.steps * FADING + 1,
             self.e * FADING + expected_kw,
@@ -86,10 +93,6 @@ class Evidence(NamedTuple):
             self.dd * FADING + moved_kw * moved_kw,
             self.trials * FADING + is_trial,
         )
-
-    def scaled(self, share: float) -> "Evidence":
-        """Return the sums as if each step counted for `share`."""
-        return Evidence(*(value * share for value in self))
 
     @property
     def most(self) -> float:
@@ -181,13 +184,14 @@ def judge(guard: Guard, seen: Observation) -> Guard:
         moved_kw = (power_w - guard.before_w[name]) / 1000
         expected_kw = guard.expected_w.get(name, 0.0) / 1000
         found = evidence.get(name, Evidence()).after(expected_kw, moved_kw)
-        if found.trials >= TRIALS - 0.5 and found.most < WORTH:
-            earlier = pauses.get(name, Pause(0.0, 0)).times
+        pause = pauses.get(name)
+        is_futile = found.trials >= TRIALS - 0.5 and found.most < WORTH
+        if pause and found.most >= WORTH:
+            del pauses[name]
+        elif is_futile and (pause is None or (pause.until_s <= seen.time_s and expected_kw < 0)):
+            earlier = pause.times if pause else 0
             pause_s = min(PAUSE_MAX_S, PAUSE_S * 2 ** min(earlier, 10))
             pauses[name] = Pause(seen.time_s + pause_s, earlier + 1)
-            found = found.scaled(KEPT_AFTER_PAUSE)
-        elif name in pauses and expected_kw < 0 and moved_kw < WORTH * expected_kw:
-            del pauses[name]
         evidence[name] = found
     return replace(guard, evidence=evidence, pauses=pauses)
 

@@ -2,8 +2,8 @@
 
 A law is a formula in what is known of a load: its *row*. For a small site a row is one load and its
 values are numbers; for a large one it is a table of loads and its values are arrays of numpy. The
-formula is the same, only `where`, `least` and `most` differ; these come as the first argument, `ONE`
-or `MANY`. A value that is not there is NaN.
+formula is the same, only `where`, `least` and `most` differ; these come as the first argument,
+`ONE` or `MANY`. A value that is not there is NaN.
 """
 
 import math
@@ -48,13 +48,26 @@ NOT_DUE, DUE_BY_WISH, DUE_BY_TIMER, DUE_BY_DEADLINE = 0, 1, 2, 3
 class Arithmetic(Protocol):
     """What differs between one row and many."""
 
-    def where(self, flag: Flag, yes: Value, no: Value) -> Value: ...
-    def least(self, one: Value, other: Value) -> Value: ...
-    def most(self, one: Value, other: Value) -> Value: ...
-    def absent(self, value: Value) -> Flag: ...
-    def no(self, flag: Flag) -> Flag: ...
-    def none(self, flag: Flag) -> bool: ...
-    def exp2(self, value: Value) -> Value: ...
+    def where(self, flag: Flag, yes: Value, no: Value) -> Value:
+        """Return `yes` where the flag is set, else `no`."""
+
+    def least(self, one: Value, other: Value) -> Value:
+        """Return the lower of both."""
+
+    def most(self, one: Value, other: Value) -> Value:
+        """Return the higher of both."""
+
+    def absent(self, value: Value) -> Flag:
+        """Tell where a value is NaN."""
+
+    def no(self, flag: Flag) -> Flag:
+        """Tell where the flag is not set."""
+
+    def none(self, flag: Flag) -> bool:
+        """Tell whether the flag is set nowhere."""
+
+    def exp2(self, value: Value) -> Value:
+        """Return 2 to the power of a value."""
 
 
 class _One:
@@ -66,11 +79,11 @@ class _One:
 
     @staticmethod
     def least(one: Value, other: Value) -> Value:
-        return one if one < other else other
+        return one if one < other else other  # noqa: FURB136  (min is slower)
 
     @staticmethod
     def most(one: Value, other: Value) -> Value:
-        return one if one > other else other
+        return one if one > other else other  # noqa: FURB136  (max is slower)
 
     @staticmethod
     def absent(value: Value) -> Flag:
@@ -111,32 +124,32 @@ MANY: Arithmetic = _Many()
 
 
 def is_free(m: Arithmetic, r: Row) -> Flag:
-    """Nothing is held back, owed or wished."""
+    """Tell whether nothing is held back, owed or wished."""
     return r.on & m.absent(r.setpoint_w) & (r.owed_wh <= 0) & m.no(r.has_hold)
 
 
 def is_held(m: Arithmetic, r: Row) -> Flag:
-    """Off or held to a power, and control may change that."""
+    """Tell whether the load is off or held to a power, and control may change that."""
     return r.touchable & (m.no(r.on) | m.no(m.absent(r.setpoint_w)))
 
 
 def is_owing(m: Arithmetic, r: Row) -> Flag:
-    """`demand_w` is a memory: the load owes energy, or is held to a power."""
+    """Tell whether `demand_w` is a memory: the load owes energy, or is held to a power."""
     return (r.owed_wh > 0) | m.no(m.absent(r.setpoint_w))
 
 
 def faded(m: Arithmetic, given_wh: Value, since_s: Value, time_s: float) -> Value:
-    """What still counts of energy given up by `since_s`: half is forgotten after a day [Wh]."""
+    """Return what still counts of energy given up by `since_s`: half is forgotten in a day [Wh]."""
     return given_wh * m.exp2(m.least((since_s - time_s) / DAY_S, 0.0))
 
 
 def remembered_wh(m: Arithmetic, r: Row, time_s: float) -> Value:
-    """What still counts of the energy that the load has given up [Wh]."""
+    """Return what still counts of the energy that the load has given up [Wh]."""
     return m.where(r.given_wh <= 0, 0.0, faded(m, r.given_wh, r.since_s, time_s))
 
 
 def come_back_w(m: Arithmetic, r: Row) -> Value:
-    """Power with which a load comes back once it is switched on [W].
+    """Return the power with which a load comes back once it is switched on [W].
 
     Deferred energy comes back at rated power; a load that forgives wants what it wanted before.
     A modulating load comes back at its least power and is raised from there.
@@ -146,7 +159,7 @@ def come_back_w(m: Arithmetic, r: Row) -> Value:
 
 
 def drawn_w(m: Arithmetic, r: Row) -> Value:
-    """What a load draws: measured, or guessed from its state where it has no meter [W]."""
+    """Return what a load draws: measured, or guessed from its state without a meter [W]."""
     set_to = m.where(m.absent(r.setpoint_w), r.rated_w, r.setpoint_w)
     guess = m.where(r.on, set_to, 0.0)
     return m.where(m.absent(r.measured_w), guess, r.measured_w)
@@ -183,13 +196,13 @@ def tracked(m: Arithmetic, r: Row, seen: Observation) -> tuple[Value, ...]:
 
 
 def off_left_s(m: Arithmetic, r: Row, time_s: float) -> Value:
-    """How long a load may still be off: the timer of yellow, the patience of green [s]."""
+    """Return how long a load may still be off: the timer of yellow, the patience of green [s]."""
     gone_s = time_s - r.since_s
     return m.where(r.is_yellow, r.max_off_s - gone_s, LONGEST_WAIT_S - gone_s)
 
 
 def slack_s(m: Arithmetic, r: Row, owed_wh: Value, demand_w: Value, seen: Observation) -> Value:
-    """How long catching up may still wait; infinite without deadline or owed energy [s].
+    """Return how long catching up may still wait; infinite without deadline or owed energy [s].
 
     Notes
     -----
@@ -209,7 +222,7 @@ def slack_s(m: Arithmetic, r: Row, owed_wh: Value, demand_w: Value, seen: Observ
 
 
 def must_run(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """The load has to draw during the coming step to meet its deadline, or is past it."""
+    """Tell whether the load has to draw in the coming step to meet its deadline, or is past it."""
     if m.none(r.has_deadline):
         return r.has_deadline
     gone_s = (seen.local_s - r.deadline_s) % DAY_S
@@ -218,7 +231,7 @@ def must_run(m: Arithmetic, r: Row, seen: Observation) -> Flag:
 
 
 def must_start(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """A cycle that is held must be let go: its latest start is in the coming step, or past."""
+    """Tell whether a cycle that is held must be let go: its latest start is now, or past."""
     if m.none(r.starts_by):
         return r.starts_by
     left_s = (r.deadline_s - seen.local_s) % DAY_S
@@ -228,7 +241,7 @@ def must_start(m: Arithmetic, r: Row, seen: Observation) -> Flag:
 
 
 def can_wait(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """The load, which is on, may stop for a step and still be done, or a cycle begun, in time."""
+    """Tell whether a load that is on may stop for a step and still be done, or begin, in time."""
     if m.none(r.has_deadline | r.starts_by):
         return r.on
     left_s = (r.deadline_s - seen.local_s) % DAY_S
@@ -243,7 +256,7 @@ def can_wait(m: Arithmetic, r: Row, seen: Observation) -> Flag:
 
 
 def due(m: Arithmetic, r: Row, seen: Observation) -> Value:
-    """Why a load that is off must come back for the coming step; `NOT_DUE`: it need not."""
+    """Return why a load that is off must come back for the coming step; `NOT_DUE`: it need not."""
     is_over = off_left_s(m, r, seen.time_s) < seen.step_s
     yellow = m.where(is_over, DUE_BY_TIMER, NOT_DUE)
     late = is_over | must_run(m, r, seen) | must_start(m, r, seen)
@@ -255,7 +268,7 @@ def due(m: Arithmetic, r: Row, seen: Observation) -> Value:
 
 
 def may_stop(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """The rules of class and kind let the load be switched off for the coming step."""
+    """Tell whether class and kind let the load be switched off for the coming step."""
     is_long_enough = seen.time_s - r.since_s >= r.min_on_s
     is_running = r.is_cycle & (r.expected_w > CYCLE_RUNS_W)
     is_short = r.is_yellow & (r.max_off_s < seen.step_s)
@@ -263,24 +276,24 @@ def may_stop(m: Arithmetic, r: Row, seen: Observation) -> Flag:
 
 
 def may_hold_back(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """The load is on, and neither just back, nor wished on, nor needed for a deadline."""
+    """Tell whether the load is on, and neither just back, nor wished on, nor needed on."""
     is_bound = r.returned | r.hold_on | must_run(m, r, seen)
     return r.touchable & r.on & m.no(is_bound) & can_wait(m, r, seen)
 
 
 def reducible_w(m: Arithmetic, r: Row) -> Value:
-    """Power that a modulating load can give up without being stopped [W]."""
+    """Return the power that a modulating load can give up without being stopped [W]."""
     spare_w = m.most(0.0, r.expected_w - r.min_w)
     return m.where(r.is_modulating & m.no(r.is_production), spare_w, 0.0)
 
 
 def gain(m: Arithmetic, relief_w: Value, over_w: Value) -> Value:
-    """Share of the energy held back that is overload now (0..1)."""
+    """Return the share of the energy held back that is overload now (0..1)."""
     return m.least(1.0, over_w / m.most(relief_w, 1e-9))
 
 
 def pays(_m: Arithmetic, won: Value, least: Value) -> Flag:
-    """Shedding makes the day better.
+    """Tell whether shedding makes the day better.
 
     Notes
     -----
@@ -292,7 +305,7 @@ def pays(_m: Arithmetic, won: Value, least: Value) -> Flag:
 
 
 def least_loss(m: Arithmetic, r: Row, allowed_w: float, low_w: float | None) -> Value:
-    """Share of deferred energy that is overload even in the quietest hour (0..1).
+    """Return the share of deferred energy that is overload even in the quietest hour (0..1).
 
     Notes
     -----
@@ -306,7 +319,7 @@ def least_loss(m: Arithmetic, r: Row, allowed_w: float, low_w: float | None) -> 
 
 
 def price_wh(m: Arithmetic, r: Row, seen: Observation) -> Value:
-    """What stopping a load costs, to choose among those that would do [Wh].
+    """Return what stopping a load costs, to choose among those that would do [Wh].
 
     Notes
     -----
@@ -324,7 +337,7 @@ def price_wh(m: Arithmetic, r: Row, seen: Observation) -> Value:
 
 
 def fits(m: Arithmetic, r: Row, inner_w: Value, site_w: Value, least: Value) -> Flag:
-    """What comes back fits into the head-room: of the nodes below the site, and of the site.
+    """Tell whether what comes back fits into the room of the nodes below the site, and of the site.
 
     A load that cannot come back inside the limit of the site (`least` above 0) is let in where at
     most half of what shedding it has gained beyond that would be lost again. One that is held
@@ -339,7 +352,7 @@ def fits(m: Arithmetic, r: Row, inner_w: Value, site_w: Value, least: Value) -> 
 
 
 def settle_s(m: Arithmetic, r: Row, *, cheapest: bool) -> Value:
-    """How long head-room must have lasted before a load may come back [s].
+    """Return how long head-room must have lasted before a load may come back [s].
 
     It will be on for at least its minimum on time, so the past is asked for as long as that. One
     that the plan wants to run need not wait.

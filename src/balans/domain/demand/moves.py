@@ -46,34 +46,34 @@ def lowered(m: Arithmetic, r: Row, left_w: Value) -> tuple[Value, ...]:
 
 
 def expected_w(_m: Arithmetic, r: Row) -> Value:
-    """Power expected in the coming step [W]."""
+    """Return the power expected in the coming step [W]."""
     return r.expected_w
 
 
 def moved_w(_m: Arithmetic, r: Row) -> Value:
-    """By how much more the load is expected to draw than it drew [W]."""
+    """Return by how much more the load is expected to draw than it drew [W]."""
     return r.moved_w
 
 
 def due_now(m: Arithmetic, r: Row, seen: Observation) -> Value:
-    """Why a load that is held, off or low, must be let go; `NOT_DUE`: it need not."""
+    """Return why a load that is held, off or low, must be let go; `NOT_DUE`: it need not."""
     low = m.where(must_run(m, r, seen), DUE_BY_DEADLINE, NOT_DUE)
     return m.where(r.on, low, due(m, r, seen))
 
 
 def unwanted(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """A person wants the load off, and it may be."""
+    """Tell whether a person wants the load off, and it may be."""
     return r.has_hold & m.no(r.hold_on | r.returned) & may_stop(m, r, seen)
 
 
 def planned_off(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """The plan wants the load off, and it may be: green only, not while it must run or runs."""
+    """Tell whether the plan wants the load off, and it may be: green, not while it must run."""
     wanted = r.is_green & (r.planned_w <= 0) & m.no(r.never_off)
     return wanted & may_hold_back(m, r, seen) & may_stop(m, r, seen)
 
 
 def planned_low(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """The plan wants a modulating load lower than it is expected to be, or held where it is."""
+    """Tell whether the plan wants a modulating load lower than it is, or held where it is."""
     sets = r.is_modulating & m.no(m.absent(r.planned_w)) & (r.never_off | (r.planned_w > 0))
     is_new = m.absent(r.setpoint_w) | (r.setpoint_w > target_w(m, r) + 1.0)
     lower = r.expected_w >= target_w(m, r)
@@ -81,43 +81,43 @@ def planned_low(m: Arithmetic, r: Row, seen: Observation) -> Flag:
 
 
 def target_w(m: Arithmetic, r: Row) -> Value:
-    """Power the plan wants of a modulating load, inside what it can [W]."""
+    """Return the power the plan wants of a modulating load, inside what it can [W]."""
     top_w = m.most(r.max_w, r.rated_w)
     return m.least(top_w, m.most(r.min_w, r.planned_w))
 
 
 def is_idle_cycle(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """A cycle that waits for its start, and may wait longer."""
+    """Tell whether a cycle waits for its start, and may wait longer."""
     return r.is_cycle & may_stop(m, r, seen)
 
 
 def discharges(m: Arithmetic, r: Row) -> Flag:
-    """A battery that can give more, or take less."""
+    """Tell whether a battery can give more, or take less."""
     return r.is_battery & (reducible_w(m, r) > RELIEF_SHARE * r.rated_w)
 
 
 def reduces(m: Arithmetic, r: Row) -> Flag:
-    """A modulating load, no battery, that can be held lower."""
+    """Tell whether a modulating load that is no battery can be held lower."""
     return m.no(r.is_battery) & (reducible_w(m, r) > RELIEF_SHARE * r.rated_w)
 
 
 def stops(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """A load that draws and may be switched off."""
+    """Tell whether a load draws and may be switched off."""
     return (r.expected_w > RELIEF_SHARE * r.rated_w) & may_stop(m, r, seen)
 
 
 def is_green(_m: Arithmetic, r: Row) -> Flag:
-    """A green load."""
+    """Tell whether the load is green."""
     return r.is_green
 
 
 def is_yellow(_m: Arithmetic, r: Row) -> Flag:
-    """A yellow load."""
+    """Tell whether the load is yellow."""
     return r.is_yellow
 
 
 def fits_since_s(m: Arithmetic, r: Row, fitting: Flag, seen: Observation) -> tuple[Value]:
-    """Since when a load that is held would fit; infinite where it does not, or a wish holds it."""
+    """Return since when a load that is held would fit; infinite where not, or a wish holds it."""
     if m.none(fitting):
         return (r.rated_w * 0.0 + INFINITE,)
     since_s = m.least(r.fits_since_s, seen.time_s - seen.step_s)
@@ -125,7 +125,7 @@ def fits_since_s(m: Arithmetic, r: Row, fitting: Flag, seen: Observation) -> tup
 
 
 def is_willing(m: Arithmetic, r: Row, seen: Observation, allowed: Allowed) -> Flag:
-    """Head-room has lasted for as long as the load asks, and the plan does not want it held."""
+    """Tell whether room has lasted as long as the load asks, and no plan wants it held."""
     has_lasted = seen.time_s - r.fits_since_s >= settle_s(m, r, cheapest=allowed.cheapest)
     if m.none(has_lasted):
         return has_lasted
@@ -136,10 +136,10 @@ def is_willing(m: Arithmetic, r: Row, seen: Observation, allowed: Allowed) -> Fl
 
 
 def is_yellow_off(m: Arithmetic, r: Row) -> Flag:
-    """A yellow load that is off, and that control may switch on."""
+    """Tell whether the load is yellow and off, and control may switch it on."""
     return r.touchable & r.is_yellow & m.no(r.on)
 
 
 def is_unwished(m: Arithmetic, r: Row) -> Flag:
-    """No person has a wish for the load."""
+    """Tell whether no person has a wish for the load."""
     return m.no(r.has_hold)

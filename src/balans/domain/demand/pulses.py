@@ -1,9 +1,9 @@
 """Power from the pulses of an ordinary meter.
 
-Between two pulses the meter has counted a known energy, so the mean power between them is known. While
-no pulse comes the power is known to be small: after `t` seconds without one it cannot have been
-above ``energy of a pulse / t`` on average. Before there is anything to go by, power is not known;
-it is never taken for zero.
+Between two pulses the meter has counted a known energy, so the mean power between them is known.
+While no pulse comes the power is known to be small: after `t` seconds without one it cannot have
+been above ``energy of a pulse / t`` on average. Before there is anything to go by, power is not
+known; it is never taken for zero.
 """
 
 from dataclasses import dataclass, replace

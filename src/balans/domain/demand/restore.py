@@ -142,7 +142,7 @@ def _keep_less(work: Work, spare: list[list[float]], number: int, power_w: float
 
 
 def _back_reason(work: Work, row: Any) -> Reason:
-    if row.planned_w == row.planned_w and not row.is_yellow:  # noqa: PLR0124  (not NaN)
+    if row.planned_w == row.planned_w and not row.is_yellow:
         return Reason.PLAN
     is_cheap = row.is_green and work.limits.site.cheapest
     return Reason.NIGHT_ZONE if is_cheap else Reason.HEADROOM_BACK

@@ -8,6 +8,8 @@ saves.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from typing_extensions import override
+
 from balans.core.words import LoadClass
 from balans.domain.demand.laws import NAN, ONE, Arithmetic
 from balans.domain.demand.model import Load, LoadKind, LoadState, Recover
@@ -69,11 +71,39 @@ class LoadRow:
     """One load with what is known of it, as plain numbers; absent ones are NaN."""
 
     __slots__ = (
-        "credit_wh", "defers", "deadline_s", "demand_w", "expected_w", "fits_since_s", "gain",
-        "given_wh", "has_deadline", "has_hold", "hold_on", "is_battery", "is_cycle", "is_green",
-        "is_modulating", "is_production", "is_yellow", "max_off_s", "max_w", "measured_w",
-        "min_on_s", "min_w", "moved_w", "never_off", "on", "owed_wh", "planned_w", "rated_w", "returned",
-        "setpoint_w", "since_s", "starts_by", "touchable",
+        "credit_wh",
+        "deadline_s",
+        "defers",
+        "demand_w",
+        "expected_w",
+        "fits_since_s",
+        "gain",
+        "given_wh",
+        "has_deadline",
+        "has_hold",
+        "hold_on",
+        "is_battery",
+        "is_cycle",
+        "is_green",
+        "is_modulating",
+        "is_production",
+        "is_yellow",
+        "max_off_s",
+        "max_w",
+        "measured_w",
+        "min_on_s",
+        "min_w",
+        "moved_w",
+        "never_off",
+        "on",
+        "owed_wh",
+        "planned_w",
+        "rated_w",
+        "returned",
+        "setpoint_w",
+        "since_s",
+        "starts_by",
+        "touchable",
     )  # fmt: skip
 
     credit_wh: float
@@ -124,7 +154,7 @@ class LoadRow:
 
     def state(self, old: LoadState) -> LoadState:
         """Return the state now; the same object where nothing has changed."""
-        setpoint_w = None if self.setpoint_w != self.setpoint_w else self.setpoint_w  # noqa: PLR0124
+        setpoint_w = None if self.setpoint_w != self.setpoint_w else self.setpoint_w
         new = LoadState(
             self.on,
             self.since_s,
@@ -144,7 +174,7 @@ def may_be_touched(load: Load) -> bool:
     return load.load_class is not LoadClass.RED and load.released and not load.protected
 
 
-class Few:
+class Few(Rows):
     """The loads of a small site as a list of rows."""
 
     m: Arithmetic = ONE
@@ -170,10 +200,12 @@ class Few:
         self.any_cycle = any(row.is_cycle for row in self.rows)
         self.any_hold = any(row.has_hold for row in self.rows)
 
+    @override
     def where(self, law: Law, index: Index, *args: Any) -> Index:
         rows = self.rows
         return [i for i in index if law(ONE, rows[i], *args)]
 
+    @override
     def each(self, law: Law, index: Index, *args: Any, columns: Sequence[Any] = ()) -> Any:
         rows = self.rows
         if not columns:
@@ -181,6 +213,7 @@ class Few:
         beside = zip(*columns, strict=True)
         return [law(ONE, rows[i], *values, *args) for i, values in zip(index, beside, strict=True)]
 
+    @override
     def assign(
         self, names: Sequence[str], law: Law, index: Index, *args: Any, columns: Sequence[Any] = ()
     ) -> None:
@@ -189,16 +222,20 @@ class Few:
             for name, value in zip(names, values, strict=True):
                 setattr(row, name, value)
 
+    @override
     def put(self, name: str, index: Index, values: Any) -> None:
         for i, value in zip(index, values, strict=True):
             setattr(self.rows[i], name, value)
 
+    @override
     def one(self, number: int) -> Any:
         return self.rows[number]
 
+    @override
     def pick(self, index: Index, flags: Any) -> Index:
         return [i for i, flag in zip(index, flags, strict=True) if flag]
 
+    @override
     def sums(self, index: Index, values: Any, count: int) -> list[list[float]]:
         total = [[0.0] * self.channels for _ in range(count)]
         for i, value in zip(index, values, strict=True):
@@ -207,18 +244,22 @@ class Few:
                 row[channel] += value * part
         return total
 
+    @override
     def headrooms(
         self, index: Index, rooms: Rooms, spare: Sequence[Channels] | None
     ) -> tuple[Any, Any]:
         found = [rooms.headroom_w(self.nodes[i], self.shares[i][1], spare) for i in index]
         return [inner for inner, _ in found], [site for _, site in found]
 
+    @override
     def places(self, index: Index, by_node: Sequence[Any]) -> Any:
         return [by_node[self.nodes[i]] for i in index]
 
+    @override
     def node(self, number: int) -> int:
         return self.nodes[number]
 
+    @override
     def share(self, number: int) -> tuple[Channels, Channels]:
         return self.shares[number]
 

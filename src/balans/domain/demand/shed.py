@@ -3,8 +3,8 @@
 Green goes before yellow, reducing before stopping. Within a class the fewest loads that suffice
 are taken, and among those the set with the least price (`laws.price_wh`: what they have given up
 already, what will come back, for how long they can stay away): one never sheds twenty loads where
-one is enough, and the same load is not always the victim. Up to `EXACT_MOST` candidates all sets are
-looked at; beyond, the biggest are taken and then exchanged one by one for cheaper ones.
+one is enough, and the same load is not always the victim. Up to `EXACT_MOST` candidates all sets
+are looked at; beyond, the biggest are taken and then exchanged one by one for cheaper ones.
 """
 
 from collections.abc import Sequence

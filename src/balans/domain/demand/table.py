@@ -11,7 +11,7 @@ from balans.core.words import LoadClass
 from balans.domain.demand.laws import MANY, NAN, Arithmetic
 from balans.domain.demand.model import Hold, Load, LoadKind, LoadState, Recover
 from balans.domain.demand.rooms import Channels, Rooms, shares_of
-from balans.domain.demand.rows import Index, Law, may_be_touched
+from balans.domain.demand.rows import Index, Law, Rows, may_be_touched
 from balans.domain.demand.tree import Tree, check_places
 
 Floats = NDArray[np.float64]
@@ -158,7 +158,7 @@ class _Cell(_View):
         self._columns[name][self._index] = value
 
 
-class Table:
+class Table(Rows):
     """The loads of a large tree in a pass."""
 
     m: Arithmetic = MANY
@@ -186,28 +186,35 @@ class Table:
     def _view(self, index: Index) -> _View:
         return _View(self.columns, slice(None) if index is self.all else index)
 
+    @override
     def where(self, law: Law, index: Index, *args: Any) -> Index:
         return index[law(MANY, self._view(index), *args)]
 
+    @override
     def each(self, law: Law, index: Index, *args: Any, columns: Sequence[Any] = ()) -> Any:
         arrays = [np.asarray(column) for column in columns]
         return law(MANY, self._view(index), *arrays, *args)
 
+    @override
     def assign(
         self, names: Sequence[str], law: Law, index: Index, *args: Any, columns: Sequence[Any] = ()
     ) -> None:
         for name, values in zip(names, self.each(law, index, *args, columns=columns), strict=True):
             self.columns[name][index] = values
 
+    @override
     def put(self, name: str, index: Index, values: Any) -> None:
         self.columns[name][index] = values
 
+    @override
     def one(self, number: int) -> Any:
         return _Cell(self.columns, number)
 
+    @override
     def pick(self, index: Index, flags: Any) -> Index:
         return index[np.asarray(flags, dtype=np.bool_)]
 
+    @override
     def sums(self, index: Index, values: Any, count: int) -> list[list[float]]:
         nodes, weights = self.fleet.node_of[index], self.drawn_share[index]
         by_channel = [
@@ -217,6 +224,7 @@ class Table:
         total: list[list[float]] = np.stack(by_channel, axis=1).tolist()
         return total
 
+    @override
     def headrooms(
         self, index: Index, rooms: Rooms, spare: Sequence[Channels] | None
     ) -> tuple[Any, Any]:
@@ -227,12 +235,15 @@ class Table:
         inner = np.array(rooms.least_over_path(spare))[nodes]
         return _least(inner, worst), _least(np.broadcast_to(site, inner.shape), worst)
 
+    @override
     def places(self, index: Index, by_node: Sequence[Any]) -> Any:
         return np.array(by_node)[self.fleet.node_of[index]]
 
+    @override
     def node(self, number: int) -> int:
         return self.fleet.nodes[number]
 
+    @override
     def share(self, number: int) -> tuple[Channels, Channels]:
         return self.shares[number]
 

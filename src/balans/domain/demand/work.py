@@ -100,7 +100,7 @@ class Work:
         full_w = row.demand_w if row.is_battery else row.rated_w
         target_w = moves.target_w(ONE, row)
         is_free = at_full or not row.is_modulating or power_w >= full_w
-        if row.planned_w == row.planned_w and not at_full and row.is_modulating:  # noqa: PLR0124
+        if row.planned_w == row.planned_w and not at_full and row.is_modulating:
             power_w, is_free = min(max(power_w, row.min_w), max(target_w, 0.0)), False
             power_w = min(power_w, target_w) if was_on else power_w
         elif is_free and row.is_modulating:

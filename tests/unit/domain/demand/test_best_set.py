@@ -1,4 +1,4 @@
-"""Sets of loads to hold back: the exact search against brute force, the greedy against the exact."""
+"""Sets of loads to hold back: exact search against brute force, greedy against exact."""
 
 from itertools import combinations
 

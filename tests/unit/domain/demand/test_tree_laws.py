@@ -5,17 +5,16 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.domain.demand.faulty_site import HARD, FaultySite
+from tests.unit.domain.demand.trees import Plant, random_fleet, random_limits
 
 from balans.core.words import LoadClass
 from balans.domain.demand import laws
 from balans.domain.demand.laws import ONE
 from balans.domain.demand.model import Load, LoadKind, LoadState, Observation, Reason
 from balans.domain.demand.reflex import decide_tree
-from balans.domain.demand.rooms import NodeLimits
 from balans.domain.demand.rows import LoadRow, may_be_touched
 from balans.domain.demand.table import Fleet
-from tests.unit.domain.demand.faulty_site import HARD, FaultySite
-from tests.unit.domain.demand.trees import Plant, random_fleet, random_limits
 
 seeds = st.integers(0, 10**6)
 SETTINGS = settings(max_examples=60, deadline=None)
@@ -133,12 +132,12 @@ def test_what_comes_back_fits_at_every_node_and_phase(seed: int) -> None:
             if action.reason in willing and action.effect_w > 0:
                 place = next(i for i, load in enumerate(fleet.loads) if load.name == action.load)
                 for node in fleet.tree.paths[fleet.nodes[place]]:
-                    assert decision.nodes[node].power_w <= limits.allowed[node].power_w + 1e-3
-                    currents = decision.nodes[node].phase_a
+                    power_w, currents = decision.nodes[node].power_w, decision.nodes[node].phase_a
+                    assert power_w is not None
+                    assert power_w <= limits.allowed[node].power_w + 1e-3
                     phases = fleet.loads[place].phases or (1, 2, 3)
-                    assert all(
-                        currents[phase - 1] <= limits.phase_a[node] + 1e-3 for phase in phases
-                    )
+                    found = [currents[phase - 1] for phase in phases]
+                    assert all(a is not None and a <= limits.phase_a[node] + 1e-3 for a in found)
 
 
 def test_hard_rules_hold_whatever_fails() -> None:
