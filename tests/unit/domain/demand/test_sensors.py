@@ -69,22 +69,9 @@ def test_the_excess_is_doubled_until_the_bit_is_clear() -> None:
 
 
 def test_room_is_claimed_after_the_wait_and_a_failed_probe_doubles_it() -> None:
-    back = Decision(
-        (
-            Action(
-                "heater",
-                on=True,
-                setpoint_w=None,
-                reason=Reason.HEADROOM_BACK,
-                limit="main",
-                effect_w=2000.0,
-            ),
-        ),
-        0,
-        0,
-        "",
-        0,
-    )
+    reason = Reason.HEADROOM_BACK
+    action = Action("heater", on=True, setpoint_w=None, reason=reason, limit="", effect_w=2000.0)
+    back = Decision((action,), 4000.0, 0.0, "", 0.0)
     relay, time_s, waits = RelaySense(), 0.0, []
     for _ in range(6):
         start_s = time_s
