@@ -10,13 +10,18 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from tests.unit.usecases.streets import MONDAY_S, weeks
 
 from balans.adapters.pictures.feeder_png import draw_feeder
 from balans.adapters.pictures.site_html import write_site_page
 from balans.adapters.pictures.site_png import draw_site
 from balans.adapters.pictures.site_views import off_runs, period_labels, telling_view
+from balans.adapters.pictures.study_png import draw_study
 from balans.core.words import LoadClass
 from balans.domain.demand import Limit, Load, Window
+from balans.usecases.feeder.heat import Transformer
+from balans.usecases.feeder.street import Recipe
+from balans.usecases.feeder.study import Place, Plan, Studio
 from balans.usecases.profile import Profile
 from balans.usecases.simulate_feeder import Feeder, Flat, simulate_feeder
 from balans.usecases.simulate_site import Replay, simulate_site
@@ -114,6 +119,18 @@ def test_the_transformer_study_is_drawn(tmp_path: Path) -> None:
     feeder = Feeder("riser", PARIS, 1.7e9, STEP_S, flats, (Limit("transformer", 8000.0),))
     draw_feeder(simulate_feeder(feeder, seed=1), tmp_path / "feeder.png")
     assert (tmp_path / "feeder.png").stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("shares", [(0.4, 1.0), (0.0,), (0.2, 0.5, 0.9)])
+def test_the_study_of_shares_is_drawn(shares: tuple[float, ...], tmp_path: Path) -> None:
+    plan = Plan(Recipe(8, 2, 1, 0.5), 2, shares, 10.0, Transformer(12.0))
+    studio = Studio(plan, weeks(), Place(PARIS, MONDAY_S))
+    cases = [studio.play(seed, share) for seed, share in plan.cases]
+    for name in ("one.png", "again.png"):
+        draw_study(plan, cases, studio.street(1), tmp_path / name)
+    one = (tmp_path / "one.png").read_bytes()
+    assert len(one) > 40_000
+    assert one == (tmp_path / "again.png").read_bytes()
 
 
 @pytest.mark.browser

@@ -94,6 +94,8 @@ def test_figures_are_those_of_the_curves() -> None:
         assert case.figures["relative_ageing"] == pytest.approx(rate.mean(), abs=1e-5)
         delayed, delay = case.figures["delayed_kwh"], case.figures["mean_delay_min"]
         assert (delay is None) == (delayed == 0)
+        rest, over = case.figures["unavoidable_kwh"], case.figures["overload_kwh"]
+        assert (rest or 0.0) <= (over or 0.0)
 
 
 def test_the_order_in_which_cases_are_played_does_not_matter() -> None:

@@ -145,6 +145,10 @@ def _sweep(figure: Any, plan: Plan, cases: Sequence[Case]) -> None:
     grid = figure.subplots(1, 3)
     shares = sorted({case.share for case in cases})
     _against(grid[0], shares, cases, "overload_kwh", 1 / plan.recipe.days)
+    rest = [_median(cases, share, "unavoidable_kwh") / plan.recipe.days for share in shares]
+    grid[0].plot(shares, rest, color=style.QUIET, linestyle=":", linewidth=1.4)
+    grid[0].plot([], [], color=style.QUIET, linestyle=":", label="left if all they have were off")
+    grid[0].legend(loc="upper right")
     grid[0].set_title("Overload, kWh a day")
     _against(grid[1], shares, cases, "peak_kw", 1.0)
     grid[1].axhline(plan.limit_kw, color=style.LIMIT, linestyle="--", linewidth=1.4)
@@ -175,13 +179,17 @@ def _against(
         [(case.figures[name] or 0.0) * scale for case in cases if case.share == share]
         for share in shares
     ]
-    median = [float(np.median(row)) for row in rows]
+    median = [_median(cases, share, name) * scale for share in shares]
     axes.fill_between(
         shares, [min(row) for row in rows], [max(row) for row in rows], color=SOME, alpha=0.25, lw=0
     )
     axes.plot(shares, median, color=ALL, marker="o", markersize=4, linewidth=1.6, clip_on=False)
     axes.set_ylim(0, 1.15 * max(max(row) for row in rows) or 1.0)
     _callout(axes, shares, median)
+
+
+def _median(cases: Sequence[Case], share: float, name: str) -> float:
+    return float(np.median([case.figures[name] or 0.0 for case in cases if case.share == share]))
 
 
 def _callout(axes: Axes, shares: Sequence[float], median: Sequence[float]) -> None:

@@ -58,7 +58,7 @@ class Run:
 
     `rows` are the loads under control, `flat_of` their flats; `site_w` (steps,) and `phase_w`
     (3, steps) are powers [W]. `flats_over_w` is by how much the flats taking part were above their
-    own limits, together, (steps,) [W].
+    own limits, together, (steps,) [W]; `others_w` is what nobody controls, (steps,) [W].
     """
 
     share: float
@@ -68,6 +68,7 @@ class Run:
     site_w: Floats
     phase_w: Floats
     flats_over_w: Floats
+    others_w: Floats
     tally: Tally
 
 
@@ -99,6 +100,7 @@ def replay(street: Street, share: float, limits: Limits) -> Run:
         loop.site / UNITS_PER_W,
         loop.phase_w,
         loop.flats_over / UNITS_PER_W,
+        loop.base / UNITS_PER_W,
         loop.tally,
     )
 

@@ -138,6 +138,7 @@ class Studio:
 def figures_of(street: Street, run: Run, heat: Heat, plan: Plan) -> Figures:
     """Return the figures of a run; None where one does not apply."""
     over_kw = np.maximum(run.site_w / 1000 - plan.limit_kw, 0.0)
+    others_over_kw = np.maximum(run.others_w / 1000 - plan.limit_kw, 0.0)
     tally = run.tally
     delayed = float(tally.delayed.sum()) / KWH
     flats = int(run.chosen.sum())
@@ -146,6 +147,7 @@ def figures_of(street: Street, run: Run, heat: Heat, plan: Plan) -> Figures:
     phases_over_kw = np.maximum(phase_kw - plan.phase_kw, 0.0)
     return {
         "overload_kwh": round(float(over_kw.sum()) / 60, 4),
+        "unavoidable_kwh": round(float(others_over_kw.sum()) / 60, 4),
         "minutes_over": float(np.count_nonzero(over_kw > 1e-9)),
         "peak_kw": round(float(run.site_w.max()) / 1000, 4),
         "energy_kwh": round(float(run.site_w.sum()) / 60_000, 4),
