@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 """Physical quantity; the name of the variable tells the unit."""
 
 Flags = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+"""Indices into an array."""
+
 Int32s = NDArray[np.int32]
 
 Snapshot = dict[str, NDArray[np.generic]]

@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from balans.simulator.arrays import Flags, Floats, Int32s
+from balans.simulator.arrays import Flags, Floats, Int32s, Rows
 from balans.simulator.plants.base import HOUR_S, WATER_WH_L_K, Stateful
 
 HEATING_W = 600.0
@@ -167,7 +167,7 @@ class Machines(Stateful):
         begins = self.idle & (self.waiting > 0)
         start_s = np.where(begins, 0.0, self.position_s)
         active = begins | ~self.idle
-        return np.where(active, self._between_wh(start_s, step_s) * HOUR_S / step_s, 0.0)
+        return self._next_wh(active, start_s, step_s) * HOUR_S / step_s
 
     def step(self, on: Flags, step_s: float) -> Floats:
         """Let `step_s` pass and return the mean power over it [W]."""
@@ -181,7 +181,7 @@ class Machines(Stateful):
         self.position_s = np.where(begins, 0.0, self.position_s)
         self.used_wh = np.where(begins, 0.0, self.used_wh)
         runs = ~self.idle
-        energy_wh = np.where(runs, self._between_wh(self.position_s, step_s), 0.0)
+        energy_wh = self._next_wh(runs, self.position_s, step_s)
         self.used_wh += energy_wh
         self.position_s = np.where(runs, self.position_s + step_s, self.position_s)
         finished = runs & (self.position_s >= self.length_s - 1e-6)
@@ -190,17 +190,21 @@ class Machines(Stateful):
         power_w: Floats = energy_wh * HOUR_S / step_s
         return power_w
 
-    def _between_wh(self, start_s: Floats, step_s: float) -> Floats:
-        start_s = np.maximum(start_s, 0.0)
-        between: Floats = self._until_wh(start_s + step_s) - self._until_wh(start_s)
-        return between * self.size
+    def _next_wh(self, active: Flags, start_s: Floats, step_s: float) -> Floats:
+        """Return the energy of the step from `start_s` on, of the few that are `active` [Wh]."""
+        energy_wh = np.zeros(len(active))
+        rows = np.flatnonzero(active)
+        if len(rows):
+            begin_s = start_s[rows]
+            until_wh = self._until_wh(rows, begin_s + step_s) - self._until_wh(rows, begin_s)
+            energy_wh[rows] = until_wh * self.size[rows]
+        return energy_wh
 
-    def _until_wh(self, time_s: Floats) -> Floats:
-        """Return the energy of the programme up to `time_s`, by table [Wh]."""
-        ends = self._ends[self.chosen]
+    def _until_wh(self, rows: Rows, time_s: Floats) -> Floats:
+        """Return the energy of the programmes of `rows` up to `time_s`, by table [Wh]."""
+        ends, sums = self._ends[self.chosen[rows]], self._sums[self.chosen[rows]]
         at = np.minimum((ends[:, 1:] <= time_s[:, None]).sum(axis=1), ends.shape[1] - 2)
         row = np.arange(len(at))
-        sums = self._sums[self.chosen]
         left, right = ends[row, at], ends[row, at + 1]
         share = np.clip((time_s - left) / np.maximum(right - left, 1e-9), 0.0, 1.0)
         until: Floats = sums[row, at] + share * (sums[row, at + 1] - sums[row, at])
