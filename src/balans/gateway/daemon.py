@@ -25,17 +25,24 @@ from balans.core.errors import BalansError, InputError
 from balans.gateway.concentrator import Concentrator
 from balans.gateway.config import GatewayConfig
 from balans.gateway.delivery import Delivery
+from balans.gateway.foresight import Foresight
 from balans.gateway.journal import Journal
 from balans.gateway.keep import Files
 from balans.gateway.metrics import Metrics
 from balans.gateway.page.app import PageApp
 from balans.gateway.page.server import house_key, listen, serve
 from balans.gateway.page.session import Sessions
+from balans.gateway.planner import PlannerProcess
 from balans.gateway.recorder import Recorder
 from balans.gateway.scribe import Scribe
 from balans.gateway.site_control import PacedClock, Reconnected, SiteControl, zone_names
 from balans.protocols import hub, module
-from balans.usecases.run_load_control import ControlledSite, LoadControl, limits_of
+from balans.usecases.run_load_control import (
+    ControlledSite,
+    LoadControl,
+    PlanRequest,
+    limits_of,
+)
 from balans.wiring.service import Complaints, run_beside
 
 BEAT_S = 2.0
@@ -90,6 +97,7 @@ class Gateway:
         ]
         if self._control:
             jobs += [self._control.run(self._site, self._server), self._scribe.run()]
+            jobs += [foresight.run() for foresight in self._foresight()]
         if self._page:
             jobs.append(serve(*self._page))
         with Monitor(
@@ -108,7 +116,7 @@ class Gateway:
     def _new_control(self, site: ControlledSite) -> SiteControl:
         files = Files.within(self._config.data_dir)
         control = LoadControl(
-            site, lambda: uuid4().hex, self._clock.now().timestamp(), files.memory.read()
+            site, lambda: uuid4().hex, self._now_s(), files.memory.read(), files.past.read()
         )
         nodes = {node.name for node in site.nodes}
         control.set_server_limits(files.limits.limits(zone_names(site), nodes))
@@ -117,6 +125,22 @@ class Gateway:
         self._scribe = Scribe(self._recorder, files, self._metrics)
         topics = (self._site_topics, self._hub_topics)
         return SiteControl(control, self._clock, topics, self._scribe, self._metrics)
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _foresight(self) -> list[Foresight]:
+        """Return what plans ahead, nothing where the site has no table ``[planner]``."""
+        control = self._control
+        if control is None or control.control.site.planner is None:
+            return []
+
+        def request() -> PlanRequest | None:
+            return control.control.plan_request(self._now_s())
+
+        every_s = control.control.site.planner.every_s
+        planner = PlannerProcess()
+        return [Foresight(planner, every_s, request, control.take, self._now_s, self._metrics)]
 
     @staticmethod
     def _take_own(control: LoadControl, files: Files) -> None:
@@ -140,7 +164,7 @@ class Gateway:
         topics = self._site_topics
         subscriptions = [(topics.report(self._config.hub), 1)]
         if self._control:
-            subscriptions += [(topics.power, 0), (topics.all_states, 1)]
+            subscriptions += [(topics.power, 0), (topics.all_states, 1), (topics.all_devices, 0)]
         return Link(
             self._config.mqtt_url,
             f"balans-site-{self._config.hub}",
@@ -168,7 +192,13 @@ class Gateway:
             self._control.take(Reconnected())
 
     async def _on_server_connected(self) -> None:
+        self._introduce()
+
+    def _introduce(self) -> None:
+        """Tell the server who is there, and what is planned."""
         self._delivery.introduce()
+        if self._control:
+            self._control.tell_plan_again()
 
     async def _on_server_message(self, topic: str, data: bytes) -> None:
         acks: list[hub.Ack] = []
@@ -191,6 +221,8 @@ class Gateway:
                 self._concentrator.take(message)
             case module.PowerSample() if topic == topics.power and self._control:
                 self._control.take(message)
+            case module.DeviceState() if topic == topics.device(message.load) and self._control:
+                self._control.take(message)
             case module.ActuatorState() if topic == topics.state(message.load) and self._control:
                 self._control.take(message)
             case _:
@@ -202,7 +234,7 @@ class Gateway:
             case hub.Ack() if topic == topics.ack:
                 acks.append(message)
             case hub.Poll() if topic == topics.POLL:
-                self._delivery.introduce()
+                self._introduce()
             case hub.Command() if topic == topics.command and self._control:
                 self._control.take(message)
             case hub.Limits() if topic == topics.limits and self._control:

@@ -14,7 +14,7 @@ from balans.core.errors import InputError
 from balans.domain.demand.model import Limit
 from balans.gateway.files import replace_file
 from balans.protocols import hub
-from balans.usecases.run_load_control import Memory, OwnSettings, limits_of
+from balans.usecases.run_load_control import Memory, OwnSettings, Past, limits_of
 
 M = TypeVar("M")
 log = logging.getLogger(__name__)
@@ -79,6 +79,25 @@ class MemoryFile(KeptFile[Memory]):
     @override
     def _nothing(self) -> Memory:
         return Memory()
+
+
+class PastFile(KeptFile[Past | None]):
+    """What the planner remembers. Losing it costs plans until a day has been seen again."""
+
+    _decoder = msgspec.msgpack.Decoder(Past)
+
+    @staticmethod
+    @override
+    def encode(content: Past | None) -> bytes:
+        return msgspec.msgpack.encode(content)
+
+    @override
+    def _decode(self, data: bytes) -> Past | None:
+        return self._decoder.decode(data)
+
+    @override
+    def _nothing(self) -> Past | None:
+        return None
 
 
 class OwnFile(KeptFile[OwnSettings]):
@@ -158,6 +177,7 @@ class Files:
     limits: LimitsFile
     consents: ConsentsFile
     own: OwnFile
+    past: PastFile
 
     @classmethod
     def within(cls, folder: Path) -> "Files":
@@ -167,4 +187,5 @@ class Files:
             LimitsFile(folder / "limits"),
             ConsentsFile(folder / "consents"),
             OwnFile(folder / "own"),
+            PastFile(folder / "past"),
         )

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 DECISION_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2)
+PLAN_BUCKETS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 FSYNC_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1.0)
 
 
@@ -48,4 +49,11 @@ class Metrics:
         self.dropped_samples = Gauge(
             "gateway_dropped_samples", "Power samples of another time", registry=r
         )
+        self.plan_s = Histogram(
+            "gateway_plan_seconds",
+            "From asking the planner to its answer",
+            buckets=PLAN_BUCKETS_S,
+            registry=r,
+        )
+        self.plans = Counter("gateway_plans", "Plans asked for, by state", ["state"], registry=r)
         self.sensor_ok = Gauge("gateway_sensor_ok", "1 while the power sensor is heard", registry=r)

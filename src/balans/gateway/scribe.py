@@ -16,7 +16,7 @@ from balans.gateway.keep import Files, KeptFile
 from balans.gateway.metrics import Metrics
 from balans.gateway.recorder import Recorder
 from balans.protocols.hub import Consents, Entry, Limits
-from balans.usecases.run_load_control import Memory, OwnSettings
+from balans.usecases.run_load_control import Memory, OwnSettings, Past
 
 RETRY_S = 5.0
 UNWRITTEN_MAX = 1_000
@@ -97,6 +97,10 @@ class Scribe:
         if self._round is not None:
             await asyncio.wait([self._round])
         await self._write()
+
+    def keep_past(self, past: Past) -> None:
+        """Let what the planner remembers be written."""
+        self._keep(self._files.past, self._files.past.encode(past))
 
     def _keep(self, file: KeptFile[Any], data: bytes) -> None:
         self._content[file] = data

@@ -18,7 +18,9 @@ from balans.adapters.mqtt import Link
 from balans.core.clock import Clock
 from balans.core.errors import InputError
 from balans.domain.demand.model import DAY_ZONE
+from balans.domain.demand.plan import Plan
 from balans.gateway.board import Board
+from balans.gateway.foresight import NoPlanMade
 from balans.gateway.metrics import Metrics
 from balans.gateway.scribe import Scribe
 from balans.protocols import hub, module
@@ -31,7 +33,7 @@ from balans.protocols.hub import (
     Limits,
     SiteStatus,
 )
-from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
+from balans.protocols.module import ActuatorState, DeviceState, PowerSample, Query, Switch
 from balans.usecases.run_load_control import (
     CONTROL,
     ControlledSite,
@@ -47,7 +49,7 @@ FEEDBACK_S = 0.1
 SENT_S = 0.5
 SILENT_S = 2.0
 """So long a connected bus must have been without a sample before the sensor counts as lost."""
-SAVE_S = 60.0
+SAVE_S, PAST_S = 60.0, 900.0
 DISK_S = 0.1
 """So long switchings wait for their reports to be durable."""
 STANDING_VALID_S = 5.0
@@ -90,8 +92,10 @@ class Reconnected:
     """The site bus was away: feedback may have been lost."""
 
 
-Input = PowerSample | ActuatorState | Command | Limits | Consents | OwnSettings | Reconnected
-MUST_ARRIVE = Command | Limits | Consents | OwnSettings | Reconnected
+Setting = Limits | Consents | OwnSettings
+Thought = Plan | NoPlanMade
+Input = PowerSample | ActuatorState | DeviceState | Command | Setting | Thought | Reconnected
+MUST_ARRIVE = Command | Setting | Thought | Reconnected
 
 
 class SiteControl:
@@ -130,7 +134,8 @@ class SiteControl:
         self._limits: Limits | None = None
         self._consents: Consents | None = None
         self._status_due_s: float | None = None
-        self._saved_s = 0.0
+        self._plan_due = False
+        self._saved_s = self._past_kept_s = 0.0
         self._heard_s = 0.0
 
     def take(self, message: Input) -> None:
@@ -168,6 +173,8 @@ class SiteControl:
     async def close(self) -> None:
         """Keep what the next start needs to know."""
         self._scribe.remember(self.control.memory)
+        if self.control.past is not None:
+            self._scribe.keep_past(self.control.past)
         await self._scribe.close()
 
     async def _next(self, timeout_s: float) -> Input | None:
@@ -183,22 +190,40 @@ class SiteControl:
         return self._clock.now().timestamp()
 
     def _handle(self, message: Input) -> list[Output]:
-        now_s = self._now_s()
+        now_s, outputs = self._now_s(), list[Output]()
         match message:
             case PowerSample():
-                return self._decide(message, now_s)
+                outputs = self._decide(message, now_s)
             case ActuatorState():
-                return self.control.actuator(message, now_s)
+                outputs = self.control.actuator(message, now_s)
             case Command():
-                return self.control.command(message, now_s)
+                outputs = self.control.command(message, now_s)
+            case Plan() | NoPlanMade():
+                self._take_thought(message, now_s)
+            case DeviceState():
+                self.control.device(message)
             case Limits() | Consents() | OwnSettings():
                 self._obey_settings(message)
-                return self.control.tick(now_s, sensor_silent=False)
+                outputs = self.control.tick(now_s, sensor_silent=False)
             case Reconnected():
                 self._heard_s = asyncio.get_running_loop().time()
-                return self.control.query(now_s)
+                outputs = self.control.query(now_s)
+        return outputs
 
-    def _obey_settings(self, message: Limits | Consents | OwnSettings) -> None:
+    def _take_thought(self, thought: Thought, now_s: float) -> None:
+        if isinstance(thought, Plan):
+            report = self.control.take_plan(thought)
+        else:
+            report = self.control.plan_failed(thought.why, now_s)
+        if report is not None:
+            self.board.show_plan(report)
+            self._plan_due = True
+
+    def tell_plan_again(self) -> None:
+        """Let the server hear the plan once more: it may have missed it."""
+        self._plan_due = self.board.plan is not None
+
+    def _obey_settings(self, message: Setting) -> None:
         match message:
             case Limits():
                 self._obey_limits(message)
@@ -254,11 +279,19 @@ class SiteControl:
         if reports or now_s - self._saved_s > SAVE_S:
             self._saved_s = now_s
             self._scribe.remember(self.control.memory, reports)
+            self._keep_past(now_s)
         if reports:
             await self._scribe.settle(DISK_S)
         messages = [output for output in outputs if isinstance(output, Switch | Query)]
         if messages:
             await self._publish(messages, site)
+
+    def _keep_past(self, now_s: float) -> None:
+        """Let the planner's memory be written now and then: it is large, and not for safety."""
+        past = self.control.past
+        if past is not None and now_s - self._past_kept_s > PAST_S:
+            self._past_kept_s = now_s
+            self._scribe.keep_past(past)
 
     async def _publish(self, messages: Sequence[Switch | Query], site: Link) -> None:
         """Hand messages to the bus, and wait a moment until it has taken them."""
@@ -275,6 +308,9 @@ class SiteControl:
 
     async def _tell(self, outputs: Sequence[Output], server: Link) -> None:
         """Send the status that is due, once the actuators have answered or had their time."""
+        if self._plan_due and self.board.plan is not None and server.connected:
+            self._plan_due = False
+            await server.publish(self._hub_topics.plan, hub.encode(self.board.plan), qos=1)
         now_s = asyncio.get_running_loop().time()
         if self._status_due_s is None and any(isinstance(o, SiteStatus) for o in outputs):
             self._status_due_s = now_s + FEEDBACK_S

@@ -103,6 +103,7 @@ class LossySite(RuleBasedStateMachine):
         self.on_bus: list[Switch] = []
         self.switches: dict[str, Switch] = {}
         self.lives: dict[str, list[CommandState]] = defaultdict(list)
+        self.explained: set[str] = set()
         self.told: set[str] = set()
         self.given: dict[int, Command] = {}
         self.dropped_memory = False
@@ -121,11 +122,21 @@ class LossySite(RuleBasedStateMachine):
                 case CommandReport():
                     data = hub.encode_command_report(output)
                     assert hub.decode_command_report(data) == output
-                    self.lives[output.id].append(output.state)
+                    self.note(output)
                 case SiteStatus():
                     assert hub.decode(hub.encode(output)) == output
                 case Query():
                     assert module.decode(module.encode(output)) == output
+
+    def note(self, report: CommandReport) -> None:
+        """Note a state; an effect is no new state, and is told once, of what was confirmed."""
+        if report.achieved_w is None:
+            self.lives[report.id].append(report.state)
+            return
+        assert report.id not in self.explained
+        assert report.state is CommandState.CONFIRMED
+        assert self.dropped_memory or self.lives[report.id][-1] is CommandState.CONFIRMED
+        self.explained.add(report.id)
 
     def check_switch(self, switch: Switch) -> None:
         assert module.decode(module.encode(switch)) == switch
