@@ -127,6 +127,10 @@ class FakeHeadEnd:
         return [entry.data for entry in entries if entry.kind == EntryKind.READINGS]
 
     def reports(self) -> list[CommandReport]:
+        """Return what was told of commands, but what they achieved."""
+        return [report for report in self.all_reports() if report.achieved_w is None]
+
+    def all_reports(self) -> list[CommandReport]:
         entries = self.stored.values()
         return [
             hub.decode_command_report(entry.data)

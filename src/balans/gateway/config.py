@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from balans.core.errors import InputError
+from balans.core.words import LimitSource
+from balans.domain.demand.model import Limit
 from balans.protocols.address import parse_broker_address
-from balans.usecases.run_load_control import ControlledSite
+from balans.usecases.run_load_control import METER, ControlledSite, Sensor, SensorKind
 from balans.usecases.site_file import site_of
 from balans.usecases.toml_table import TomlTable, one_table, parse_toml
 
 LEAST_KEY = 8
+RELAY_LIMIT = "relay"
+"""Name of the limit that an over-current relay is set to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +131,32 @@ def _controlled(root: TomlTable, own: TomlTable) -> ControlledSite | None:
     if own.has("control") and not isinstance(wanted, bool):
         raise own.fail("control", "true or false")
     site = site_of(root, needs_profile=False)
+    sensor = _sensor(root)
     if not wanted or not site.loads:
         return None
+    own_limits = (Limit(RELAY_LIMIT, sensor.threshold_w, LimitSource.DEVICE),)
+    is_relay = sensor.kind is SensorKind.RELAY
     return ControlledSite(
         site.loads,
-        site.limits,
+        (*site.limits, *own_limits) if is_relay else site.limits,
         site.zones,
         site.timezone,
         site.nodes,
         site.devices,
         site.planner,
+        sensor,
     )
+
+
+def _sensor(root: TomlTable) -> Sensor:
+    if not root.has("sensor"):
+        return METER
+    row = one_table(root, "sensor")
+    kind = SensorKind(row.choice("kind", SensorKind))
+    sensor = Sensor(kind)
+    if kind is SensorKind.PULSE:
+        sensor = Sensor(kind, wh_per_pulse=row.number("wh_per_pulse", low=0.001, high=1e6))
+    if kind is SensorKind.RELAY:
+        sensor = Sensor(kind, threshold_w=1000 * row.number("threshold_kw", low=0.01, high=1e6))
+    row.finish()
+    return sensor

@@ -219,7 +219,9 @@ class Gateway:
         match message:
             case module.ModuleReport() if topic == topics.report(self._config.hub):
                 self._concentrator.take(message)
-            case module.PowerSample() if topic == topics.power and self._control:
+            case module.PowerSample() | module.PulseSample() | module.RelaySample() if (
+                topic == topics.power and self._control
+            ):
                 self._control.take(message)
             case module.DeviceState() if topic == topics.device(message.load) and self._control:
                 self._control.take(message)

@@ -33,7 +33,16 @@ from balans.protocols.hub import (
     Limits,
     SiteStatus,
 )
-from balans.protocols.module import ActuatorState, DeviceState, PowerSample, Query, Switch
+from balans.protocols.module import (
+    ActuatorState,
+    DeviceState,
+    PowerSample,
+    PulseSample,
+    Query,
+    RelaySample,
+    Sample,
+    Switch,
+)
 from balans.usecases.run_load_control import (
     CONTROL,
     ControlledSite,
@@ -94,7 +103,7 @@ class Reconnected:
 
 Setting = Limits | Consents | OwnSettings
 Thought = Plan | NoPlanMade
-Input = PowerSample | ActuatorState | DeviceState | Command | Setting | Thought | Reconnected
+Input = Sample | ActuatorState | DeviceState | Command | Setting | Thought | Reconnected
 MUST_ARRIVE = Command | Setting | Thought | Reconnected
 
 
@@ -192,7 +201,7 @@ class SiteControl:
     def _handle(self, message: Input) -> list[Output]:
         now_s, outputs = self._now_s(), list[Output]()
         match message:
-            case PowerSample():
+            case PowerSample() | PulseSample() | RelaySample():
                 outputs = self._decide(message, now_s)
             case ActuatorState():
                 outputs = self.control.actuator(message, now_s)
@@ -261,7 +270,7 @@ class SiteControl:
         self._consents = message
         log.info("consents of the server: %s", message.loads)
 
-    def _decide(self, sample: PowerSample, now_s: float) -> list[Output]:
+    def _decide(self, sample: Sample, now_s: float) -> list[Output]:
         self._heard_s = asyncio.get_running_loop().time()
         with self._metrics.decision_s.time():
             outputs = self.control.sample(sample, now_s)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balans.core.errors import InputError
-from balans.gateway.config import parse_config, read_config
+from balans.gateway.config import PageConfig, parse_config, read_config
+from balans.usecases.run_load_control import Sensor, SensorKind
 
 PATH = Path("/etc/balans/house.toml")
 GATEWAY = """
@@ -102,3 +103,68 @@ def test_any_text_raises_only_input_errors(text: str) -> None:
         parse_config(text, PATH)
     except InputError:
         return
+
+
+TREE = """
+[[node]]
+name = "flat-1"
+
+[[load]]
+name = "boiler"
+class = "green"
+rated_w = 1500
+node = "flat-1"
+"""
+
+
+def test_sensor_page_tree_and_planner() -> None:
+    config = parse_config(
+        f"{GATEWAY}{SITE}{LOADS}{TREE}[sensor]\nkind = 'pulse'\nwh_per_pulse = 10\n"
+        "[page]\nport = 8088\nhost = '0.0.0.0'\nkey = 'correct horse'\n[planner]\nevery_s = 600\n",
+        PATH,
+    )
+    assert config.page == PageConfig("0.0.0.0", 8088, "correct horse")  # noqa: S104  (only read)
+    site = config.controlled
+    assert site is not None
+    assert site.sensor == Sensor(SensorKind.PULSE, wh_per_pulse=10.0)
+    assert [node.name for node in site.nodes] == ["flat-1"]
+    assert site.planner is not None
+    assert site.planner.every_s == 600
+
+
+def test_without_the_tables_there_is_a_meter_no_page_and_no_planner() -> None:
+    config = parse_config(GATEWAY + SITE + LOADS, PATH)
+    assert config.page is None
+    assert config.controlled is not None
+    assert (config.controlled.sensor.kind, config.controlled.planner) == (SensorKind.METER, None)
+
+
+def test_a_relay_is_a_limit_of_the_device() -> None:
+    config = parse_config(
+        f"{GATEWAY}{SITE}{LOADS}[sensor]\nkind = 'relay'\nthreshold_kw = 4.5\n", PATH
+    )
+    assert config.controlled is not None
+    assert [(limit.name, limit.limit_w) for limit in config.controlled.limits] == [
+        ("fuse", 3000.0),
+        ("relay", 4500.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        ("[sensor]\n", "sensor.kind is missing: expected one of meter, pulse, relay"),
+        ("[sensor]\nkind = 'eye'\n", "sensor.kind = 'eye': expected one of meter, pulse, relay"),
+        ("[sensor]\nkind = 'pulse'\n", "sensor.wh_per_pulse is missing"),
+        ("[sensor]\nkind = 'relay'\nthreshold_kw = 0\n", "sensor.threshold_kw = 0: expected"),
+        ("[sensor]\nkind = 'meter'\nwh_per_pulse = 1\n", "sensor.wh_per_pulse is not known here"),
+        ("[page]\n", "page.port is missing: expected"),
+        ("[page]\nport = 70000\n", "page.port = 70000: expected a number"),
+        ("[page]\nport = 80\nkey = 'short'\n", "page.key is too short: expected 8 letters"),
+        ("[page]\nport = 80\npassword = 'x'\n", "page.password is not known here"),
+    ],
+)
+def test_mistakes_in_the_new_tables_are_named(tables: str, told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_config(GATEWAY + SITE + LOADS + tables, PATH)
+    assert told in str(caught.value)

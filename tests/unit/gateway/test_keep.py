@@ -15,8 +15,8 @@ from balans.domain.demand.timetable import IntervalMeter
 from balans.gateway.files import make_folder, replace_file
 from balans.gateway.keep import ConsentsFile, LimitsFile, MemoryFile, OwnFile
 from balans.protocols.hub import Consents, ConsentSetting, Limits, LimitSetting
-from balans.protocols.module import PowerSample
 from balans.usecases.run_load_control import Memory, Order, OwnSettings
+from balans.usecases.run_load_control.sensing import Reading
 
 
 def memory() -> Memory:
@@ -28,7 +28,7 @@ def memory() -> Memory:
     order = Order("a1", "heater", on=False, author="dlm", reason="x", created_s=1.0, expires_s=2.0)
     found.commands.send(order, 1.0)
     found.commands.is_new("op1", 2.0, 1.0)
-    found.effects.ordered(order, PowerSample(1, 60.0, 60.0, 3000.0, {"heater": 1800.0}), "")
+    found.effects.ordered(order, Reading(1, 60.0, 60.0, 3000.0, {"heater": 1800.0}), "")
     found.effects.confirmed(order, 61.0)
     return found
 

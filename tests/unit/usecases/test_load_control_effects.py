@@ -7,9 +7,9 @@ from tests.unit.usecases.control_bench import HEATER, KITCHEN, WASHER, Bench, si
 
 from balans.core.words import CommandState
 from balans.domain.demand.model import Load
-from balans.protocols.module import PowerSample
 from balans.usecases.run_load_control.effects import PENDING_STEPS, Effects
 from balans.usecases.run_load_control.orders import Order
+from balans.usecases.run_load_control.sensing import Reading
 
 
 def order(load: str, expected_w: float, created_s: float = 60.0) -> Order:
@@ -19,17 +19,17 @@ def order(load: str, expected_w: float, created_s: float = 60.0) -> Order:
     )  # fmt: skip
 
 
-def sample(at_s: float, site_w: float, load_w: dict[str, float] | None = None) -> PowerSample:
-    return PowerSample(int(at_s), at_s, 60.0, site_w, load_w or {})
+def sample(at_s: float, site_w: float, load_w: dict[str, float] | None = None) -> Reading:
+    return Reading(int(at_s), at_s, 60.0, site_w, load_w or {})
 
 
-def begin(effects: Effects, before: PowerSample, *orders: Order, at_s: float = 60.5) -> None:
+def begin(effects: Effects, before: Reading, *orders: Order, at_s: float = 60.5) -> None:
     for one in orders:
         effects.ordered(one, before, "")
         effects.confirmed(one, at_s)
 
 
-def achieved(effects: Effects, after: PowerSample) -> dict[str, float | None]:
+def achieved(effects: Effects, after: Reading) -> dict[str, float | None]:
     return {report.load: report.achieved_w for report in effects.measure(after, after.time)}
 
 
@@ -65,10 +65,10 @@ def test_loads_switched_together_share_what_the_site_tells() -> None:
 
 def test_a_node_with_a_meter_is_nearer_than_the_site() -> None:
     effects = Effects()
-    before = PowerSample(1, 60.0, 60.0, 9000.0, node_w={"flat": 2500.0})
+    before = Reading(1, 60.0, 60.0, 9000.0, node_w={"flat": 2500.0})
     effects.ordered(order("heater", -2000.0), before, "flat")
     effects.confirmed(order("heater", -2000.0), 60.5)
-    after = PowerSample(2, 120.0, 60.0, 9500.0, node_w={"flat": 600.0})
+    after = Reading(2, 120.0, 60.0, 9500.0, node_w={"flat": 600.0})
     assert achieved(effects, after) == {"heater": -1900.0}
 
 

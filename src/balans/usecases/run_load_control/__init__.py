@@ -33,10 +33,12 @@ from balans.usecases.run_load_control.memory import ControlledSite, Memory
 from balans.usecases.run_load_control.orders import CONTROL, DEVICE, Detail, Order
 from balans.usecases.run_load_control.past import Past
 from balans.usecases.run_load_control.planning import NoPlan, PlanRequest
+from balans.usecases.run_load_control.sensing import METER, Sensor, SensorKind
 
 __all__ = [
     "CONTROL",
     "DEVICE",
+    "METER",
     "OWN",
     "ControlledSite",
     "Detail",
@@ -49,6 +51,8 @@ __all__ = [
     "OwnSettings",
     "Past",
     "PlanRequest",
+    "Sensor",
+    "SensorKind",
     "doubts_of",
     "limits_of",
 ]

@@ -14,7 +14,7 @@ from balans.protocols.hub import (
     PlanReport,
     SiteStatus,
 )
-from balans.protocols.module import ActuatorState, DeviceState, PowerSample, Query
+from balans.protocols.module import ActuatorState, DeviceState, Query, Sample
 from balans.usecases.run_load_control.consents import OwnSettings
 from balans.usecases.run_load_control.decision import (
     STALE_STEPS,
@@ -36,6 +36,7 @@ from balans.usecases.run_load_control.past import Past
 from balans.usecases.run_load_control.persons import end_of, let_waiting_go, take_command
 from balans.usecases.run_load_control.picture import status_of
 from balans.usecases.run_load_control.planning import Planning, PlanRequest
+from balans.usecases.run_load_control.sensing import Reading
 from balans.usecases.run_load_control.view import View
 
 ANSWER_S = 10.0
@@ -109,11 +110,11 @@ class LoadControl:
 
     # --- what comes in ---
 
-    def sample(self, sample: PowerSample, now_s: float) -> list[Output]:
+    def sample(self, sample: Sample, now_s: float) -> list[Output]:
         """Decide on a new measurement.
 
-        One told again is answered with the status again; one that is old, or from another time,
-        is dropped.
+        One told again is answered with the status again; one that is old, from another time, or
+        of another sensor than the site has, is dropped.
         """
         self._follow_clock(now_s)
         desk, view = self._desk, self._desk.view
@@ -124,15 +125,26 @@ class LoadControl:
         if is_late or abs(now_s - sample.time) > tolerance_s:
             self.dropped_samples += 1
             return []
+        reading = desk.memory.sensed.read(self.site.sensor, sample)
+        if reading is None:
+            self.dropped_samples += 1
+            return []
         if sample.time < view.time_s:
             self._set_back(sample.time)
-        view.sample, view.seq, view.step_s, view.blind = sample, sample.seq, sample.step_s, False
+        view.seq, view.step_s = sample.seq, sample.step_s
+        if not reading.usable:
+            return [*decide_blindly(desk, now_s), self.status(now_s)]
+        view.sample, view.blind = reading, False
+        return self._decide(reading, now_s)
+
+    def _decide(self, sample: Reading, now_s: float) -> list[Output]:
+        desk = self._desk
         if self._planning:
             self._planning.see(desk)
         return [
             *desk.memory.effects.measure(sample, now_s),
             *free_left_alone(desk, now_s),
-            *decide_step(desk, sample.time, sample.site_w, now_s, self._proposals(sample.time)),
+            *decide_step(desk, sample.time, now_s, self._proposals(sample.time)),
             *let_waiting_go(desk, now_s),
             self.status(now_s),
         ]
@@ -284,6 +296,7 @@ class LoadControl:
         desk.loads.rebase(back_s)
         desk.commands.rebase(back_s)
         desk.memory.effects.rebase(back_s)
+        desk.memory.sensed.rebase(back_s)
         desk.memory.guard = earlier_guard(desk.memory.guard, back_s)
         desk.view.time_s -= back_s
         self._queried_s -= back_s

@@ -13,6 +13,7 @@ from balans.domain.demand.model import (
     Reason,
 )
 from balans.domain.demand.reflex import Guidance
+from balans.domain.demand.relay import after_pass, sense
 from balans.domain.demand.track import come_back_w
 from balans.domain.demand.tree import SITE
 from balans.protocols.hub import CommandReport
@@ -22,30 +23,29 @@ from balans.usecases.run_load_control.desk import Desk, Output
 from balans.usecases.run_load_control.loads import INFINITE
 from balans.usecases.run_load_control.nodes import node_powers, phase_currents
 from balans.usecases.run_load_control.orders import CONTROL, Order
+from balans.usecases.run_load_control.sensing import Reading, SensorKind
 
 STALE_STEPS = 3
+PROBE_MORE_W = 1.0
+"""A relay's probe claims a little more than the load draws, so that it fits for certain."""
 ORDER_S = 30.0
 """An order of load control is good for two steps, and at least this long."""
 
 
 def decide_step(
-    desk: Desk,
-    time_s: float,
-    site_w: float | None,
-    now_s: float,
-    proposals: tuple[Proposal, ...] = (),
+    desk: Desk, time_s: float, now_s: float, proposals: tuple[Proposal, ...] = ()
 ) -> list[Output]:
     """Run one pass over the site, and turn its actions into orders; the planner may propose.
 
-    Loads that are not to be touched now (state unknown, not obeying, no consent) take part as
-    power alone.
+    Without a sample the sensor is lost. Loads that are not to be touched now (state unknown, not
+    obeying, no consent) take part as power alone.
     """
-    view, local = desk.view, desk.site.local_s
-    sample = view.sample if site_w is not None else None
+    view, local, sample = desk.view, desk.site.local_s, desk.view.sample
     powers = node_powers(desk, sample)
     start_s = time_s - view.step_s
     meters = desk.limits.count(desk.memory.meters, start_s, local(start_s), view.step_s, powers)
     limits = desk.limits.allowed(meters, time_s, local(time_s), view.step_s)
+    site_w = _site_w(desk, limits.site.power_w, time_s)
     before = tuple(desk.loads.states)
     seen = Observation(
         time_s,
@@ -53,16 +53,20 @@ def decide_step(
         local(time_s),
         site_w,
         tuple(view.load_w.get(load.name) for load in desk.site.loads),
+        desk.memory.lowest.low_w,
         node_w=sample.node_w if sample else {},
         phase_a=phase_currents(sample) if sample else {},
     )
     if sample:
         desk.ledger = enter(desk.ledger, before, seen)
+        desk.learn(seen)
+        _note_rest(desk, sample)
     fleet = desk.fleet(frozenset(_touchable(desk, now_s)))
     guidance = Guidance(proposals, credits_wh(desk.ledger, fleet))
     states, decision, desk.memory.guard = decide_guarded(
         fleet, before, seen, limits, desk.memory.guard, guidance
     )
+    desk.memory.sensed.relay = after_pass(desk.memory.sensed.relay, decision, time_s)
     desk.loads.states[:] = states
     desk.memory.meters = meters
     view.time_s, view.allowed, view.nodes = time_s, limits.site, decision.nodes
@@ -76,6 +80,40 @@ def decide_step(
         for action in decision.actions
         for output in give_order(desk, action, by_name[action.load], now_s)
     ]
+
+
+def _site_w(desk: Desk, allowed_w: float, time_s: float) -> float | None:
+    """Return what is taken for the power of the site; None without a sensor [W]."""
+    sample = desk.view.sample
+    if sample is None or desk.site.sensor.kind is not SensorKind.RELAY:
+        return sample.site_w if sample else None
+    desk.memory.sensed.relay, site_w = sense(
+        desk.memory.sensed.relay,
+        is_over=sample.over,
+        time_s=time_s,
+        allowed_w=allowed_w,
+        probe_w=_next_back_w(desk) + PROBE_MORE_W,
+    )
+    return site_w
+
+
+def _next_back_w(desk: Desk) -> float:
+    """Return what the load draws that has been held back for the longest; 0 if none is [W]."""
+    held = [
+        (state.since_s, come_back_w(load, state) - held_w(state))
+        for load, state in zip(desk.rated, desk.loads.states, strict=True)
+        if not state.on or state.setpoint_w is not None
+    ]
+    return min(held)[1] if held else 0.0
+
+
+def _note_rest(desk: Desk, sample: Reading) -> None:
+    """Note what the site draws besides its loads, where all of it is measured."""
+    measured = [sample.load_w.get(load.name) for load in desk.site.loads]
+    known = [power for power in measured if power is not None]
+    if sample.site_w is not None and len(known) == len(measured):
+        start_s, rest_w = sample.time - sample.step_s, sample.site_w - sum(known)
+        desk.memory.lowest = desk.memory.lowest.add(start_s, sample.step_s, rest_w)
 
 
 def _touchable(desk: Desk, now_s: float) -> list[int]:
@@ -97,14 +135,14 @@ def decide_blindly(desk: Desk, now_s: float) -> list[Output]:
     if now_s - view.time_s < (1 if view.blind else STALE_STEPS) * view.step_s:
         return []
     view.sample, view.blind = None, True
-    return decide_step(desk, now_s, None, now_s)
+    return decide_step(desk, now_s, now_s)
 
 
 def end_off_times(desk: Desk, now_s: float) -> list[Output]:
     """Bring back the yellow loads whose off time is over, between two samples too."""
     outputs: list[Output] = []
     for index in desk.loads.used_up(now_s):
-        load, before = desk.site.loads[index], desk.loads.states[index]
+        load, before = desk.rated[index], desk.loads.states[index]
         desk.view.take_room(load.node, come_back_w(load, before))
         desk.loads.put(index, on=True, since_s=now_s)
         action = Action(load.name, True, None, Reason.OFF_TIME_USED_UP, "", 0.0)  # noqa: FBT003  (the domain's order)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from balans.domain.demand.fairness import Ledger, empty_ledger, from_mapping
 from balans.domain.demand.guards import caps_for
 from balans.domain.demand.limits import LimitTable
-from balans.domain.demand.model import Limit, Load
+from balans.domain.demand.model import Limit, Load, Observation
+from balans.domain.demand.rating import learn, rated
 from balans.domain.demand.rows import may_be_touched
 from balans.domain.demand.table import Fleet
 from balans.domain.demand.tree import Tree, make_tree
@@ -18,6 +19,8 @@ from balans.usecases.run_load_control.loads import Loads
 from balans.usecases.run_load_control.memory import ControlledSite, Memory
 from balans.usecases.run_load_control.view import View
 
+RATE_S = 600.0
+WATCHED_S = 7 * 86_400.0
 Output = Query | Switch | CommandReport | SiteStatus
 
 
@@ -42,12 +45,14 @@ class Desk:
     server_limits: tuple[Limit, ...] = ()
     own_limits: tuple[Limit, ...] = ()
     changed: bool = False
+    rated: tuple[Load, ...] = field(init=False)
     _fleets: dict[frozenset[int], Fleet] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.consents = Consents({load.name: load for load in self.site.loads})
         self.tree = self.view.tree = make_tree(self.site.nodes)
         self.configured = Fleet(self.site.loads, self.tree)
+        self.rated = self._rated_now()
         self.lay_out_limits()
         self.ledger = empty_ledger(self.site.loads, from_mapping(self.memory.accounts))
         caps = caps_for(len([load for load in self.site.loads if may_be_touched(load)]))
@@ -67,11 +72,32 @@ class Desk:
         self.all_limits = (*self.site.limits, *server, *own)
         self.limits = LimitTable(self.tree, self.all_limits, self.site.zones)
 
+    def learn(self, seen: Observation) -> None:
+        """Learn what loads really draw; the ratings that count are renewed now and then."""
+        known = dict(learn(self.memory.ratings, self.site.loads, self.loads.states, seen))
+        self.memory.ratings = known
+        self.memory.watched_s += seen.step_s
+        if seen.time_s % RATE_S < seen.step_s:
+            found = self._rated_now()
+            if found != self.rated:
+                self.rated, self._fleets = found, {}
+
+    def _rated_now(self) -> tuple[Load, ...]:
+        """Return the loads with what they draw as learned; less than written only after a week.
+
+        A load may have shown its stand-by so far, and not yet what it can draw.
+        """
+        found = rated(self.site.loads, self.memory.ratings)
+        if self.memory.watched_s >= WATCHED_S:
+            return found
+        pairs = zip(self.site.loads, found, strict=True)
+        return tuple(new if new.rated_w > old.rated_w else old for old, new in pairs)
+
     def fleet(self, touchable: frozenset[int]) -> Fleet:
         """Return the loads as the reflex is to see them: only `touchable` may be decided on."""
         found = self._fleets.get(touchable)
         if found is None:
-            loads = [_as_allowed(x, i in touchable) for i, x in enumerate(self.site.loads)]
+            loads = [_as_allowed(x, i in touchable) for i, x in enumerate(self.rated)]
             found = Fleet(loads, self.tree)
             self._fleets = {touchable: found}
         return found

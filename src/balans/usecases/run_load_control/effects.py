@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from balans.core.words import CommandState
 from balans.domain.demand.model import NEVER
 from balans.protocols.hub import CommandReport
-from balans.protocols.module import PowerSample
 from balans.usecases.run_load_control.orders import Order
+from balans.usecases.run_load_control.sensing import Reading
 
 EARLY_SHARE = 0.1
 """A switching within this share of a step after its begin counts as before it."""
@@ -59,7 +59,7 @@ class Effects:
     pending: dict[str, Effect] = field(default_factory=dict)
     last: dict[str, Effect] = field(default_factory=dict)
 
-    def ordered(self, order: Order, sample: PowerSample | None, node: str) -> None:
+    def ordered(self, order: Order, sample: Reading | None, node: str) -> None:
         """Begin to measure the effect of `order`, given after `sample`."""
         effect = Effect(order)
         if sample is not None:
@@ -79,7 +79,7 @@ class Effects:
         """Forget what will have no effect."""
         self.pending.pop(load, None)
 
-    def measure(self, sample: PowerSample, now_s: float) -> list[CommandReport]:
+    def measure(self, sample: Reading, now_s: float) -> list[CommandReport]:
         """Return the reports of the effects that `sample` shows."""
         begin_s = sample.time - sample.step_s * (1 - EARLY_SHARE)
         ripe = [
@@ -130,7 +130,7 @@ class Effects:
                 )
 
 
-def _metered(ripe: Iterable[Effect], sample: PowerSample) -> dict[str, float]:
+def _metered(ripe: Iterable[Effect], sample: Reading) -> dict[str, float]:
     """Return the effect on each load that has a meter of its own [W]."""
     return {
         effect.order.load: sample.load_w[effect.order.load] - effect.load_w
@@ -140,7 +140,7 @@ def _metered(ripe: Iterable[Effect], sample: PowerSample) -> dict[str, float]:
 
 
 def _shared(
-    effect: Effect, ripe: Iterable[Effect], metered_w: dict[str, float], sample: PowerSample
+    effect: Effect, ripe: Iterable[Effect], metered_w: dict[str, float], sample: Reading
 ) -> float | None:
     """Return this load's part of what changed at its place; None where nothing tells [W]."""
     after_w = _power_w(sample, effect.place)
@@ -154,5 +154,5 @@ def _shared(
     return change_w * effect.order.expected_w / expected_w if expected_w else change_w
 
 
-def _power_w(sample: PowerSample, place: str) -> float | None:
+def _power_w(sample: Reading, place: str) -> float | None:
     return sample.node_w.get(place) if place else sample.site_w

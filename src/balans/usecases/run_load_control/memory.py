@@ -8,13 +8,16 @@ from zoneinfo import ZoneInfo
 from balans.core.words import LoadClass
 from balans.domain.demand.devices import Device
 from balans.domain.demand.guards import Guard
+from balans.domain.demand.lowest_hour import LowestHour
 from balans.domain.demand.model import NEVER, Limit, Load, LoadState, Node, Zone
 from balans.domain.demand.plan.settings import PlannerSettings
+from balans.domain.demand.rating import Drawing
 from balans.domain.demand.timetable import Meters
 from balans.usecases.run_load_control.commands import Commands
 from balans.usecases.run_load_control.effects import Effects
 from balans.usecases.run_load_control.faults import Fault
 from balans.usecases.run_load_control.loads import Loads
+from balans.usecases.run_load_control.sensing import METER, Sensed, Sensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class ControlledSite:
     nodes: tuple[Node, ...] = ()
     devices: Mapping[str, Device] = field(default_factory=dict)
     planner: PlannerSettings | None = None
+    sensor: Sensor = METER
 
     def local_s(self, time_s: float) -> float:
         """Return the second of the local day at `time_s` [Unix s]."""
@@ -45,7 +49,9 @@ class Memory:
 
     `reasons` tells by load why it was last switched, `before` what it was before the order on its
     way, `faults` what it did not obey, `effects` what its switchings achieved. `accounts` are the
-    ledger of fairness by load, `guard` what the guards know. `time_s` is when all this was so.
+    ledger of fairness by load, `guard` what the guards know, `sensed` what the sensor told,
+    `ratings` what each load has drawn in `watched_s` seconds of samples, `lowest` what the rest of
+    the site draws at least. `time_s` is when all this was so.
     """
 
     states: dict[str, LoadState] = field(default_factory=dict)
@@ -57,6 +63,10 @@ class Memory:
     effects: Effects = field(default_factory=Effects)
     accounts: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
     guard: Guard = field(default_factory=Guard)
+    sensed: Sensed = field(default_factory=Sensed)
+    ratings: dict[str, Drawing] = field(default_factory=dict)
+    watched_s: float = 0.0
+    lowest: LowestHour = field(default_factory=LowestHour)
     time_s: float = NEVER
 
 

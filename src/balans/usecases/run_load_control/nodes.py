@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from balans.domain.demand.model import NodeView
 from balans.domain.demand.rooms import PHASES, VOLT
 from balans.protocols.hub import NodeStatus
-from balans.protocols.module import PowerSample
 from balans.usecases.run_load_control.desk import Desk
+from balans.usecases.run_load_control.sensing import Reading
 
 POWER_MAX_W = 1e9
 """The wire holds no larger power; what a used-up interval allows may lie below."""
 
 
-def node_powers(desk: Desk, sample: PowerSample | None) -> dict[str, float | None]:
+def node_powers(desk: Desk, sample: Reading | None) -> dict[str, float | None]:
     """Return what each node draws [W], "" the site: measured, else the sum of what hangs from it.
 
     It is None where a load below the node is not measured either.
@@ -35,7 +35,7 @@ def _plus(sum_w: float | None, more_w: float | None) -> float | None:
     return None if sum_w is None or more_w is None else sum_w + more_w
 
 
-def phase_currents(sample: PowerSample) -> dict[str, tuple[float | None, ...]]:
+def phase_currents(sample: Reading) -> dict[str, tuple[float | None, ...]]:
     """Return the currents of the nodes whose phases are measured, at nominal voltage [A]."""
     measured = {"": sample.phase_w, **sample.node_phase_w}
     return {name: _currents(powers) for name, powers in measured.items() if powers}
@@ -75,12 +75,16 @@ def _status(
         name,
         desk.tree.names[parent] if parent >= 0 else "",
         power_w,
-        None if allowed_w is None else max(-POWER_MAX_W, allowed_w),
-        None if allowed_w is None or power_w is None else allowed_w - power_w,
+        _clipped(allowed_w),
+        None if allowed_w is None or power_w is None else _clipped(allowed_w - power_w),
         limit,
         currents or (view.phase_a if view else ()),
         phase_limit_a,
     )
+
+
+def _clipped(power_w: float | None) -> float | None:
+    return None if power_w is None else max(-POWER_MAX_W, min(power_w, POWER_MAX_W))
 
 
 def _finite(power_w: float) -> float | None:

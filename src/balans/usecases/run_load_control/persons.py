@@ -61,7 +61,7 @@ def _obey(desk: Desk, index: int, order: Order, now_s: float) -> list[Output]:
 
 
 def _switch(desk: Desk, index: int, order: Order, now_s: float) -> list[Output]:
-    load, state = desk.site.loads[index], desk.loads.states[index]
+    load, state = desk.rated[index], desk.loads.states[index]
     drawn_w = _drawn_w(desk, index)
     desk.loads.ordered(order.load, state)
     if order.on:
@@ -85,7 +85,7 @@ def _switch(desk: Desk, index: int, order: Order, now_s: float) -> list[Output]:
 
 def _obstacle(desk: Desk, index: int, order: Order, now_s: float) -> Detail | None:
     """Return the rule that holds `order` back now."""
-    load, state = desk.site.loads[index], desk.loads.states[index]
+    load, state = desk.rated[index], desk.loads.states[index]
     if load.name not in desk.loads.known or load.name in desk.commands.sent:
         return Detail.STATE_UNKNOWN
     if _is_so(state, order):

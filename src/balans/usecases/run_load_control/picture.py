@@ -47,8 +47,10 @@ def fairness_of(desk: Desk) -> Fairness | None:
     """Return how evenly what was given up is shared; None where nothing was."""
     if not desk.ledger.given.any():
         return None
+    nodes = jain_of_nodes(desk.ledger, desk.configured)
     return Fairness(
-        jain_of_loads(desk.ledger, desk.site.loads), jain_of_nodes(desk.ledger, desk.configured)
+        min(1.0, jain_of_loads(desk.ledger, desk.site.loads)),  # rounding may exceed it
+        None if nodes is None else min(1.0, nodes),
     )
 
 

@@ -102,7 +102,7 @@ class Planning:
     def see(self, desk: Desk) -> None:
         """Take in the sample of the view."""
         sample = desk.view.sample
-        if sample is None:
+        if sample is None or sample.site_w is None:
             return
         wanted_w = {}
         for load, state in zip(desk.site.loads, desk.loads.states, strict=True):
@@ -113,7 +113,7 @@ class Planning:
     def request(self, desk: Desk, now_s: float) -> PlanRequest | None:
         """Return what the planner is to be asked now; None before a day was seen."""
         past, sample = self.past, desk.view.sample
-        if sample is None:
+        if sample is None or sample.site_w is None:
             return None
         past.close(now_s)
         if past.end_s - past.first_s < SEEN_S:

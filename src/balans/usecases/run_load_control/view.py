@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from balans.domain.demand.model import Allowed, NodeView
 from balans.domain.demand.tree import ONLY_SITE, SITE, Tree
-from balans.protocols.module import PowerSample
 from balans.usecases.run_load_control.loads import INFINITE
+from balans.usecases.run_load_control.sensing import Reading
 
 DEFAULT_STEP_S = 60.0
 
@@ -23,7 +23,7 @@ class View:
     step_s: float = DEFAULT_STEP_S
     decided: bool = False
     blind: bool = False
-    sample: PowerSample | None = None
+    sample: Reading | None = None
     allowed: Allowed = field(default_factory=lambda: Allowed(INFINITE))
     nodes: Sequence[NodeView] = ()
     room_w: dict[str, float] = field(default_factory=lambda: {SITE: -INFINITE})
@@ -39,8 +39,7 @@ class View:
             self.room_w[place] = self.room_w.get(place, INFINITE) - power_w
 
     def _path(self, node: str) -> list[str]:
-        numbers = self.tree.numbers()
-        path = self.tree.paths[numbers.get(node, 0)]
+        path = self.tree.paths[self.tree.names.index(node)]
         return [self.tree.names[number] for number in path]
 
     @property
