@@ -270,6 +270,21 @@ def test_the_board_keeps_the_last_decisions_with_their_latest_state() -> None:
     assert (kept.state, kept.achieved_w) == (CommandState.CONFIRMED, -5.0)
 
 
+def test_every_code_of_load_control_has_words() -> None:
+    from balans.domain.demand.model import Reason
+    from balans.usecases.run_load_control import Detail, LeftAlone, NoPlan
+
+    codes = {str(code) for kind in (Reason, Detail, LeftAlone, NoPlan) for code in kind}
+    assert codes <= set(TEXTS["en"])
+    guards = {f"guard.{code}" for code in ("sensor_lost", "futile", "switch_cap", "planner_lost")}
+    assert guards <= set(TEXTS["en"])
+
+
+def test_a_detail_keeps_what_the_actuator_said(inside: Browser) -> None:
+    inside.board.note(report(CommandState.FAILED, id="a2", detail="refused: <stuck>"))
+    assert "the actuator refused: &lt;stuck&gt;" in inside.get("/").body
+
+
 def test_elements_escape() -> None:
     assert tag("a", "<", tag("br"), title='"', hidden=True, data_x=None) == (
         '<a title="&quot;" hidden>&lt;<br></a>'

@@ -361,4 +361,5 @@ def _why(report: CommandReport, words: Words) -> Iterable[str]:
         achieved = MISSING if report.achieved_w is None else words.kw(report.achieved_w)
         yield words.say("effect", expected=words.kw(report.expected_w), achieved=achieved)
     if report.detail:
-        yield words.say(report.detail)
+        code, colon, told = report.detail.partition(":")
+        yield f"{words.say(code)}{colon}{told}"
