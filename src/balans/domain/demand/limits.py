@@ -48,7 +48,7 @@ class LimitTable:
             node: make_timetable(limits, zones, node)
             for node in {SITE, *(limit.node for limit in limits)}
         }
-        self._numbers = tree.numbers()
+        self._numbers = tree.numbers
         self._remembering = [node for node, table in self.tables.items() if table.has_memory]
         self._currents = _current_tables(limits, zones)
         tables = [*self.tables.values(), *self._currents.values()]

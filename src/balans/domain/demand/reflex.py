@@ -185,8 +185,7 @@ def _run(work: Work, guidance: Guidance) -> Decision:
     bring_back_due(work)
     _obey_wishes(work)
     _follow_plan(work, guidance)
-    count = len(work.tree)
-    work.over_before = [work.rooms.over_w(node) for node in range(count)]
+    work.look_for_overload()
     relieve(work)
     watch_fit(work)
     release_early(work)
@@ -200,7 +199,7 @@ def _take_guidance(work: Work, guidance: Guidance) -> None:
     rows.put("measured_w", rows.all, measured)
     work.budget = guidance.budget
     if guidance.futile:
-        numbers = work.tree.numbers()
+        numbers = work.tree.numbers
         work.futile = frozenset(numbers[name] for name in guidance.futile if name in numbers)
     if guidance.credit_wh:
         credit = [guidance.credit_wh.get(load.name, 0.0) for load in work.loads]

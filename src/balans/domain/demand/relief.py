@@ -5,17 +5,18 @@ its riser too. At each node the stages follow: batteries give, cycles that have 
 green is reduced, then stopped, then yellow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from balans.domain.demand import laws, moves
 from balans.domain.demand.model import Reason
 from balans.domain.demand.rows import Index
 from balans.domain.demand.shed import TINY_W, best_set
+from balans.domain.demand.tree import NOWHERE
 from balans.domain.demand.work import Work, as_list
-
-NOWHERE = -1
 
 
 @dataclass(slots=True)
@@ -43,9 +44,7 @@ def relieve(work: Work, *, by_stopping: bool = True) -> None:
         if able is None:
             able = rows.where(laws.may_hold_back, rows.all, work.seen)
         above = _above(work, depth, over)
-        below = able
-        if depth:
-            below = rows.pick(able, [at != NOWHERE for at in as_list(rows.places(able, above))])
+        below = rows.below(able, above)[0] if depth else able
         lost = all(max(values) == laws.INFINITE for values in over.values())
         level = _Level(
             above,
@@ -67,13 +66,12 @@ def _over(work: Work, nodes: Sequence[int]) -> dict[int, list[float]]:
     }
 
 
-def _above(work: Work, depth: int, over: dict[int, list[float]]) -> list[int]:
-    if depth == 0:
-        return [0] * len(work.tree)
-    found = []
-    for path in work.tree.paths:
-        node = path[-1 - depth] if len(path) > depth else NOWHERE
-        found.append(node if node in over else NOWHERE)
+def _above(work: Work, depth: int, over: Collection[int]) -> list[int]:
+    """Return for each node the one at `depth` that it belongs to, if that is over."""
+    is_over = np.zeros(len(work.tree), dtype=np.bool_)
+    is_over[list(over)] = True
+    above = work.tree.above[depth]
+    found: list[int] = np.where((above != NOWHERE) & is_over[above], above, NOWHERE).tolist()
     return found
 
 
@@ -96,14 +94,12 @@ def _still_over(work: Work, level: _Level, index: Index) -> tuple[Index, list[in
     if not len(index):
         return index, []
     level.over = _over(work, list(level.over))
+    if not level.over:
+        return index[:0], []
     if len(work.tree) == 1:
-        return (index, [0] * len(index)) if level.over else (index[:0], [])
-    places = [
-        place if place in level.over else NOWHERE
-        for place in as_list(work.rows.places(index, level.above))
-    ]
-    kept = work.rows.pick(index, [place != NOWHERE for place in places])
-    return kept, [place for place in places if place != NOWHERE]
+        return index, [0] * len(index)
+    still = [place if place in level.over else NOWHERE for place in level.above]
+    return work.rows.below(index, still)
 
 
 def _hold_idle(work: Work, level: _Level, index: Index) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from balans.domain.demand import laws, moves
 from balans.domain.demand.laws import ONE
 from balans.domain.demand.model import Load, LoadState, Reason
 from balans.domain.demand.relief import relieve
 from balans.domain.demand.rooms import Channels
 from balans.domain.demand.rows import Index, LoadRow
-from balans.domain.demand.shed import TINY_W
 from balans.domain.demand.work import Work, as_list
 
 STAGGER_S = 300.0
@@ -37,27 +38,24 @@ def bring_back_due(work: Work) -> None:
 
 def watch_fit(work: Work) -> None:
     """Note since when each load that is held back would fit."""
-    rows, seen, held = work.rows, work.seen, work.held
+    rows, held = work.rows, work.held
     if not len(held):
         return
-    least = rows.each(laws.least_loss, held, work.limits.site.power_w, seen.low_w)
-    inner_w, site_w = rows.headrooms(held, work.rooms, None)
-    fitting = rows.each(laws.fits, held, columns=[inner_w, site_w, least])
     greens = rows.where(moves.is_green, held)
-    spare = _yellow_back_w(work) if len(greens) else []
-    if any(row[0] for row in spare):
-        inner_w, site_w = rows.headrooms(greens, work.rooms, spare)
-        least = rows.each(laws.least_loss, greens, work.limits.site.power_w, seen.low_w)
-        fits_beside = rows.each(laws.fits, greens, columns=[inner_w, site_w, least])
-        fitting = _overwritten(held, fitting, greens, fits_beside)
-    rows.assign(("fits_since_s",), moves.fits_since_s, held, seen, columns=[fitting])
+    spare = _yellow_back_w(work) if len(greens) else None
+    _note_fit(work, rows.where(moves.is_yellow, held), None)
+    _note_fit(work, greens, spare)
 
 
-def _overwritten(index: Index, flags: Any, some: Index, others: Any) -> list[bool]:
-    """Return `flags` of `index` with those of `some` replaced by `others`."""
-    found = dict(zip(as_list(index), as_list(flags), strict=True))
-    found.update(zip(as_list(some), as_list(others), strict=True))
-    return list(found.values())
+def _note_fit(work: Work, index: Index, spare: Sequence[Channels] | None) -> None:
+    """Note since when each of `index` would fit beside `spare`."""
+    if not len(index):
+        return
+    rows, seen = work.rows, work.seen
+    inner_w, site_w = rows.headrooms(index, work.rooms, spare)
+    least = rows.each(laws.least_loss, index, work.limits.site.power_w, seen.low_w)
+    fitting = rows.each(laws.fits, index, columns=[inner_w, site_w, least])
+    rows.assign(("fits_since_s",), moves.fits_since_s, index, seen, columns=[fitting])
 
 
 def _yellow_back_w(work: Work) -> list[list[float]]:
@@ -65,11 +63,10 @@ def _yellow_back_w(work: Work) -> list[list[float]]:
     rows = work.rows
     yellow = rows.where(moves.is_yellow_off, work.held)
     total = rows.sums(yellow, rows.each(laws.come_back_w, yellow), len(work.tree))
-    for node in range(len(total) - 1, 0, -1):
-        above = total[work.tree.parents[node]]
-        for channel, value in enumerate(total[node]):
-            above[channel] += value
-    return total
+    if len(total) == 1:
+        return total
+    found: list[list[float]] = work.rooms.summed(np.array(total)).tolist()
+    return found
 
 
 def release_early(work: Work) -> None:
@@ -82,7 +79,7 @@ def release_early(work: Work) -> None:
     if len(work.held) < FEWEST_SPREAD:
         return
     waiting = rows.where(moves.is_unwished, rows.where(moves.is_yellow_off, work.held))
-    waiting = rows.pick(waiting, rows.places(waiting, _clear_nodes(work)))
+    waiting = rows.pick(waiting, rows.places(waiting, work.is_clear))
     left_s = as_list(rows.each(laws.off_left_s, waiting, seen.time_s))
     ordered = sorted(zip(left_s, as_list(waiting), strict=True))
     count = released_early([left for left, _ in ordered], seen.step_s)
@@ -91,14 +88,6 @@ def release_early(work: Work) -> None:
             work.let_back(number, Reason.STAGGER)
     if count and rows.any_modulating:
         relieve(work, by_stopping=False)
-
-
-def _clear_nodes(work: Work) -> list[bool]:
-    """Tell of each node whether no limit was passed from it up to the site."""
-    found = [max(over) <= TINY_W for over in work.over_before]
-    for node in range(1, len(found)):
-        found[node] = found[node] and found[work.tree.parents[node]]
-    return found
 
 
 def bring_back_willing(work: Work) -> None:
@@ -111,7 +100,7 @@ def bring_back_willing(work: Work) -> None:
     if left <= 0 or not len(work.held):
         return
     willing = rows.where(moves.is_willing, work.held, seen, work.limits.site)
-    willing = rows.pick(willing, rows.places(willing, _clear_nodes(work)))
+    willing = rows.pick(willing, rows.places(willing, work.is_clear))
     if not len(willing):
         return
     spare = _yellow_back_w(work)

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from balans.domain.demand.model import Allowed, Load, NodeView, Observation
-from balans.domain.demand.tree import ONLY_SITE, Tree
+from balans.domain.demand.tree import ONLY_SITE, SITE, Tree
 
 VOLT = 230.0
 """Nominal voltage between phase and neutral (EN 50160) [V]."""
@@ -20,6 +22,7 @@ INFINITE = float("inf")
 NAN = float("nan")
 SUM_ONLY = (1.0,)
 Channels = Sequence[float]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,52 +87,70 @@ class Rooms:
         """
         self.limits, self.tree = limits, limits.tree
         self.channels = 1 + PHASES if limits.phase_a else 1
-        self.power = self._measured(seen, own_w)
-        moved = self._summed(moved_w)
-        for row, more in zip(self.power, moved, strict=True):
-            for channel, value in enumerate(more):
-                row[channel] += value
-        if seen.rise_w:
-            for channel in range(self.channels):
-                self.power[0][channel] += seen.rise_w / (PHASES if channel else 1)
-        self.room = [
-            [_room(allowed, power) for allowed, power in zip(self._allowed(k), row, strict=True)]
-            for k, row in enumerate(self.power)
-        ]
-        if seen.site_w is None and len(self.tree) == 1:
-            self.room[0][0] = -INFINITE
+        if len(self.tree) == 1 and self.channels == 1:
+            power_w = NAN if seen.site_w is None else seen.site_w + moved_w[0][0] + seen.rise_w
+            self.power = [[power_w]]
+            self.room = [
+                [-INFINITE if seen.site_w is None else limits.allowed[0].power_w - power_w]
+            ]
+            return
+        power = self._measured(seen, np.array(own_w)) + self.summed(np.array(moved_w))
+        power[0, 0] += seen.rise_w
+        power[0, 1:] += seen.rise_w / PHASES
+        allowed = self._allowed()
+        room = np.where(
+            np.isnan(power), np.where(np.isinf(allowed), INFINITE, -INFINITE), allowed - power
+        )
+        self.power = power.tolist()
+        self.room = room.tolist()
 
-    def _allowed(self, node: int) -> list[float]:
+    def _allowed(self) -> Floats:
         limits = self.limits
+        power = np.array([item.power_w for item in limits.allowed])[:, None]
         if self.channels == 1:
-            return [limits.allowed[node].power_w]
-        return [limits.allowed[node].power_w, *[limits.phase_a[node] * VOLT] * PHASES]
+            return power
+        phase = np.array(limits.phase_a)[:, None] * VOLT
+        return np.hstack([power, phase, phase, phase])
 
-    def _summed(self, own_w: Sequence[Sequence[float]]) -> list[list[float]]:
-        """Return sums over each node and all below it."""
-        total = [list(row) for row in own_w]
-        for node in range(len(total) - 1, 0, -1):
-            above, row = total[self.tree.parents[node]], total[node]
-            for channel, value in enumerate(row):
-                above[channel] += value
+    def summed(self, own_w: Floats) -> Floats:
+        """Return sums over each node and all below it, from what belongs to each alone."""
+        total = own_w.copy()
+        for nodes in self.tree.at_depth[:0:-1]:
+            np.add.at(total, self.tree.parent_of[nodes], total[nodes])
         return total
 
-    def _measured(self, seen: Observation, own_w: Sequence[Sequence[float]]) -> list[list[float]]:
+    def _measured(self, seen: Observation, own_w: Floats) -> Floats:
         """Return the power of each node; a silent meter gives NaN."""
-        if len(own_w) == 1 and self.channels == 1:
-            return [[NAN if seen.site_w is None else seen.site_w]]
-        power = [list(row) for row in own_w]
-        for node in range(len(power) - 1, -1, -1):
-            row, name = power[node], self.tree.names[node]
-            told = seen.node_w.get(name, row[0]) if node else seen.site_w
-            below_w, row[0] = row[0], NAN if told is None else told
+        tree, power = self.tree, own_w.copy()
+        told = np.zeros(len(tree))
+        has_meter = np.zeros(len(tree), dtype=np.bool_)
+        for name, value in {**seen.node_w, SITE: seen.site_w}.items():
+            node = tree.numbers.get(name)
+            if node is not None:
+                told[node], has_meter[node] = NAN if value is None else value, True
+        currents = self._currents(seen)
+        for nodes in tree.at_depth[::-1]:
+            rows = power[nodes]
+            below_w = rows[:, 0].copy()
+            rows[:, 0] = np.where(has_meter[nodes], told[nodes], below_w)
             if self.channels > 1:
-                _lay_on_phases(row, below_w, seen.phase_a.get(name))
-            if node:
-                above = power[self.tree.parents[node]]
-                for channel, value in enumerate(row):
-                    above[channel] += value
+                _lay_on_phases(rows, below_w)
+                for place in np.flatnonzero([node in currents for node in nodes.tolist()]):
+                    rows[place, 1:] = currents[int(nodes[place])]
+            power[nodes] = rows
+            if nodes[0]:
+                np.add.at(power, tree.parent_of[nodes], rows)
         return power
+
+    def _currents(self, seen: Observation) -> dict[int, list[float]]:
+        """Return the powers of measured phases by node; NaN where one is silent [W]."""
+        found = {}
+        for name, told in seen.phase_a.items():
+            node = self.tree.numbers.get(name)
+            if node is not None:
+                padded = (*told, None, None, None)[:PHASES]
+                found[node] = [NAN if ampere is None else ampere * VOLT for ampere in padded]
+        return found
 
     # --- while the pass goes on ---
 
@@ -145,17 +166,17 @@ class Rooms:
         """Return by how much each channel of the node is above what is allowed [W]."""
         return [-room if room < 0 else 0.0 for room in self.room[node]]
 
-    def least_over_path(self, spare: Sequence[Channels] | None = None) -> list[list[float]]:
+    def least_over_path(self, spare: Sequence[Channels] | None = None) -> Floats:
         """Return the least room of each channel from each node up, the site itself left out.
 
         `spare` is what is to be kept free at each node.
         """
-        found = [[INFINITE] * self.channels]
-        for node in range(1, len(self.room)):
-            row = self.room[node]
-            if spare:
-                row = [room - kept for room, kept in zip(row, spare[node], strict=True)]
-            found.append(list(map(min, row, found[self.tree.parents[node]])))
+        room = np.array(self.room)
+        if spare:
+            room -= np.array(spare)
+        found = np.full(room.shape, INFINITE)
+        for nodes in self.tree.at_depth[1:]:
+            found[nodes] = np.minimum(room[nodes], found[self.tree.parent_of[nodes]])
         return found
 
     def headroom_w(
@@ -247,28 +268,13 @@ class NodeViews(Sequence[NodeView]):
         return hash(tuple(self))
 
 
-def _room(allowed_w: float, power_w: float) -> float:
-    if power_w != power_w:  # noqa: PLR0124  (NaN: the meter is silent)
-        return -INFINITE if allowed_w < INFINITE else INFINITE
-    return allowed_w - power_w
-
-
-def _lay_on_phases(
-    row: list[float], below_w: float, told_a: tuple[float | None, ...] | None
-) -> None:
-    """Put the power of each phase into `row`: as measured, or as known from below.
+def _lay_on_phases(rows: Floats, below_w: Floats) -> None:
+    """Put the power of each phase into `rows`, as known from below.
 
     What nothing below accounts for is laid on the phases in equal parts.
     """
-    if told_a is not None:
-        padded = (*told_a, None, None, None)[:PHASES]
-        row[1:] = [NAN if ampere is None else ampere * VOLT for ampere in padded]
-        return
-    rest_w = (row[0] - below_w) / PHASES
-    if rest_w != rest_w:  # NaN: a meter below is silent  # noqa: PLR0124
-        row[1:] = [row[0] / PHASES] * PHASES
-    elif rest_w:
-        row[1:] = [value + rest_w for value in row[1:]]
+    phases = rows[:, 1:] + ((rows[:, 0] - below_w) / PHASES)[:, None]
+    rows[:, 1:] = np.where(np.isnan(phases), rows[:, :1] / PHASES, phases)
 
 
 def _known(value: float) -> float | None:

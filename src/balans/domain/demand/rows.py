@@ -14,6 +14,7 @@ from balans.core.words import LoadClass
 from balans.domain.demand.laws import NAN, ONE, Arithmetic
 from balans.domain.demand.model import Load, LoadKind, LoadState, Recover
 from balans.domain.demand.rooms import Channels, Rooms, shares_of
+from balans.domain.demand.tree import NOWHERE
 
 Law = Callable[..., Any]
 Index = Any
@@ -59,6 +60,9 @@ class Rows(Protocol):
 
     def places(self, index: Index, by_node: Sequence[Any]) -> Any:
         """Return the value of `by_node` at the node of each load."""
+
+    def below(self, index: Index, above: Sequence[int]) -> tuple[Index, list[int]]:
+        """Return those of `index` whose node has a number in `above`, and that number of each."""
 
     def node(self, number: int) -> int:
         """Return the node of a load."""
@@ -254,6 +258,12 @@ class Few(Rows):
     @override
     def places(self, index: Index, by_node: Sequence[Any]) -> Any:
         return [by_node[self.nodes[i]] for i in index]
+
+    @override
+    def below(self, index: Index, above: Sequence[int]) -> tuple[Index, list[int]]:
+        places = [above[self.nodes[i]] for i in index]
+        kept = [i for i, place in zip(index, places, strict=True) if place != NOWHERE]
+        return kept, [place for place in places if place != NOWHERE]
 
     @override
     def node(self, number: int) -> int:

@@ -12,7 +12,7 @@ from balans.domain.demand.laws import MANY, NAN, Arithmetic
 from balans.domain.demand.model import Hold, Load, LoadKind, LoadState, Recover
 from balans.domain.demand.rooms import Channels, Rooms, shares_of
 from balans.domain.demand.rows import Index, Law, Rows, may_be_touched
-from balans.domain.demand.tree import Tree, check_places
+from balans.domain.demand.tree import NOWHERE, Tree, check_places
 
 Floats = NDArray[np.float64]
 STATE_COLUMNS = (
@@ -31,7 +31,7 @@ class Fleet:
 
     def __init__(self, loads: Sequence[Load], tree: Tree) -> None:
         check_places(tree, [load.node for load in loads], "load")
-        numbers = tree.numbers()
+        numbers = tree.numbers
         self.loads, self.tree = tuple(loads), tree
         self.nodes = [numbers[load.node] for load in loads]
         self.node_of = np.array(self.nodes, dtype=np.intp)
@@ -232,12 +232,18 @@ class Table(Rows):
         site = np.array(rooms.room[0])
         if spare:
             site = site - np.array(spare[0])
-        inner = np.array(rooms.least_over_path(spare))[nodes]
+        inner = rooms.least_over_path(spare)[nodes]
         return _least(inner, worst), _least(np.broadcast_to(site, inner.shape), worst)
 
     @override
     def places(self, index: Index, by_node: Sequence[Any]) -> Any:
         return np.array(by_node)[self.fleet.node_of[index]]
+
+    @override
+    def below(self, index: Index, above: Sequence[int]) -> tuple[Index, list[int]]:
+        places = np.array(above)[self.fleet.node_of[index]]
+        is_below = places != NOWHERE
+        return index[is_below], places[is_below].tolist()
 
     @override
     def node(self, number: int) -> int:

@@ -3,13 +3,18 @@
 The site itself is the root, called "". Nodes are numbered so that parents come before children.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from balans.core.errors import InputError
 from balans.domain.demand.model import Node
 
 SITE = ""
+NOWHERE = -1
+Numbers = NDArray[np.intp]
 
 
 class TreeError(InputError):
@@ -30,19 +35,38 @@ class Tree:
         The numbers from each node up to the site, itself first.
     levels
         The numbers of the nodes of each depth, the site's first.
+    numbers, parent_of, at_depth
+        Numbers by name; parents and levels as arrays.
+    above
+        By depth and node: the node of that depth it belongs to, `NOWHERE` if none.
     """
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
     paths: tuple[tuple[int, ...], ...]
     levels: tuple[tuple[int, ...], ...]
+    numbers: Mapping[str, int] = field(init=False, compare=False, repr=False)
+    parent_of: Numbers = field(init=False, compare=False, repr=False)
+    at_depth: tuple[Numbers, ...] = field(init=False, compare=False, repr=False)
+    above: tuple[Numbers, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what passes need: numbers by name, and parents, levels, ancestors as arrays."""
+
+        def keep(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        keep("numbers", {name: number for number, name in enumerate(self.names)})
+        keep("parent_of", np.array(self.parents, dtype=np.intp))
+        keep("at_depth", tuple(np.array(level, dtype=np.intp) for level in self.levels))
+        above = [
+            [path[-1 - depth] if len(path) > depth else NOWHERE for path in self.paths]
+            for depth in range(len(self.levels))
+        ]
+        keep("above", tuple(np.array(row, dtype=np.intp) for row in above))
 
     def __len__(self) -> int:
         return len(self.names)
-
-    def numbers(self) -> dict[str, int]:
-        """Return the number of each node by its name."""
-        return {name: number for number, name in enumerate(self.names)}
 
 
 ONLY_SITE = Tree((SITE,), (-1,), ((0,),), ((0,),))

@@ -9,6 +9,7 @@ from balans.domain.demand.laws import INFINITE, NAN, ONE
 from balans.domain.demand.model import Action, Decision, Load, Observation, Reason
 from balans.domain.demand.rooms import NodeLimits, Rooms
 from balans.domain.demand.rows import Index, Rows
+from balans.domain.demand.shed import TINY_W
 from balans.domain.demand.tree import Tree
 
 
@@ -35,7 +36,8 @@ class Work:
     returned: int = 0
     budget: float = INFINITE
     futile: frozenset[int] = frozenset()
-    over_before: list[list[float]] = field(default_factory=list)
+    over_w: float = 0.0
+    is_clear: Sequence[bool] = ()
     _held: Index = None
 
     @property
@@ -61,6 +63,14 @@ class Work:
             own = rows.sums(rows.all, rows.each(laws.drawn_w, rows.all), count)
             moved = rows.sums(rows.all, moved_w, count)
         self.rooms = Rooms(self.limits, self.seen, own, moved)
+
+    def look_for_overload(self) -> None:
+        """Note by how much the site is over, and from which nodes up no limit is passed."""
+        self.over_w = self.rooms.over_w(0)[0]
+        clear = [min(room) >= -TINY_W for room in self.rooms.room]
+        for node in range(1, len(clear)):
+            clear[node] = clear[node] and clear[self.tree.parents[node]]
+        self.is_clear = clear
 
     # --- holding back ---
 
@@ -148,6 +158,6 @@ class Work:
             allowed.power_w,
             self.rooms.room[0][0],
             allowed.limit,
-            self.over_before[0][0],
+            self.over_w,
             self.rooms.views(),
         )
