@@ -177,18 +177,22 @@ def tracked(m: Arithmetic, r: Row, seen: Observation) -> tuple[Value, ...]:
     A load that is off, or held, owes what it drew when it was last free. On again, it pays with
     what it draws beyond that, and is done as soon as it draws clearly less than it could.
     """
-    drawn, hours = drawn_w(m, r), seen.step_s / 3600
+    drawn = drawn_w(m, r)
     settled = r.since_s <= seen.time_s - seen.step_s
+    expected_w = drawn
+    if not m.none(m.no(settled)):
+        moved = m.where(r.on, m.most(come_back_w(m, r), drawn), 0.0)
+        expected_w = m.where(settled, drawn, moved)
     counts = r.touchable & settled & m.no(is_free(m, r))
-    missing_w = r.demand_w - drawn
+    if m.none(counts):
+        return r.owed_wh, r.demand_w, r.given_wh, expected_w, expected_w - drawn
+    hours, missing_w = seen.step_s / 3600, r.demand_w - drawn
     owed = m.where(r.defers, m.most(0.0, r.owed_wh + missing_w * hours), 0.0)
     ceiling_w = m.where(m.absent(r.setpoint_w), r.rated_w, r.setpoint_w)
     done = r.on & (drawn < FULL_SHARE * ceiling_w) & m.no(r.is_battery)
     owed_wh = m.where(counts, m.where(done, 0.0, owed), r.owed_wh)
     demand_w = m.where(counts & done, drawn, r.demand_w)
     given_wh = r.given_wh + m.where(counts, m.most(0.0, missing_w) * hours, 0.0)
-    moved = m.where(r.on, m.most(come_back_w(m, r), drawn), 0.0)
-    expected_w = m.where(settled, drawn, moved)
     return owed_wh, demand_w, given_wh, expected_w, expected_w - drawn
 
 

@@ -43,6 +43,8 @@ def relieve(work: Work, *, by_stopping: bool = True) -> None:
             continue
         if able is None:
             able = rows.where(laws.may_hold_back, rows.all, work.seen)
+        if not len(able):
+            return
         above = _above(work, depth, over)
         below = rows.below(able, above)[0] if depth else able
         lost = all(max(values) == laws.INFINITE for values in over.values())
@@ -68,6 +70,8 @@ def _over(work: Work, nodes: Sequence[int]) -> dict[int, list[float]]:
 
 def _above(work: Work, depth: int, over: Collection[int]) -> list[int]:
     """Return for each node the one at `depth` that it belongs to, if that is over."""
+    if depth == 0:
+        return [0] * len(work.tree)
     is_over = np.zeros(len(work.tree), dtype=np.bool_)
     is_over[list(over)] = True
     above = work.tree.above[depth]
