@@ -98,6 +98,7 @@ def page(request: HttpRequest, code: str) -> HttpResponse:
         "site": view.site,
         "node": view.node,
         "whole": view.whole,
+        "title": view.title,
         "crumbs": crumbs(person(request), view.node, gettext("Decisions")),
         "form": form,
         "narrowed": any(request.GET.get(name) for name in form.fields),

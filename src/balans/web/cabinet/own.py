@@ -138,6 +138,7 @@ def _page(desk: Desk) -> dict[str, Any]:
         "site": view.site,
         "node": view.node,
         "whole": view.whole,
+        "title": view.title,
         "crumbs": crumbs(desk.user, view.node, _("Limits and consent")),
         "picture": view.picture(last),
         "parts": parts_version(last, plan.made if plan else None),
@@ -171,7 +172,7 @@ def _set_limit(desk: Desk) -> Answer:
         ]
         effects = [
             _("%(place)s shall draw %(limit)s.")
-            % {"place": desk.view.titles[desk.view.node_name].title, "limit": _limit(desk)},
+            % {"place": desk.view.title, "limit": _limit(desk)},
             _("To keep it, load control may hold back: %(loads)s.") % {"loads": ", ".join(held)},
             _("What is red is never switched, so it alone may still draw more."),
             _("Stricter limits of others go on to hold; yours never loosens them."),

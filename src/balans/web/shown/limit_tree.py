@@ -18,32 +18,26 @@ from balans.web.shown.levels import gauge, level
 from balans.web.shown.names import named
 from balans.web.shown.numbers import MISSING, decimal, kw, kw_digits
 
-OPEN_MAX: Final = 30
-"""A node with more nodes right below it is folded at first."""
+OPEN_MAX: Final = 4
+"""A node with more nodes right below it is folded at first, unless one of them is in need."""
 PHASES: Final = ("L1", "L2", "L3")
-NUMBERED: Final = re.compile(r" \(\d{1,4}\)$")
+ADDED: Final = re.compile(r"( \((\d{1,4}|server)\))+$")
+"""What gateways add to a name that is taken: "contract (2)", "transformer (server)"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A node of the tree with what lies below it; its texts have keys that begin with `key`."""
+    """A node of the tree with what lies below it; its texts have keys that begin with `key`.
+
+    `open` tells whether what lies below is unfolded at first.
+    """
 
     key: str
     title: str
     kind: str
     has_phases: bool
+    open: bool
     below: tuple["Branch", ...]
-
-    @property
-    def open(self) -> bool:
-        """Whether what lies below is unfolded at first."""
-        return len(self.below) <= OPEN_MAX
-
-    @property
-    def below_title(self) -> str:
-        """How many nodes lie right below."""
-        count = len(self.below)
-        return ngettext("%(count)d place below", "%(count)d places below", count) % {"count": count}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +88,42 @@ def _branch(
     node: NodeStatus, below: Mapping[str | None, list[NodeStatus]], known: Mapping[str, Named]
 ) -> Branch:
     there = known.get(node.name, Named(named(node.name), ""))
+    children = [child for child in below.get(node.name, []) if child.name != node.name]
+    in_need = any(_worst(child)[0] in {"near", "over"} for child in children)
     return Branch(
         key=f"node.{node.name}",
         title=there.title,
         kind=there.kind,
-        has_phases=bool(node.phase_a) or node.phase_limit_a is not None,
-        below=tuple(
-            _branch(child, below, known)
-            for child in below.get(node.name, [])
-            if child.name != node.name
-        ),
+        has_phases=node.phase_limit_a is not None or (not node.name and bool(node.phase_a)),
+        open=in_need or len(children) <= OPEN_MAX,
+        below=tuple(_branch(child, below, known) for child in children),
     )
+
+
+def _below(node: NodeStatus, nodes: Iterable[NodeStatus]) -> str:
+    """Return how many nodes lie right below, and how many of them are in need."""
+    levels = [_worst(child)[0] for child in nodes if child.parent == node.name and child.name]
+    count, over, near = len(levels), levels.count("over"), levels.count("near")
+    parts = [ngettext("%(count)d place below", "%(count)d places below", count) % {"count": count}]
+    if over:
+        parts.append(_("over the limit: %(count)d") % {"count": over})
+    if near:
+        parts.append(_("close to it: %(count)d") % {"count": near})
+    return ", ".join(parts)
 
 
 def _texts(node: NodeStatus, by_name: Mapping[str, NodeStatus]) -> dict[str, str]:
     digits = kw_digits(max(node.power_w or 0, node.allowed_w or 0))
-    at = level(node.power_w, node.allowed_w)
     fill, mark = gauge(node.power_w, node.allowed_w)
-    worst, word = _worst(at, node)
+    worst, word = _worst(node)
     return {
         "load": kw(node.power_w, digits),
         "of": _of(node.allowed_w, digits),
         "limit_name": limit_title(node.limit),
         "free": _free(node, digits),
         "binding": _binding(node, by_name),
-        "level": at,
+        "below": _below(node, by_name.values()),
+        "level": level(node.power_w, node.allowed_w),
         "level_word": word,
         "tone": words.LEVEL_TONES[worst],
         "fill": fill,
@@ -133,12 +138,10 @@ def _of(limit_w: float | None, digits: int) -> str:
     return _("of %(limit)s kW") % {"limit": kw(limit_w, digits)}
 
 
-def _worst(at: str, node: NodeStatus) -> tuple[str, str]:
+def _worst(node: NodeStatus) -> tuple[str, str]:
     """Return the gravest of the levels of power and of each phase, and the words for it."""
-    phases = zip(PHASES, node.phase_a, strict=False)
-    levels = {
-        phase: level(abs(amps), node.phase_limit_a) for phase, amps in phases if amps is not None
-    }
+    at = level(node.power_w, node.allowed_w)
+    levels = {phase: level(abs(amps), node.phase_limit_a) for phase, amps in _amps(node)}
     for grave in ("over", "near"):
         if at == grave:
             break
@@ -146,15 +149,38 @@ def _worst(at: str, node: NodeStatus) -> tuple[str, str]:
         if found is not None:
             word = words.word(words.LEVELS, grave)
             return grave, f"{found}: {word[:1].lower()}{word[1:]}"
+    if at == "unlimited" and "inside" in levels.values():
+        at = "inside"
     return at, words.word(words.LEVELS, at)
+
+
+def _amps(node: NodeStatus) -> list[tuple[str, float]]:
+    """Return the phases whose currents are known, with them."""
+    pairs = zip(PHASES, node.phase_a, strict=False)
+    return [(phase, amps) for phase, amps in pairs if amps is not None]
 
 
 def _free(node: NodeStatus, digits: int) -> str:
     if node.headroom_w is None:
-        return ""
+        return _free_amps(node)
     if node.headroom_w < 0:
         return _("%(power)s kW too much") % {"power": kw(-node.headroom_w, digits)}
     return _("%(power)s kW free") % {"power": kw(node.headroom_w, digits)}
+
+
+def _free_amps(node: NodeStatus) -> str:
+    """Return what is left on the fullest phase, where only currents are limited."""
+    known = _amps(node)
+    if node.phase_limit_a is None or not known:
+        return ""
+    phase, amps = max(known, key=lambda pair: abs(pair[1]))
+    left_a = node.phase_limit_a - abs(amps)
+    if left_a < 0:
+        return _("%(phase)s: %(current)s A too much") % {
+            "phase": phase,
+            "current": decimal(-left_a, 1),
+        }
+    return _("%(phase)s: %(current)s A free") % {"phase": phase, "current": decimal(left_a, 1)}
 
 
 def _binding(node: NodeStatus, by_name: Mapping[str, NodeStatus]) -> str:
@@ -217,7 +243,7 @@ def _off(there: int, off: int) -> str:
 def limit_title(name: str) -> str:
     """Return the name of a limit for people; usual names and sources get words.
 
-    Gateways number limits of one name, "contract (2)"; the place tells them apart as well.
+    The place tells limits of one name apart as well as what the gateway added.
     """
-    plain = NUMBERED.sub("", name)
+    plain = ADDED.sub("", name)
     return words.word(words.LIMIT_SOURCES, named(plain))

@@ -55,6 +55,11 @@ class SiteView:
         return Reader(loads=names, whole=self.whole, zone=self.site.timezone, node=self.node_name)
 
     @property
+    def title(self) -> str:
+        """What `node` is called, in the reader's language."""
+        return named(self.node.name)
+
+    @property
     def node_name(self) -> str:
         """What `node` is called in the tree of limits."""
         return "" if self.whole else self.node.code
