@@ -27,11 +27,12 @@ from balans.domain.demand import (
 from balans.domain.demand.lowest_hour import lowest_hours
 from balans.domain.demand.overload import Axis, LimitsByStep, limits_by_step
 from balans.domain.demand.plant import draw
-from balans.domain.demand.reflex import Guidance
+from balans.domain.demand.reflex import NO_GUIDANCE, Guidance
 from balans.usecases.profile import Profile
 from balans.usecases.replay_planner import ReplayPlanner
 from balans.usecases.replay_plants import Moment, Plant, plant_of
 from balans.usecases.site_file import Site, rate_loads
+from balans.usecases.site_nodes import NodeRule, has_tree
 
 UNITS_PER_W = 100
 """Powers are whole numbers of 1 / UNITS_PER_W watt."""
@@ -136,7 +137,7 @@ def simulate_site(
     _check_intervals(site, profile)
     largest = {name: float(power.max()) for name, power in profile.wanted_w.items()}
     loop = _Loop(site, profile, rate_loads(site.loads, largest), timer, rule)
-    loop.every_step = every_step or bool(loop.plants)
+    loop.every_step = every_step or bool(loop.plants) or loop.own is not decide
     loop.run(progress or (lambda _share: None))
     return loop.result()
 
@@ -159,6 +160,7 @@ class _Loop:
     ) -> None:
         self.site, self.profile, self.loads = site, profile, loads
         self.timer, self.rule, self.every_step = timer, rule, False
+        self.own = NodeRule(site) if rule is decide and has_tree(site) else decide
         self.known_loads = site.loads
         shape = (len(loads), len(profile.start_s))
         axis = Axis(profile.start_s, profile.local_s, profile.step_s)
@@ -221,7 +223,7 @@ class _Loop:
     def _next_alarm(self, step: int) -> int:
         """Return the first step from `step` on at which the power before it is not allowed."""
         count = len(self.start_s)
-        if not self.table.interval_limits:
+        if not self.table.has_memory:
             place = bisect_left(self.alarms, step)
             return self.alarms[place] if place < len(self.alarms) else count
         while step < count and self.site_w[step - 1] <= self._allow(step).power_w:
@@ -243,7 +245,7 @@ class _Loop:
 
     def _allow(self, step: int) -> Allowed:
         """Return the power allowed in `step`, from what was drawn before it."""
-        if not self.table.interval_limits:
+        if not self.table.has_memory:
             return self.table.segments[int(self.limits.segment[step])].instant
         for done in range(self.counted, step):
             self.meters = count_step(
@@ -255,7 +257,8 @@ class _Loop:
                 self.site_w[done],
             )
         self.counted = step
-        allowed = allowed_power(self.table, self.meters, self.start_s[step], self.local_s[step])
+        moment = self.start_s[step], self.local_s[step], self.profile.step_s
+        allowed = allowed_power(self.table, self.meters, *moment)
         self.allowed_w[step] = allowed.power_w
         return allowed
 
@@ -271,20 +274,19 @@ class _Loop:
         allowed = self._allow(step)
         guidance = self._guidance(step)
         begin = self.timer()
-        if guidance is None:
-            self.states, decision = self.rule(self.known_loads, self.states, observation, allowed)
+        given = self.known_loads, self.states, observation, allowed
+        if self.rule is decide:
+            self.states, decision = self.own(*given, guidance)
         else:
-            self.states, decision = decide(
-                self.known_loads, self.states, observation, allowed, guidance
-            )
+            self.states, decision = self.rule(*given)
         self.decision_ns.append(self.timer() - begin)
         if decision.actions:
             self.decisions.append((step, decision))
 
-    def _guidance(self, step: int) -> Guidance | None:
+    def _guidance(self, step: int) -> Guidance:
         """Return what the planner proposes, when there is one and ours is the rule."""
         if self.planner is None or self.rule is not decide:
-            return None
+            return NO_GUIDANCE
         before = self._moment(step - 1)
         drawn = (self.drawn[:, step - 1] / UNITS_PER_W).tolist()
         load_w = {load.name: power for load, power in zip(self.loads, drawn, strict=True)}

@@ -11,8 +11,9 @@ from balans.core.words import LoadClass
 from balans.domain.demand import Load
 from balans.domain.demand.model import DAY_S
 from balans.domain.demand.overload import measure, zones_by_step
-from balans.usecases.simulate_site import UNITS_PER_W, Replay
+from balans.usecases.simulate_site import UNITS_PER_W, Replay, to_watts
 from balans.usecases.site_file import trace_columns
+from balans.usecases.site_nodes import has_tree, node_overloads
 
 CURVES = ("uncontrolled", "controlled", "unavoidable")
 CHUNK = 50_000
@@ -37,11 +38,34 @@ def summarize(replay: Replay) -> dict[str, Any]:
             "uncontrolled": _cost(replay, replay.base + replay.demand.sum(axis=0)),
             "controlled": _cost(replay, replay.base + replay.drawn.sum(axis=0)),
         },
+        **_node_summary(replay),
         "decisions": len(replay.decision_ns),
         "decision_us": {
             "p50": round(float(np.percentile(times_us, 50)), 3),
             "p99": round(float(np.percentile(times_us, 99)), 3),
         },
+    }
+
+
+def _node_summary(replay: Replay) -> dict[str, Any]:
+    """Return the overload of the limited nodes of a tree; nothing for a site without one."""
+    if not has_tree(replay.site):
+        return {}
+    nodes = [load.node for load in replay.loads]
+    before, after = (
+        node_overloads(replay.site, replay.limits.axis, nodes, to_watts(units))
+        for units in (replay.demand, replay.drawn)
+    )
+    return {
+        "nodes": {
+            name: {
+                "overload_kwh": {
+                    "uncontrolled": round(before[name].energy_kwh, 4),
+                    "controlled": round(after[name].energy_kwh, 4),
+                }
+            }
+            for name in before
+        }
     }
 
 
