@@ -4,12 +4,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from benchmarks.tree_town import make_town, observe, run_up
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from balans.domain.demand.model import Decision
 from balans.domain.demand.reflex import decide_table
 from balans.domain.demand.table import StateTable
-from benchmarks.tree_town import make_town, observe, run_up
 
 STEPS = 12
 ROUNDS = 60

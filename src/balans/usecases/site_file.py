@@ -247,6 +247,7 @@ def _loads(
             node=node_field(row, nodes),
             phases=phases_field(row),
             released=row.flag("released", default=True),
+            protected=row.flag("protected", default=False),
         )
         device = device_of(row, kind_field(row))
         if device:

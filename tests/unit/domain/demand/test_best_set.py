@@ -89,7 +89,7 @@ def test_greedy_takes_as_few_as_the_exact_and_costs_little_more(seed: int, count
     assert prices[greedy].sum() >= prices[exact].sum() - 1e-9
 
 
-def test_greedy_costs_a_tenth_more_than_the_exact_on_average() -> None:
+def test_greedy_costs_little_more_than_the_exact_on_average() -> None:
     rng = np.random.default_rng(7)
     ratios = []
     for _ in range(300):
@@ -100,7 +100,7 @@ def test_greedy_costs_a_tenth_more_than_the_exact_on_average() -> None:
         exact = best_set([(value,) for value in relief], prices.tolist(), [over])
         greedy = shed._greedy(relief[:, None], prices, np.array([over]))
         ratios.append(prices[greedy].sum() / prices[exact].sum())
-    assert 1.0 <= np.mean(ratios) < 1.15
+    assert 1.0 <= np.mean(ratios) < 1.03
 
 
 @settings(deadline=None, max_examples=40)
