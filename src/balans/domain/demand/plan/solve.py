@@ -36,7 +36,7 @@ def solve(
     peaks = found.level.get("peak 0")
     plan = Plan(
         made_s,
-        problem.start_s,
+        problem.start_s + 3600 * float(problem.hours[0]) - slot_s,
         slot_s,
         PlanState.RELAXED if unmet else PlanState.OPTIMAL,
         "; ".join(f"{item.what}: {item.energy_wh:.0f} Wh not met" for item in unmet),
