@@ -14,7 +14,7 @@ from balans.protocols.hub import Fairness, LimitSetting, NodeStatus, PlannedLoad
 from balans.storage import plans
 from balans.storage.live import save_statuses
 from balans.storage.plans import StoredPlan
-from balans.web.shown.limit_tree import Named, branches, subtree
+from balans.web.shown.limit_tree import Named, branches, limit_title, node_texts, subtree
 from balans.web.shown.plan import Reading, moves, plan_view, unplanned_w
 
 PAGE = "/sites/alice-house/control/"
@@ -279,3 +279,58 @@ class TestWhoSees:
         assert texts["node.alice-flat-01.load"] == "1.00"
         assert not [key for key in page.context["picture"] if "alice-flat-02" in key]
         assert "Set at the gateway itself: at most 2.50 kW." in page.content.decode()
+
+
+class TestFolding:
+    def test_what_is_in_no_need_is_folded_when_there_is_much(self) -> None:
+        many = [control_town.node(f"f{n}", "riser", 100.0, 3_000.0) for n in range(5)]
+        root = control_town.node("", "", 500.0, 9_000.0)
+        riser = control_town.node("riser", "", 500.0, 9_000.0)
+        calm = control_town.status(town.NOW, tree=(root, riser, *many))
+        (top,) = branches(calm, "", {})
+        assert (top.open, top.below[0].open) == (True, False)
+        over = control_town.node("f9", "riser", 3_100.0, 3_000.0)
+        near = control_town.node("f8", "riser", 2_900.0, 3_000.0)
+        tense = control_town.status(town.NOW, tree=(root, riser, *many, over, near))
+        (top,) = branches(tense, "", {})
+        assert top.below[0].open
+        texts = node_texts(tense, "", dead=False)
+        assert texts["node.riser.below"] == "7 places below, over the limit: 1, close to it: 1"
+
+    def test_where_only_currents_are_limited_the_fullest_phase_counts(self) -> None:
+        riser = NodeStatus("riser", "", 5_000.0, phase_a=(10.0, 20.0, None), phase_limit_a=25.0)
+        over = NodeStatus("over", "", 5_000.0, phase_a=(26.5, 0.0, 0.0), phase_limit_a=25.0)
+        status = control_town.status(town.NOW, tree=(NodeStatus(), riser, over))
+        texts = node_texts(status, "", dead=False)
+        assert texts["node.riser.level_word"] == "Inside the limit"
+        assert texts["node.riser.free"] == "L2: 5.0 A free"
+        assert texts["node.over.level_word"] == "L1: over the limit"
+        assert texts["node.over.free"] == "L1: 1.5 A too much"
+
+    @pytest.mark.parametrize(
+        ("name", "shown"),
+        [
+            ("contract (12)", "contract"),
+            ("transformer (server)", "transformer"),
+            ("own limit 2", "own limit 2"),
+            ("Grandmother (1)", "Grandmother"),
+        ],
+    )
+    def test_what_a_gateway_adds_to_a_name_is_left_out(self, name: str, shown: str) -> None:
+        assert limit_title(name) == shown
+
+
+class TestReasonsOfPlans:
+    def test_what_cannot_be_kept_is_told_in_words(self) -> None:
+        reason = "limit: 289 Wh not met; flat-01-wash: 1500 Wh not met"
+        found = plan_view(stored(state=PlanState.RELAXED, reason=reason), HOW)
+        assert found is not None
+        assert found["reason"] == (
+            "The limit is exceeded by 0.29 kWh. Flat 1 · Laundry gets 1.50 kWh less than it needs."
+        )
+
+    def test_codes_have_words_and_free_text_stays(self) -> None:
+        for reason, words in (("too_early", "The site has to be seen"), ("as it is", "as it is")):
+            found = plan_view(stored(reason=reason), HOW)
+            assert found is not None
+            assert found["reason"].startswith(words)

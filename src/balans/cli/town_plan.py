@@ -33,6 +33,8 @@ CONTRACT_NAME = "contract"
 FUSE_NAME = "fuse"
 RISER_FUSE_A = Decimal(63)
 TRANSFORMER_FUSE_A = Decimal(125)
+PLAN_EVERY_S = 900
+"""Often enough for slots of 15 minutes, and seldom enough for a town that plays days in minutes."""
 PHASES = (Phase.L1, Phase.L2, Phase.L3)
 DAY_ZONE = "day"
 """In the file of a site this is what no other zone covers, so it has no hours of its own."""
@@ -249,6 +251,7 @@ def _control_tables(spec: TownSpec, hub: HubSpec) -> Iterable[str]:
     yield _table("[[limit]]", {"name": LIMIT_NAME, "source": "operator", "kw": limit_w / 1000})
     for load in spec.loads:
         yield _table("[[load]]", _load_rows(load))
+    yield _table("[planner]", {"every_s": PLAN_EVERY_S})
 
 
 def _load_rows(load: LoadSpec) -> dict[str, Scalar]:

@@ -87,6 +87,8 @@ def test_the_gateway_knows_the_same_site(tmp_path: Path) -> None:
         for node in spec.below(spec.sites[0].code)
     }
     assert len({node.parent for node in site.nodes}) == 1 + 3
+    assert site.planner is not None
+    assert site.planner.every_s == 900
     assert [(load.node, load.phases) for load in site.loads] == [
         (load.flat, (int(load.phase.value[1]),)) for load in spec.loads
     ]

@@ -42,10 +42,12 @@ def kw(power_w: float | None, digits: int = 2) -> str:
 def signed_kw(power_w: float, digits: int = 2) -> str:
     """Return a change of power in kW with its sign, without its unit.
 
-    >>> signed_kw(-2000.0), signed_kw(1500.0)
-    ('−2.00', '+1.50')
+    >>> signed_kw(-2000.0), signed_kw(1500.0), signed_kw(-0.4)
+    ('−2.00', '+1.50', '0.00')
     """
     text = kw(abs(power_w), digits)
+    if round(power_w / 1000, digits) == 0:
+        return text
     return f"{'−' if power_w < 0 else '+'}{text}"
 
 

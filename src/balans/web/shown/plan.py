@@ -1,5 +1,6 @@
 """The plan of the next hours: prices, expected power, and what is put off from when to when."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ LEAST_W: Final = 20.0
 LEAST_WH: Final = 5.0
 OLD_AFTER: Final = timedelta(minutes=30)
 
+UNMET: Final = re.compile(r"(.+): (\d+) Wh not met")
+"""How the planner says what it cannot keep: the limit, or what a load needs."""
 STATES: Final[dict[str, Promise]] = {
     PlanState.OPTIMAL: lazy("All limits can be kept"),
     PlanState.RELAXED: lazy("Not all limits can be kept"),
@@ -55,12 +58,28 @@ def plan_view(stored: StoredPlan | None, how: Reading) -> dict[str, Any] | None:
         "tone": TONES[report.state],
         "made": moment(stored.made, how.zone),
         "is_old": how.now - stored.made > OLD_AFTER,
-        "reason": reason_text(report.reason),
+        "reason": _reason(report.reason, how),
         "kept": report.state == PlanState.OPTIMAL,
     }
     if not report.expected_w:
         return head | {"empty": True}
     return head | {"empty": False, **_figures(report, how), **_drawn(report, how)}
+
+
+def _reason(reason: str, how: Reading) -> str:
+    """Return why a plan is as it is; what it cannot keep is told in words."""
+    parts = [UNMET.fullmatch(part) for part in reason.split("; ")]
+    if not all(parts):
+        return reason_text(reason)
+    return " ".join(_unmet(part[1], float(part[2]), how) for part in parts if part)
+
+
+def _unmet(what: str, energy_wh: float, how: Reading) -> str:
+    energy = decimal(energy_wh / 1000, 2)
+    if what == "limit":
+        return _("The limit is exceeded by %(energy)s kWh.") % {"energy": energy}
+    load = how.titles.get(what, what)
+    return _("%(load)s gets %(energy)s kWh less than it needs.") % {"load": load, "energy": energy}
 
 
 def unplanned_w(report: PlanReport) -> list[float]:
@@ -145,16 +164,18 @@ def _times(report: PlanReport) -> list[datetime]:
 def _figures(report: PlanReport, how: Reading) -> dict[str, Any]:
     costs = report.cost, report.cost_unplanned
     saved = None if None in costs else (report.cost_unplanned or 0) - (report.cost or 0)
-    slots = [slot for move in moves(report) for slot in [move.energy_wh]]
+    found = moves(report)
+    later_wh = sum(move.energy_wh for move in found if move.to is None)
     return {
         "currency": how.currency,
         "cost": decimal(report.cost, 2),
         "cost_unplanned": decimal(report.cost_unplanned, 2),
         "saved": decimal(saved, 2),
-        "moved": decimal(sum(slots) / 1000, 1),
+        "moved": decimal(sum(move.energy_wh for move in found) / 1000, 1),
+        "moved_out": decimal(later_wh / 1000, 1) if later_wh > LEAST_WH else "",
         "peak": decimal(max(report.expected_w) / 1000, _digits(report)),
         "peak_unplanned": decimal(max(unplanned_w(report)) / 1000, _digits(report)),
-        "moves": [_row(move, report, how) for move in moves(report)],
+        "moves": [_row(move, report, how) for move in found],
     }
 
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from balans.domain.demand.model import Reason
 from balans.usecases.run_load_control import Detail
 from balans.usecases.run_load_control.consents import LeftAlone
+from balans.usecases.run_load_control.planning import NoPlan
 
 REASONS: Final[dict[str, Promise]] = {
     Reason.OVER_LIMIT: _("the limit would be exceeded"),
@@ -21,6 +22,9 @@ REASONS: Final[dict[str, Promise]] = {
     Reason.PLAN: _("by the plan"),
     LeftAlone.CONSENT_WITHDRAWN: _("its owner has taken back consent"),
     LeftAlone.PAUSED: _("its owner has paused load control"),
+    NoPlan.TOO_EARLY: _("The site has to be seen for a day before anything can be planned."),
+    NoPlan.FAILED: _("The planner has failed; it tries again."),
+    NoPlan.LATE: _("The planner was too late; it tries again."),
     Detail.STATE_UNKNOWN: _("the actuator has not reported its state"),
     Detail.NOT_OBEYING: _("fault: the actuator does not obey"),
 }
