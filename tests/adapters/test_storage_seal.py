@@ -13,9 +13,9 @@ from django.apps import apps
 from django.db import DatabaseError, DataError, connection, models, transaction
 
 from balans.core.hours import hour_of
-from balans.protocols.hub import Batch, Entry, EntryKind, Hello, SiteStatus
+from balans.protocols.hub import Batch, Entry, EntryKind, Hello, PlanReport, SiteStatus
 from balans.protocols.readings import Flag, Reading, pack
-from balans.storage import findings
+from balans.storage import consents, findings, plans
 from balans.storage.commands import Wish, create_command
 from balans.storage.findings import Noticed
 from balans.storage.flush import flush_inbox
@@ -53,6 +53,7 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         seq=1, time=NOW.timestamp(), step_s=60, site_w=1.0, limit_w=2.0, limit="", loads=()
     )
     save_statuses([(hub, status)], NOW)
+    plans.store(hub, PlanReport(made=NOW.timestamp()), NOW)
     with tenant_scope(tenant_id):
         site = site_by_code(tenant_id, f"{tenant}-house")
         assert site is not None
@@ -60,6 +61,8 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         findings.record([Noticed(tenant_id, "here", "something")], NOW)
         wish = Wish(load_name="heat", on=False, reason="test")
         create_command(user(f"{tenant}-operator"), site, wish, NOW)
+        consumer = user(f"{tenant}-consumer")
+        consents.set_released(consumer, site, ["wash"], released=True, now=NOW)
     return tenant_id
 
 
@@ -115,7 +118,7 @@ def test_every_table_forces_its_policy() -> None:
         open_tables = {name for (name,) in cursor.fetchall()}
     assert {name for name in open_tables if not UNSEALED.fullmatch(name)} == set()
     assert {"reading_day", "reading_day_2026_01"} <= tables().keys()
-    assert len(tables()) >= 26
+    assert len(tables()) >= 28
 
 
 def test_the_role_of_the_product_cannot_step_over_policies() -> None:
