@@ -92,7 +92,7 @@ function ago(age_s) {
 
 // Parts that change seldom, such as the plan, are fetched with the page they stand on. What the
 // reader has unfolded, or is using right now, stays as it is.
-let refreshAt = 0;
+let refreshAt = -REFRESH_MS;
 let refreshTimer = null;
 function refresh() {
   if (refreshTimer !== null || !root.querySelector("[data-refresh]")) return;
