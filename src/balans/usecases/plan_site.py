@@ -17,7 +17,13 @@ from balans.domain.demand.plan import Month, Plan, Problem, solve
 from balans.domain.demand.plan.settings import PlannerSettings
 from balans.domain.demand.plan.solve import TIME_LIMIT_S
 from balans.domain.demand.timetable import Meters, Timetable
-from balans.domain.forecast import Grid, forecast_load, forecast_production
+from balans.domain.forecast import (
+    Forecast,
+    Grid,
+    forecast_load,
+    forecast_production,
+    spread_days,
+)
 from balans.usecases.profile import utc_offsets
 from balans.usecases.site_file import Site
 
@@ -106,12 +112,12 @@ def problem_of(
     """Return the planning problem of `site` from `now_s` on, with forecasts of its own past."""
     _check(settings, history, now_s)
     grid = _grid(site, settings, history)
-    rest_w, weight = _scenarios(settings, history, grid)
-    demand_w = {
-        name: forecast_load(history.demand_w[name], grid).mean_w
+    heat = {
+        name: forecast_load(history.demand_w[name], grid)
         for name, device in devices.items()
         if isinstance(device, Thermostat) and name in history.demand_w
     }
+    rest_w, weight, demand_w = _scenarios(settings, history, grid, heat)
     hours = np.full(grid.ahead, settings.slot_s / 3600)
     hours[0] = (history.end_s + settings.slot_s - now_s) / 3600
     coming_local_s = grid.local_s[grid.past :]
@@ -159,15 +165,21 @@ def _grid(site: Site, settings: PlannerSettings, history: History) -> Grid:
     return Grid(history.first_s, settings.slot_s, past, utc_offsets(starts, site.timezone))
 
 
-def _scenarios(settings: PlannerSettings, history: History, grid: Grid) -> tuple[Floats, Floats]:
-    """Return courses of rest and production together; what is measured now is known in all."""
-    load = forecast_load(history.rest_w, grid, settings.scenarios)
-    made = forecast_production(history.production_w, grid, settings.scenarios)
-    count = min(len(load.members_w), len(made.members_w))
-    rest_w = load.members_w[:count] + made.members_w[:count]
+def _scenarios(
+    settings: PlannerSettings, history: History, grid: Grid, heat: Mapping[str, Forecast]
+) -> tuple[Floats, Floats, dict[str, Floats]]:
+    """Return courses of rest and production together, and of each thermostat, day by day.
+
+    What is measured now is known in all of them.
+    """
+    load = forecast_load(history.rest_w, grid)
+    made = forecast_production(history.production_w, grid)
+    days = spread_days(settings.scenarios, (load, made, *heat.values()), grid.per_day)
+    rest_w = load.days(days) + made.days(days)
     if history.now_w is not None:
         rest_w[:, 0] = history.now_w
-    return rest_w, np.full(count, 1.0 / count)
+    demand_w = {name: part.days(days) for name, part in heat.items()}
+    return rest_w, np.full(len(days), 1.0 / len(days)), demand_w
 
 
 def _prices(site: Site, table: Timetable, local_s: Floats) -> Floats:

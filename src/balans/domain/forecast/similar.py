@@ -16,6 +16,7 @@ follows L. Delle Monache et al., Probabilistic weather prediction with an analog
 Weather Review 141 (2013) 3498-3516; the clear-sky index J. L. Bosch et al., Solar Energy 2012.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,13 +56,19 @@ class Forecast:
     members_w: Floats
     days_before: tuple[int, ...]
 
+    def days(self, chosen: Sequence[int]) -> Floats:
+        """Return the members drawn from the days `chosen`; the mean for a day without one."""
+        rows = {day: row for row, day in enumerate(self.days_before)}
+        found = [self.members_w[rows[day]] if day in rows else self.mean_w for day in chosen]
+        return np.array(found)
+
     def quantile_w(self, share: float) -> Floats:
         """Return the power that is not exceeded with the probability `share` [W]."""
         found: Floats = np.quantile(self.members_w, share, axis=0)
         return found
 
 
-def forecast_load(values_w: Floats, grid: Grid, members: int = 10) -> Forecast:
+def forecast_load(values_w: Floats, grid: Grid, members: int = DAYS) -> Forecast:
     """Return the forecast of a load from its past.
 
     Parameters
@@ -89,7 +96,7 @@ def forecast_load(values_w: Floats, grid: Grid, members: int = 10) -> Forecast:
     return Forecast(np.clip(mean, low, high), np.clip(spread, low, high), days)
 
 
-def forecast_production(values_w: Floats, grid: Grid, members: int = 10) -> Forecast:
+def forecast_production(values_w: Floats, grid: Grid, members: int = DAYS) -> Forecast:
     """Return the forecast of PV from its past; production is negative, in and out.
 
     Notes
@@ -214,3 +221,19 @@ def _most_whole(seen: Floats, members: int) -> Ints:
     share = np.isfinite(seen).mean(axis=1)
     whole = np.flatnonzero(share >= min(WHOLE_SHARE, float(share.max())))
     return whole[:members]
+
+
+def spread_days(count: int, parts: Sequence[Forecast], slots: int) -> tuple[int, ...]:
+    """Return `count` of the days that the members of `parts` are drawn from, spread evenly.
+
+    Days are put in order of what they draw in all in the first `slots` slots, and parted into
+    `count` groups of one size; the middle of each stands for its group. A few days then tell
+    of the dark as of the sunny ones. Days that not every part has are left out where possible.
+    """
+    common = set(parts[0].days_before).intersection(*(part.days_before for part in parts))
+    days = sorted(common or set(parts[0].days_before))
+    total = sum(part.days(days)[:, :slots].sum(axis=1) for part in parts)
+    order = np.argsort(total, kind="stable")
+    count = min(count, len(days))
+    places = order[((np.arange(count) + 0.5) * len(days) / count).astype(np.int64)]
+    return tuple(days[place] for place in places.tolist())

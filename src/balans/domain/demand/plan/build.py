@@ -39,7 +39,7 @@ UNMET_PRICE = 30.0
 """Times the dearest price: a vehicle, pump or comfort band not served, per kWh."""
 LONG_H = 1.0
 """In a slot this long a charger can run for part of it, so its mean may be below the least."""
-TINY = 1e-4
+TINY = 1e-3
 """Share of the dearest price by which an hour is better, where all else is equal."""
 
 
@@ -56,16 +56,18 @@ class Columns:
     level: dict[str, Ints] = field(default_factory=dict)
     slack: dict[str, Ints] = field(default_factory=dict)
     starts: dict[str, Ints] = field(default_factory=dict)
-    runs: dict[str, tuple[Ints, Ints]] = field(default_factory=dict)
+    runs: dict[str, tuple[Ints, Ints, Ints]] = field(default_factory=dict)
     spans: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     other_whole: bool = False
+    tiny: float = 0.0
     balance: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     unit: float = 1.0
 
 
-def build(problem: Problem) -> Columns:
-    """Return the programme of `problem`."""
+def build(problem: Problem, tiny: float = TINY) -> Columns:
+    """Return the programme of `problem`; with `tiny` 0 it prefers nothing among equal plans."""
     found = Columns(LinearModel())
+    found.tiny = tiny
     found.unit = max(float(np.max(np.abs(problem.buy))), 0.01)
     _add_grid(problem, found)
     _add_tariff(problem, found)
@@ -217,18 +219,20 @@ def _when(problem: Problem, found: Columns) -> Floats:
     since_h = np.concatenate(([0.0], np.cumsum(problem.hours)[:-1]))
     if np.any(problem.rest_w < 0):
         since_h = since_h[-1] - since_h
-    return TINY * found.unit * since_h * problem.hours
+    return found.tiny * found.unit * since_h * problem.hours
 
 
 def _add_battery(problem: Problem, found: Columns, name: str, battery: Battery) -> None:
     model, hours = found.model, problem.hours
     scenarios, count = shape = problem.rest_w.shape
-    wear = np.tile(TINY * found.unit * hours, scenarios)
+    wear = np.tile(found.tiny * found.unit * hours, scenarios)
     charge = model.columns(scenarios * count, wear, battery.charge_w / 1000).reshape(shape)
     discharge = model.columns(scenarios * count, wear, battery.discharge_w / 1000).reshape(shape)
     low_kwh = min(battery.min_soc_wh, battery.soc_wh) / 1000
-    worth = np.zeros(shape)
-    worth[:, -1] = -problem.weight * worth_per_kwh(problem, battery)
+    # Where a surplus may come, room for it is worth a little more than what fills it.
+    room = found.tiny * found.unit * hours * np.any(problem.rest_w < 0)
+    worth = np.outer(problem.weight, room)
+    worth[:, -1] -= problem.weight * worth_per_kwh(problem, battery)
     top_kwh = max(battery.capacity_wh, battery.soc_wh) / 1000
     soc = model.columns(scenarios * count, worth.ravel(), top_kwh, low_kwh).reshape(shape)
     first = np.zeros(shape)
@@ -305,18 +309,17 @@ def _add_task(
 def _hold_up(found: Columns, name: str, power: Ints, span: tuple[float, float]) -> None:
     """Keep a power within `span` [kW] or at 0; one slot in all may hold less."""
     (least, most), model = span, found.model
-    scenarios, count = power.shape
+    count = power.shape[1]
     runs = model.columns(count, upper=1.0, whole=True)
-    partly = model.columns(power.size, upper=1.0).reshape(power.shape)
+    partly = model.columns(count, upper=1.0, whole=True)
     every = np.broadcast_to(runs, power.shape)
     _at_most(model, power, every, most, 0.0)
     rows = model.rows(power.size, 0.0, INFINITE).reshape(power.shape)
     model.put(rows, power, 1.0)
     model.put(rows, every, -least)
-    model.put(rows, partly, least)
-    _at_most(model, partly, every, 1.0, 0.0)
-    model.put(model.rows(scenarios, -INFINITE, 1.0)[:, None], partly, 1.0)
-    found.runs[name] = (runs, power)
+    model.put(rows, np.broadcast_to(partly, power.shape), least)
+    model.put(model.rows(1, -INFINITE, 1.0), partly, 1.0)
+    found.runs[name] = (runs, partly, power)
 
 
 def _add_thermostat(problem: Problem, found: Columns, name: str, warm: Thermostat) -> None:
@@ -353,7 +356,7 @@ def _add_cycle(problem: Problem, found: Columns, name: str, cycle: Cycle) -> Non
     starts, power_kw = cycle_starts(problem, cycle)
     if not len(starts):
         return
-    begin = model.columns(len(starts), TINY * found.unit * (starts / 3600), 1.0, whole=True)
+    begin = model.columns(len(starts), found.tiny * found.unit * (starts / 3600), 1.0, whole=True)
     model.put(model.rows(1, 1.0, 1.0), begin, 1.0)
     slots = np.flatnonzero(power_kw.any(axis=0))
     power = model.columns(len(slots))

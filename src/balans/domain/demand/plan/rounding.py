@@ -50,17 +50,23 @@ def _round(found: Columns, relaxed: Relaxed, bound: Solved, time_limit_s: float)
         relaxed.fix(begin, chosen)
     best: Solved | None = None
     for is_long in (True, False) if found.runs else (True,):
-        for name, (runs, power) in found.runs.items():
+        for name, (runs, partly, power) in found.runs.items():
             wish = bound.values[power].mean(axis=0)
-            relaxed.fix(runs, _slots_to_run(wish, found.spans[name], is_long))
+            chosen, last = _slots_to_run(wish, found.spans[name], is_long)
+            relaxed.fix(runs, chosen)
+            relaxed.fix(partly, last)
         tried = relaxed.solve(time_limit_s / 2)
         if tried and (best is None or tried.cost < best.cost):
             best = tried
     return best
 
 
-def _slots_to_run(power: Floats, span: tuple[float, float, float], is_long: bool) -> Floats:  # noqa: FBT001
-    """Return 1.0 for the slots to charge in: those that wanted most.
+def _slots_to_run(
+    power: Floats,
+    span: tuple[float, float, float],
+    is_long: bool,  # noqa: FBT001
+) -> tuple[Floats, Floats]:
+    """Return 1.0 for the slots to charge in, those that wanted most, and for the one in part.
 
     `span` is the least power, the most, and the sum over slots that is due.
     """
@@ -70,6 +76,7 @@ def _slots_to_run(power: Floats, span: tuple[float, float, float], is_long: bool
     count = max(fewest, math.floor(due / least + 1e-9) + 1)
     if not is_long:
         count = min(count, max(fewest, int(np.count_nonzero(power > least / 2))))
-    runs = np.zeros(len(power))
-    runs[np.argsort(-power, kind="stable")[:count]] = 1.0
-    return runs
+    runs, partly = np.zeros(len(power)), np.zeros(len(power))
+    chosen = np.argsort(-power, kind="stable")[:count]
+    runs[chosen], partly[chosen[-1:]] = 1.0, 1.0
+    return runs, partly

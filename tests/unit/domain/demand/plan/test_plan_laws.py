@@ -176,7 +176,7 @@ def test_a_battery_is_run_as_well_as_by_trying_every_step(seed: int) -> None:
     case = problem(
         (rng.integers(-4, 8, 3) * 250.0),
         buy=rng.choice([0.2, 0.3, 0.5], 3),
-        tariff=Tariff((Block(0.5, 0.1),), 2.0, 3600),
+        tariff=Tariff((Block(0.5, 0.1),)),
         devices={"battery": battery},
     )
     steps = np.arange(-4, 5) * 250.0
@@ -274,8 +274,15 @@ def test_tiers_that_fall_are_refused() -> None:
 
 
 def test_no_time_is_no_plan_and_no_proposal() -> None:
-    case = problem([0.0] * 8, devices={"b": Battery(2000, 1000, 1000)})
-    plan = solve(case, 0.0, HOUR_S, 0.0)
+    rng = np.random.default_rng(1)
+    cars = {f"car{i}": Vehicle(0.0, 20 * HOUR_S, 9000.0, phases=(1,)) for i in range(4)}
+    case = problem(
+        rng.uniform(0, 3000, (6, 96)),
+        hours=np.full(96, 0.25),
+        tariff=Tariff((), 4.0, 900),
+        devices={"b": Battery(9000, 3000, 3000), **cars},
+    )
+    plan = solve(case, 0.0, 900.0, 1e-6)
     assert plan.state is PlanState.NONE
     assert plan.reason
     assert proposals(plan, [Battery(1, 1, 1).load("b", LoadClass.GREEN)], 0.0) == ()
