@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from balans.simulator.arrays import Flags, Floats, Int32s, Snapshot
+from balans.simulator.plants.base import Stateful
 from balans.simulator.plants.battery import Batteries
 from balans.simulator.plants.cooling import ColdAppliances
 from balans.simulator.plants.cycles import Machines
@@ -53,6 +54,7 @@ class Group(ABC):
     rated_w: Floats
     min_w: Floats
     phases: Int32s
+    plant: Stateful | None = None
 
     def __init__(self, house: Int32s) -> None:
         self.house = house
@@ -70,49 +72,49 @@ class Group(ABC):
     def step(self, minute: int, on: Flags, limit_w: Floats) -> Floats:
         """Let a minute pass with supply `on` and limits [W], NaN where there is none."""
 
-    @abstractmethod
     def snapshot(self) -> Snapshot:
-        """Return the state as arrays."""
+        """Return the state as arrays; nothing where only weather acts."""
+        return self.plant.snapshot() if self.plant else {}
 
-    @abstractmethod
     def restore(self, state: Snapshot) -> None:
         """Take over a state; the day must be begun before."""
+        if self.plant:
+            self.plant.restore(state)
 
 
 class TankGroup(Group):
     """Water heaters."""
+
+    plant: WaterTanks
 
     def __init__(self, house: Int32s, tanks: WaterTanks) -> None:
         super().__init__(house)
         self.plant = tanks
         self.rated_w = self.min_w = tanks.data.element_w
 
+    @override
     def begin_day(self, day: Day, weather: Weather) -> None:
         """Take in draws and the temperature of the mains."""
         self._water_l = np.ascontiguousarray(day.water_l()[self.house].T)
         self._cold_c = weather.cold_water_c
 
+    @override
     def wants_w(self, minute: int) -> Floats:
         """Return what the elements would draw [W]."""
         del minute
         return self.plant.wants_w
 
+    @override
     def step(self, minute: int, on: Flags, limit_w: Floats) -> Floats:
         """Let a minute pass."""
         del limit_w
         return self.plant.step(on, STEP_S, self._water_l[minute], self._cold_c)
 
-    def snapshot(self) -> Snapshot:
-        """Return the state."""
-        return self.plant.snapshot()
-
-    def restore(self, state: Snapshot) -> None:
-        """Take over a state."""
-        self.plant.restore(state)
-
 
 class ColdGroup(Group):
     """Refrigerators or freezers."""
+
+    plant: ColdAppliances
 
     def __init__(self, house: Int32s, cold: ColdAppliances, households: Households) -> None:
         super().__init__(house)
@@ -120,32 +122,29 @@ class ColdGroup(Group):
         self.rated_w = self.min_w = cold.data.power_w
         self._door_w = DOOR_W_PERSON * households.people[house]
 
+    @override
     def begin_day(self, day: Day, weather: Weather) -> None:
         """Take in how busy the kitchen is."""
         del weather
         self._awake = awake(day.number)
 
+    @override
     def wants_w(self, minute: int) -> Floats:
         """Return what the compressors would draw [W]."""
         del minute
         return self.plant.wants_w
 
+    @override
     def step(self, minute: int, on: Flags, limit_w: Floats) -> Floats:
         """Let a minute pass."""
         del limit_w
         return self.plant.step(on, STEP_S, self._door_w * self._awake[minute])
 
-    def snapshot(self) -> Snapshot:
-        """Return the state."""
-        return self.plant.snapshot()
-
-    def restore(self, state: Snapshot) -> None:
-        """Take over a state."""
-        self.plant.restore(state)
-
 
 class RoomGroup(Group):
     """Heat pumps, heaters or air-conditioners with their homes."""
+
+    plant: Rooms
 
     def __init__(
         self, house: Int32s, rooms: Rooms, floor_m2: Floats, households: Households
@@ -156,17 +155,20 @@ class RoomGroup(Group):
         self._window_m2 = WINDOW_M2_M2 * floor_m2
         self._body_w = BODY_W * households.people[house]
 
+    @override
     def begin_day(self, day: Day, weather: Weather) -> None:
         """Take in weather and people."""
         self._outdoor_c = weather.outdoor_c
         self._sun_w_m2 = weather.horizontal_w_m2
         self._awake = awake(day.number)
 
+    @override
     def wants_w(self, minute: int) -> Floats:
         """Return what the units would draw [W]."""
         del minute
         return self.plant.wants_w
 
+    @override
     def step(self, minute: int, on: Flags, limit_w: Floats) -> Floats:
         """Let a minute pass."""
         del limit_w
@@ -174,17 +176,11 @@ class RoomGroup(Group):
         gains_w += self._window_m2 * self._sun_w_m2[minute]
         return self.plant.step(on, STEP_S, float(self._outdoor_c[minute]), gains_w)
 
-    def snapshot(self) -> Snapshot:
-        """Return the state."""
-        return self.plant.snapshot()
-
-    def restore(self, state: Snapshot) -> None:
-        """Take over a state."""
-        self.plant.restore(state)
-
 
 class MachineGroup(Group):
     """Machines with programmes."""
+
+    plant: Machines
 
     def __init__(self, house: Int32s, machines: Machines, per_year: float, part: int) -> None:
         super().__init__(house)
@@ -192,6 +188,7 @@ class MachineGroup(Group):
         self.rated_w = self.min_w = machines.rated_w
         self._per_year, self._part = per_year, part
 
+    @override
     def begin_day(self, day: Day, weather: Weather) -> None:
         """Take in when people make machines ready."""
         del weather
@@ -200,21 +197,25 @@ class MachineGroup(Group):
         self._wanted = np.ascontiguousarray(wanted[self.house].T)
         self._asked = -1
 
+    @override
     def wants_w(self, minute: int) -> Floats:
         """Return what the machines would draw [W]."""
         self._ask(minute)
         return self.plant.wants_w(STEP_S)
 
+    @override
     def step(self, minute: int, on: Flags, limit_w: Floats) -> Floats:
         """Let a minute pass."""
         del limit_w
         self._ask(minute)
         return self.plant.step(on, STEP_S)
 
+    @override
     def snapshot(self) -> Snapshot:
         """Return the state, and up to which minute of the day people have asked."""
         return {**self.plant.snapshot(), "asked": np.array(self._asked)}
 
+    @override
     def restore(self, state: Snapshot) -> None:
         """Take over a state."""
         self.plant.restore(state)
@@ -229,7 +230,7 @@ class MachineGroup(Group):
 class VehicleGroup(Group):
     """Cars at the charging points of their houses. A limit is turned into amperes by phase."""
 
-    STATE: ClassVar = ("_leaves_min", "_comes_min", "_drive_wh")
+    plant: Vehicles
 
     def __init__(self, house: Int32s, vehicles: Vehicles) -> None:
         super().__init__(house)
@@ -238,6 +239,7 @@ class VehicleGroup(Group):
         self.phases = vehicles.data.phases.astype(np.int32)
         self._moved = -1
 
+    @override
     def begin_day(self, day: Day, weather: Weather) -> None:
         """Take in when cars leave and come back."""
         del weather
@@ -246,11 +248,13 @@ class VehicleGroup(Group):
         self._drive_wh = drive_wh[self.house]
         self._moved = -1
 
+    @override
     def wants_w(self, minute: int) -> Floats:
         """Return what the cars would draw at their largest current [W]."""
         self._move(minute)
         return self.plant.wants_w
 
+    @override
     def step(self, minute: int, on: Flags, limit_w: Floats) -> Floats:
         """Let a minute pass."""
         self._move(minute)
@@ -259,10 +263,12 @@ class VehicleGroup(Group):
         allowed_a = np.where(np.isnan(limit_w), data.max_a, most_a)
         return self.plant.step(np.where(on, allowed_a, 0.0), STEP_S)
 
+    @override
     def snapshot(self) -> Snapshot:
         """Return the state, and up to which minute of the day cars have moved."""
         return {**self.plant.snapshot(), "moved": np.array(self._moved)}
 
+    @override
     def restore(self, state: Snapshot) -> None:
         """Take over a state."""
         self.plant.restore(state)
@@ -279,34 +285,31 @@ class VehicleGroup(Group):
 class PumpGroup(Group):
     """Pumps of elevated tanks."""
 
+    plant: Pumps
+
     def __init__(self, house: Int32s, pumps: Pumps, households: Households) -> None:
         super().__init__(house)
         self.plant = pumps
         self.rated_w = self.min_w = pumps.data.power_w
         self._day_l = TAP_L_PERSON * households.people[house]
 
+    @override
     def begin_day(self, day: Day, weather: Weather) -> None:
         """Take in when water is used."""
         del weather
         self._use = awake(day.number) / awake(day.number).sum()
 
+    @override
     def wants_w(self, minute: int) -> Floats:
         """Return what the pumps would draw [W]."""
         del minute
         return self.plant.wants_w
 
+    @override
     def step(self, minute: int, on: Flags, limit_w: Floats) -> Floats:
         """Let a minute pass."""
         del limit_w
         return self.plant.step(on, STEP_S, self._day_l * self._use[minute])
-
-    def snapshot(self) -> Snapshot:
-        """Return the state."""
-        return self.plant.snapshot()
-
-    def restore(self, state: Snapshot) -> None:
-        """Take over a state."""
-        self.plant.restore(state)
 
 
 class ProducerGroup(Group):
@@ -321,32 +324,29 @@ class ProducerGroup(Group):
         self._of_day = power_w
         self._power_w = np.zeros((DAY_MIN, len(house)))
 
+    @override
     def begin_day(self, day: Day, weather: Weather) -> None:
         """Take in sun and wind."""
         del day
         self._power_w = np.ascontiguousarray(self._of_day(weather).T)
 
+    @override
     def wants_w(self, minute: int) -> Floats:
         """Return what they would feed in, negative [W]."""
         power_w: Floats = self._power_w[minute]
         return power_w
 
+    @override
     def step(self, minute: int, on: Flags, limit_w: Floats) -> Floats:
         """Let a minute pass."""
         least_w = np.where(np.isnan(limit_w), -np.inf, limit_w)
         return curtailed_w(self._power_w[minute], np.where(on, least_w, 0.0))
 
-    def snapshot(self) -> Snapshot:
-        """Return nothing: weather keeps no state here."""
-        return {}
-
-    def restore(self, state: Snapshot) -> None:
-        """Do nothing."""
-        del state
-
 
 class BatteryGroup(Group):
     """Batteries; a limit is a set-point. Without one they take up the surplus of their house."""
+
+    plant: Batteries
 
     def __init__(self, house: Int32s, batteries: Batteries) -> None:
         super().__init__(house)
@@ -355,26 +355,21 @@ class BatteryGroup(Group):
         self.net_w = np.zeros(len(house))
         """What the rest of the house draws in this minute; to be set before `step`."""
 
+    @override
     def begin_day(self, day: Day, weather: Weather) -> None:
         """Do nothing: a battery follows its house."""
         del day, weather
 
+    @override
     def wants_w(self, minute: int) -> Floats:
         """Return what would balance the house [W]."""
         del minute
         wants_w: Floats = np.clip(-self.net_w, *self.plant.bounds_w(STEP_S))
         return wants_w
 
+    @override
     def step(self, minute: int, on: Flags, limit_w: Floats) -> Floats:
         """Let a minute pass."""
         del minute
         setpoint_w = np.where(np.isnan(limit_w), -self.net_w, limit_w)
         return self.plant.step(np.where(on, setpoint_w, 0.0), STEP_S)
-
-    def snapshot(self) -> Snapshot:
-        """Return the state."""
-        return self.plant.snapshot()
-
-    def restore(self, state: Snapshot) -> None:
-        """Take over a state."""
-        self.plant.restore(state)
