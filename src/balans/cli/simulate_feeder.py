@@ -220,7 +220,7 @@ def _print_summary(summary: dict[str, Any], out: Path) -> None:
     kva = summary["transformer"]["kva"]
     print(
         f"{summary['flats']} flats, limit {summary['limit_kw']:g} kW, transformer {kva:g} kVA, "
-        f"{summary['days']} days, {len(summary['seeds'])} seeds: medians"
+        f"days: {summary['days']}, seeds: {len(summary['seeds'])}; medians"
     )
     print(
         f"{'take part':>9}{'kWh over':>10}{'minutes':>9}{'peak kW':>9}{'hot spot C':>11}"

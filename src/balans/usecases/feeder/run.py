@@ -111,7 +111,7 @@ class _Loop:
     def __init__(self, street: Street, rows: NDArray[np.int64], limits: Limits) -> None:
         self.street, self.rows, self.limits = street, rows, limits
         self.loads = [street.loads[row] for row in rows.tolist()]
-        self.wanted = street.wanted[:, rows].astype(np.int64)
+        self.wanted = street.wanted[:, rows]
         self.rated = np.array([round(x.rated_w * UNITS_PER_W) for x in self.loads], dtype=np.int64)
         self.share = street.phase_share[:, rows]
         self._sum_up()
@@ -130,7 +130,7 @@ class _Loop:
         others[self.rows] = False
         self.base = street.base.sum(axis=0, dtype=np.int64)
         self.base += street.wanted[:, others].sum(axis=1, dtype=np.int64)
-        self.site = self.base + self.wanted.sum(axis=1)
+        self.site = self.base + self.wanted.sum(axis=1, dtype=np.int64)
         other = street.phase_share[:, others] @ street.wanted[:, others].T
         self.base_phase_w = _base_phase_w(street) + other / UNITS_PER_W
         self.phase_w = self.base_phase_w + self.share @ self.wanted.T / UNITS_PER_W
@@ -185,7 +185,7 @@ class _Loop:
 
     def finish(self) -> None:
         """Add up what was wanted and drawn."""
-        self.tally.wanted += self.wanted.sum(axis=0)
+        self.tally.wanted += self.wanted.sum(axis=0, dtype=np.int64)
         self.tally.drawn += self.tally.wanted - self.tally.lost - self.tally.backlog
 
     def _seen(self, step: int) -> Seen:
@@ -206,7 +206,7 @@ class _Loop:
 
     def _draw(self, step: int, ceiling: Wide) -> None:
         """Let every load draw: what it wants and has waiting, up to its rating and its ceiling."""
-        tally, wanted = self.tally, self.wanted[step]
+        tally, wanted = self.tally, self.wanted[step].astype(np.int64)
         for index in self.leaving.get(step, ()):
             tally.lost[index] += tally.backlog[index]
             tally.backlog[index] = 0
