@@ -1,8 +1,7 @@
 """The planning problem as a mixed-integer linear programme in kW and kWh.
 
-Two stages: what loads draw in the first slot, when cycles start and in which slots a vehicle
-charges is the same in all scenarios; all else may differ from scenario to scenario (recourse), so
-that waiting for what will be known is worth what it is worth. For each slot t of h hours::
+Two stages: the first slot, starts of cycles and slots of vehicles are the same in all scenarios;
+all else may differ from scenario to scenario (recourse). For each slot t of h hours::
 
     buy - sell - charge + discharge = rest + sum of the loads
     soc[t] - soc[t-1] = h (eta charge - discharge / eta)
@@ -10,10 +9,8 @@ that waiting for what will be known is worth what it is worth. For each slot t o
     mean of buy over an interval <= peak of its month
     bought so far + in the plan + later - over[b] <= above[b]
 
-and the mean over the scenarios of energy, tiers and peaks is least. What cannot be kept is paid
-for dearly instead (`SLACK_PRICES`), so a plan exists always and tells what it does not meet.
-Buying and selling, or charging and discharging, at once never pays while selling earns less than
-buying costs and energy costs something; where a price is negative a binary forbids it.
+The mean over the scenarios of energy, tiers and peaks is least. What cannot be kept is paid for
+dearly, so a plan always exists. Buying and selling at once is forbidden by a binary where it pays.
 """
 
 from dataclasses import dataclass, field
@@ -66,9 +63,8 @@ class Columns:
 
 def build(problem: Problem, tiny: float = TINY) -> Columns:
     """Return the programme of `problem`; with `tiny` 0 it prefers nothing among equal plans."""
-    found = Columns(LinearModel())
-    found.tiny = tiny
-    found.unit = max(float(np.max(np.abs(problem.buy))), 0.01)
+    unit = max(float(np.max(np.abs(problem.buy))), 0.01)
+    found = Columns(LinearModel(), tiny=tiny, unit=unit)
     _add_grid(problem, found)
     _add_tariff(problem, found)
     for name, device in problem.devices.items():
