@@ -61,6 +61,7 @@ COLUMNS = {
     "late_kwh": ("late", "7.2f"),
     "given_up_kwmin": ("given kWmin", "12.0f"),
     "jain_loads": ("Jain", "6.3f"),
+    "jain_shares": ("shares", "7.3f"),
     "jain_flats": ("flats", "6.3f"),
     "cost": ("cost", "9.2f"),
 }

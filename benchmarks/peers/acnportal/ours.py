@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import highspy
 import numpy as np
 from benchmarks.peers.acnportal.sessions import PERIOD_MIN, VEHICLE_KW, Session
+from highspy._core import _Highs
 from numpy.typing import NDArray
 
 from balans.domain.demand.ev_rows import Rows
@@ -89,8 +90,8 @@ def foresight_factor(network: Network, sessions: Sequence[Session]) -> float:
     tangents; those missing where a solution exceeds its circle are added until none does by more
     than `TOLERANCE`. The result is a lower bound, and exact to that.
     """
-    model = highspy.Highs()  # type: ignore[no-untyped-call]  # the library has no types
-    model.silent()
+    model = _Highs()  # `highspy.Highs` prints a banner to standard output
+    model.setOptionValue("output_flag", "off")
     model.addVar(0.0, highspy.kHighsInf)
     model.changeColCost(0, 1.0)
     place = [network.stations.index(one.station) for one in sessions]

@@ -67,6 +67,7 @@ def _print_figures(figures: dict[str, dict[str, Any]]) -> None:
         "restore_overshoot_kwh": "overshoot of restores kWh",
         "unserved_kwh": "unserved kWh",
         "jain_loads": "Jain index over loads",
+        "jain_shares": "Jain index of shares",
         "jain_flats": "Jain index over nodes",
         "cost": "cost",
     }

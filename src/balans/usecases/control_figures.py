@@ -29,6 +29,8 @@ def control_figures(replay: Replay, flat_of: Callable[[Load], str] | None = None
     -----
     `given_up_kwmin` is what each load wanted and did not draw while it was held back, energy that
     came back later included. Loads that wanted nothing all the time do not count in Jain's index.
+    `jain_shares` is of what each gave up as a share of what it wanted, `jain_loads` and
+    `jain_flats` of kW minutes.
     """
     summary = summarize(replay)
     given = given_up_kwmin(replay)
@@ -55,6 +57,7 @@ def control_figures(replay: Replay, flat_of: Callable[[Load], str] | None = None
         "late_kwh": round(_sum(summary, "late_kwh"), 4),
         "given_up_kwmin": round(float(given[counted].sum()), 2),
         "jain_loads": _jain(given[counted]),
+        "jain_shares": _jain(given[counted] / replay.demand[counted].sum(axis=1)),
         "jain_flats": _jain(np.array(list(groups.values()))) if len(groups) > 1 else None,
         "cost": summary["cost"]["controlled"],
         "decision_us": summary["decision_us"],

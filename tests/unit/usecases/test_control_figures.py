@@ -95,7 +95,16 @@ def test_what_was_given_up_and_how_evenly() -> None:
     assert found["given_up_kwmin"] == pytest.approx(3)  # 2 and 1 minutes of 1 kW
     assert found["jain_loads"] == pytest.approx(9 / (2 * 5))
     assert found["jain_flats"] == pytest.approx(9 / (2 * 5))
+    assert found["jain_shares"] == found["jain_loads"]  # they want alike
     assert figures({3: ["heater"], 8: ["other"]})["jain_loads"] == 1
+
+
+def test_shares_count_what_was_wanted() -> None:
+    # 2 of 20 minutes of 1 kW against 1 of 20 minutes of 2 kW: as many kW minutes, half the share.
+    wanted = {"heater": 1000.0, "other": 2000.0, "lamp": 100.0}
+    found = figures({3: ["heater", "other"], 4: ["heater"]}, wanted=wanted)
+    assert found["jain_loads"] == 1
+    assert found["jain_shares"] == pytest.approx(9 / (2 * 5))
 
 
 def test_flats_can_be_told() -> None:
