@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 
 warnings.filterwarnings("ignore")  # deprecations inside the peer
 
