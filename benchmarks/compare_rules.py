@@ -20,6 +20,7 @@ from benchmarks.peers.ilc import LoadControl
 from benchmarks.peers.plb import PowerLoadBalancer
 from benchmarks.peers.timers import WithTimers
 from benchmarks.sites import HEAT, WASH, Case, flats_case, house_case
+from benchmarks.with_ledger import WithLedger
 
 from balans.domain.demand import decide
 from balans.domain.demand.foresight import foresight_bound
@@ -30,6 +31,7 @@ from balans.usecases.simulate_site import UNITS_PER_W, Replay, Rule, simulate_si
 
 RULES: dict[str, Callable[[], Rule]] = {
     "ours": lambda: decide,
+    "ours +ledger": lambda: WithLedger({}),
     "threshold": lambda: decide_by_threshold,
     "evcc": EvccCircuits,
     "evcc +timer": lambda: WithTimers(EvccCircuits()),
@@ -43,7 +45,7 @@ RULES: dict[str, Callable[[], Rule]] = {
     "ILC at limit +timer": lambda: WithTimers(LoadControl(threshold_share=0.0)),
 }
 """Each as published, and with the longest off time of yellow kept by the actuators."""
-ASKED_ALWAYS = "ILC"
+ASKED_ALWAYS = ("ILC", "ours +ledger")
 JUDGED = ("overload_kwh", "yellow_violations", "switches", "jain_loads")
 """What ours is to be ahead in, of each rule, all together."""
 COLUMNS = {
@@ -103,7 +105,7 @@ def _replay(case: Case, name: str) -> Replay:
         case.site,
         case.profile,
         time.thread_time_ns,
-        rule=RULES[name](),
+        rule=WithLedger(case.flats) if name == "ours +ledger" else RULES[name](),
         every_step=name.startswith(ASKED_ALWAYS),
     )
 
