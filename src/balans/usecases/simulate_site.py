@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from balans.core.errors import InputError
+from balans.core.words import LoadClass
 from balans.domain.demand import (
     Allowed,
     Decision,
@@ -28,6 +29,7 @@ from balans.domain.demand.lowest_hour import lowest_hours
 from balans.domain.demand.overload import Axis, LimitsByStep, limits_by_step
 from balans.domain.demand.plant import draw
 from balans.domain.demand.reflex import NO_GUIDANCE, Guidance
+from balans.domain.demand.unrest import margin_w, unrests_w
 from balans.usecases.profile import Profile
 from balans.usecases.replay_planner import ReplayPlanner
 from balans.usecases.replay_plants import Moment, Plant, plant_of
@@ -192,7 +194,10 @@ class _Loop:
         """Keep what the loop reads as lists: numpy is slow one number at a time."""
         site_w = to_watts(self.base + self.demand.sum(axis=0))
         self.site_w = site_w.tolist()
-        self.alarms = (np.flatnonzero(site_w[:-1] > self.limits.instant_w[1:]) + 1).tolist()
+        unrest_w = unrests_w(self._rest_w())
+        self.unrest_w = [None if value != value else value for value in unrest_w.tolist()]  # noqa: PLR0124
+        free_w = self.limits.instant_w - self._most_margin_w(unrest_w)
+        self.alarms = (np.flatnonzero(site_w[:-1] > free_w[1:]) + 1).tolist()
         self.wanted = [row.tolist() for row in self.demand]
         self.rated = [round(load.rated_w * UNITS_PER_W) for load in self.loads]
         self.start_s, self.local_s = axis.start_s.tolist(), axis.local_s.tolist()
@@ -202,6 +207,21 @@ class _Loop:
         self.unrated = [row for row, load in enumerate(self.site.loads) if load.rated_w <= 0]
         self.largest = dict.fromkeys(self.unrated, 0)
         self._learn_ratings(0, 1)
+
+    def _rest_w(self) -> Floats:
+        """Return what the site draws besides the loads that control may touch [W]."""
+        red = [load.load_class is LoadClass.RED or not load.released for load in self.loads]
+        return to_watts(self.base + self.demand[red].sum(axis=0))
+
+    def _most_margin_w(self, unrest_w: Floats) -> Floats:
+        """Return the margin that control keeps at each step, or more where ratings are learned."""
+        rated_w = [
+            load.rated_w
+            for load in self.site.loads
+            if load.load_class is not LoadClass.RED and load.released
+        ]
+        relief_w = sum(rated_w) / len(rated_w) if rated_w and min(rated_w) > 0 else 0.0
+        return np.maximum(np.nan_to_num(margin_w(unrest_w, relief_w)), 0.0)
 
     def run(self, progress: Progress) -> None:
         """Go through the steps; where all loads are free, go on to the next one over a limit."""
@@ -263,6 +283,7 @@ class _Loop:
         return allowed
 
     def _decide(self, step: int) -> None:
+        allowed = self._allow(step)
         observation = Observation(
             self.start_s[step],
             self.profile.step_s,
@@ -270,8 +291,8 @@ class _Loop:
             self.site_w[step - 1],
             tuple((self.drawn[:, step - 1] / UNITS_PER_W).tolist()),
             self.low_w[step],
+            self.unrest_w[step],
         )
-        allowed = self._allow(step)
         guidance = self._guidance(step)
         begin = self.timer()
         given = self.known_loads, self.states, observation, allowed

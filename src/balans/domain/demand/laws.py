@@ -123,6 +123,16 @@ MANY: Arithmetic = _Many()
 # --- what is known of a load ---
 
 
+def is_touchable(_m: Arithmetic, r: Row) -> Flag:
+    """Control may switch the load at all."""
+    return r.touchable
+
+
+def rated_w(_m: Arithmetic, r: Row) -> Value:
+    """Rated power [W]."""
+    return r.rated_w
+
+
 def is_free(m: Arithmetic, r: Row) -> Flag:
     """Tell whether nothing is held back, owed or wished."""
     return r.on & m.absent(r.setpoint_w) & (r.owed_wh <= 0) & m.no(r.has_hold)

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     """Why a load was switched or its power set."""
 
     OVER_LIMIT = "over_limit"
+    NEAR_LIMIT = "near_limit"
     SENSOR_LOST = "sensor_lost"
     OPERATOR = "operator"
     OFF_TIME_USED_UP = "off_time_used_up"
@@ -164,12 +165,14 @@ class Proposal:
 class Allowed:
     """The power allowed now, the limit that says so, and whether energy is at its cheapest.
 
-    `power_w` is infinite, and `limit` empty, where no limit applies.
+    `power_w` is infinite, and `limit` empty, where no limit applies. `has_memory` tells a limit on
+    a mean or on energy: what is over in one step can be made up for in the next.
     """
 
     power_w: float
     limit: str = ""
     cheapest: bool = False
+    has_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +228,8 @@ class Observation:
     `site_w` is None when the sensor is lost or stale. `load_w` holds the mean power drawn by
     each load, in the order of the loads; None where a load has no meter of its own.
     `low_w` is what the site drew besides its loads in the quietest hour of the last day
-    (`lowest_hour.LowestHour`), None before a day has been seen. `rise_w` is by how much the rest
-    of the site is expected to be higher in the coming step than it was in this one.
+    (`lowest_hour.LowestHour`), None before a day has been seen. `unrest_w` is the spread of the
+    change of that from step to step (`unrest.Unrest`); while it is None no margin is kept for it.
 
     `node_w` holds the power of the nodes that have a meter, by name, None where it is silent; a
     node without one counts as the sum of what hangs from it. `phase_a` holds currents per phase
@@ -240,7 +243,7 @@ class Observation:
     site_w: float | None
     load_w: tuple[float | None, ...]
     low_w: float | None = None
-    rise_w: float = 0.0
+    unrest_w: float | None = None
     node_w: Mapping[str, float | None] = field(default_factory=dict)
     phase_a: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 

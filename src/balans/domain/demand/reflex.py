@@ -62,6 +62,7 @@ from balans.domain.demand.restore import (
 from balans.domain.demand.rooms import NodeLimits, site_only
 from balans.domain.demand.rows import Few, Index
 from balans.domain.demand.table import Fleet, StateTable, Table
+from balans.domain.demand.unrest import MOST_SPREADS
 from balans.domain.demand.work import Work, as_list
 
 MANY_LOADS = 100
@@ -121,8 +122,8 @@ def decide(
     """
     site_w = observation.site_w
     if site_w is not None and not guidance.proposals and is_quiet(states):
-        headroom_w = allowed.power_w - site_w - observation.rise_w
-        if headroom_w >= 0:
+        headroom_w = allowed.power_w - site_w
+        if headroom_w >= MOST_SPREADS * (observation.unrest_w or 0.0):
             return tuple(states), Decision((), allowed.power_w, headroom_w, allowed.limit, 0.0)
     limits = site_only(allowed)
     rows = Few(loads, states, [0] * len(loads), observation.time_s, with_phases=False)
@@ -186,10 +187,12 @@ def _run(work: Work, guidance: Guidance) -> Decision:
     _obey_wishes(work)
     _follow_plan(work, guidance)
     work.look_for_overload()
+    work.keep_margin()
     relieve(work)
     watch_fit(work)
     release_early(work)
     bring_back_willing(work)
+    work.give_margin_back()
     return work.decision()
 
 

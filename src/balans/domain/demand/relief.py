@@ -53,10 +53,16 @@ def relieve(work: Work, *, by_stopping: bool = True) -> None:
             over,
             rows.where(moves.is_green, below),
             rows.where(moves.is_yellow, below),
-            Reason.SENSOR_LOST if lost else Reason.OVER_LIMIT,
+            Reason.SENSOR_LOST if lost else _reason(work, depth),
             by_stopping,
         )
         _relieve_level(work, level)
+
+
+def _reason(work: Work, depth: int) -> Reason:
+    """Return whether a limit is passed, or its margin only."""
+    is_margin = depth == 0 and work.margin_w > 0 and work.over_w <= TINY_W
+    return Reason.NEAR_LIMIT if is_margin else Reason.OVER_LIMIT
 
 
 def _over(work: Work, nodes: Sequence[int]) -> dict[int, list[float]]:
@@ -64,7 +70,7 @@ def _over(work: Work, nodes: Sequence[int]) -> dict[int, list[float]]:
     return {
         node: rooms.over_w(node)
         for node in nodes
-        if min(rooms.room[node]) < -TINY_W and node not in work.futile
+        if min(rooms.room[node]) < -work.tolerated_w(node) and node not in work.futile
     }
 
 

@@ -88,15 +88,13 @@ class Rooms:
         self.limits, self.tree = limits, limits.tree
         self.channels = 1 + PHASES if limits.phase_a else 1
         if len(self.tree) == 1 and self.channels == 1:
-            power_w = NAN if seen.site_w is None else seen.site_w + moved_w[0][0] + seen.rise_w
+            power_w = NAN if seen.site_w is None else seen.site_w + moved_w[0][0]
             self.power = [[power_w]]
             self.room = [
                 [-INFINITE if seen.site_w is None else limits.allowed[0].power_w - power_w]
             ]
             return
         power = self._measured(seen, np.array(own_w)) + self.summed(np.array(moved_w))
-        power[0, 0] += seen.rise_w
-        power[0, 1:] += seen.rise_w / PHASES
         allowed = self._allowed()
         room = np.where(
             np.isnan(power), np.where(np.isinf(allowed), INFINITE, -INFINITE), allowed - power
@@ -153,6 +151,11 @@ class Rooms:
         return found
 
     # --- while the pass goes on ---
+
+    def keep_free(self, margin_w: float) -> None:
+        """Let the site have `margin_w` less room, and each phase its third; less than 0: more."""
+        for channel, room in enumerate(self.room[0]):
+            self.room[0][channel] = room - margin_w / (PHASES if channel else 1)
 
     def add(self, node: int, power_w: float, share: Channels) -> None:
         """Let the node, and all above it, be expected to draw `power_w` more."""

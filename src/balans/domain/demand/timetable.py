@@ -166,11 +166,11 @@ def allowed_power(
     for limit in segment.interval_limits:
         power_w = _projected_w(limit, meters.get(limit.name), time_s, local_s)
         if power_w < best.power_w:
-            best = Allowed(power_w, limit.name, best.cheapest)
+            best = Allowed(power_w, limit.name, best.cheapest, has_memory=True)
     for limit, began_s in zip(segment.energy_limits, segment.began_s, strict=True):
         power_w = _rest_w(limit, meters, _period_start(limit, time_s, local_s, began_s), step_s)
         if power_w < best.power_w:
-            best = Allowed(power_w, limit.name, best.cheapest)
+            best = Allowed(power_w, limit.name, best.cheapest, has_memory=True)
     return best
 
 

@@ -11,6 +11,7 @@ from balans.domain.demand.rooms import NodeLimits, Rooms
 from balans.domain.demand.rows import Index, Rows
 from balans.domain.demand.shed import TINY_W
 from balans.domain.demand.tree import Tree
+from balans.domain.demand.unrest import METER_SHARE, margin_w
 
 
 def as_list(values: Any) -> list[Any]:
@@ -38,6 +39,7 @@ class Work:
     futile: frozenset[int] = frozenset()
     over_w: float = 0.0
     is_clear: Sequence[bool] = ()
+    margin_w: float = 0.0
     _held: Index = None
 
     @property
@@ -71,6 +73,28 @@ class Work:
         for node in range(1, len(clear)):
             clear[node] = clear[node] and clear[self.tree.parents[node]]
         self.is_clear = clear
+
+    # --- the margin for what may change within a step ---
+
+    def keep_margin(self) -> None:
+        """Keep as much room free at the site as the unrest of the rest makes worth it."""
+        unrest_w, allowed_w = self.seen.unrest_w, self.limits.site.power_w
+        if unrest_w is None or allowed_w == INFINITE or self.limits.site.has_memory:
+            return
+        rows = self.rows
+        rated_w = rows.each(laws.rated_w, rows.where(laws.is_touchable, rows.all))
+        if len(rated_w):
+            worth_w = float(margin_w(unrest_w, float(sum(rated_w)) / len(rated_w)))
+            self.margin_w = max(worth_w, -METER_SHARE * max(allowed_w, 0.0))
+            self.rooms.keep_free(max(0.0, self.margin_w))
+
+    def give_margin_back(self) -> None:
+        """Let what is told of room be room."""
+        self.rooms.keep_free(-max(0.0, self.margin_w))
+
+    def tolerated_w(self, node: int) -> float:
+        """Return what a node may be over without anything being held back [W]."""
+        return TINY_W if node else max(TINY_W, -self.margin_w)
 
     # --- holding back ---
 

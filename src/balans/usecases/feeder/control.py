@@ -56,6 +56,7 @@ class Seen:
     flat_w: Floats
     load_w: Floats
     low_w: float | None
+    unrest_w: float | None
 
 
 class Control(Protocol):
@@ -106,6 +107,7 @@ class Reflex:
             seen.site_w,
             tuple(seen.load_w.tolist()),
             seen.low_w,
+            seen.unrest_w,
             node_w=dict(zip(self._flats, seen.flat_w.tolist(), strict=False)),
             phase_a=phase_a,
         )

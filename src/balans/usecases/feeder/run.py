@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from balans.core.words import LoadClass
 from balans.domain.demand.lowest_hour import lowest_hours
+from balans.domain.demand.unrest import margin_w, unrests_w
 from balans.usecases.feeder.control import Control, Limits, Reflex, Seen
 from balans.usecases.feeder.street import MINUTE_S, UNITS_PER_W, Street
 
@@ -116,6 +117,7 @@ class _Loop:
         self.share = street.phase_share[:, rows]
         self._sum_up()
         self._sum_up_flats()
+        self.unrest_w = unrests_w(self.base / UNITS_PER_W)
         self.alarms = np.flatnonzero(self._is_over()[:-1]) + 1
         self.low_w = lowest_hours(street.step_s, self.base / UNITS_PER_W)
         self.tally = Tally.of(len(rows))
@@ -158,7 +160,9 @@ class _Loop:
 
     def _is_over(self) -> Flags:
         """Return at which steps a limit is exceeded if nothing is controlled."""
-        over = self.site / UNITS_PER_W > self.limits.site_w
+        relief_w = float(self.rated.mean()) / UNITS_PER_W if len(self.rated) else 0.0
+        margin = np.maximum(np.nan_to_num(margin_w(self.unrest_w, relief_w)), 0.0)
+        over = self.site / UNITS_PER_W > self.limits.site_w - np.r_[margin[1:], 0.0]
         over |= (self.phase_w > self.limits.phase_w).any(axis=0)
         return np.asarray(over | (self.flats_over > 0), dtype=np.bool_)
 
@@ -193,7 +197,7 @@ class _Loop:
         before, drawn = self.last
         if before != step - 1:
             drawn = self.wanted[step - 1]
-        low_w = float(self.low_w[step])
+        low_w, unrest_w = float(self.low_w[step]), float(self.unrest_w[step])
         return Seen(
             float(self.street.step_s[step]),
             float(self.street.local_s[step]),
@@ -202,6 +206,7 @@ class _Loop:
             self._flat_units(step - 1, drawn) / UNITS_PER_W,
             drawn / UNITS_PER_W,
             None if np.isnan(low_w) else low_w,
+            None if np.isnan(unrest_w) else unrest_w,
         )
 
     def _draw(self, step: int, ceiling: Wide) -> None:

@@ -54,6 +54,7 @@ def decide_step(
         site_w,
         tuple(view.load_w.get(load.name) for load in desk.site.loads),
         desk.memory.lowest.low_w,
+        desk.memory.unrest.unrest_w,
         node_w=sample.node_w if sample else {},
         phase_a=phase_currents(sample) if sample else {},
     )
@@ -108,12 +109,13 @@ def _next_back_w(desk: Desk) -> float:
 
 
 def _note_rest(desk: Desk, sample: Reading) -> None:
-    """Note what the site draws besides its loads, where all of it is measured."""
+    """Note what the site draws besides its loads, and how it changes, where all is measured."""
     measured = [sample.load_w.get(load.name) for load in desk.site.loads]
     known = [power for power in measured if power is not None]
     if sample.site_w is not None and len(known) == len(measured):
         start_s, rest_w = sample.time - sample.step_s, sample.site_w - sum(known)
         desk.memory.lowest = desk.memory.lowest.add(start_s, sample.step_s, rest_w)
+        desk.memory.unrest = desk.memory.unrest.add(rest_w)
 
 
 def _touchable(desk: Desk, now_s: float) -> list[int]:

@@ -13,6 +13,7 @@ from balans.domain.demand.model import NEVER, Limit, Load, LoadState, Node, Zone
 from balans.domain.demand.plan.settings import PlannerSettings
 from balans.domain.demand.rating import Drawing
 from balans.domain.demand.timetable import Meters
+from balans.domain.demand.unrest import Unrest
 from balans.usecases.run_load_control.commands import Commands
 from balans.usecases.run_load_control.effects import Effects
 from balans.usecases.run_load_control.faults import Fault
@@ -51,7 +52,7 @@ class Memory:
     way, `faults` what it did not obey, `effects` what its switchings achieved. `accounts` are the
     ledger of fairness by load, `guard` what the guards know, `sensed` what the sensor told,
     `ratings` what each load has drawn in `watched_s` seconds of samples, `lowest` what the rest of
-    the site draws at least. `time_s` is when all this was so.
+    the site draws at least, `unrest` how much that changes. `time_s` is when all this was so.
     """
 
     states: dict[str, LoadState] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Memory:
     ratings: dict[str, Drawing] = field(default_factory=dict)
     watched_s: float = 0.0
     lowest: LowestHour = field(default_factory=LowestHour)
+    unrest: Unrest = field(default_factory=Unrest)
     time_s: float = NEVER
 
 

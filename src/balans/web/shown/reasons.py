@@ -12,6 +12,7 @@ from balans.usecases.run_load_control.planning import NoPlan
 
 REASONS: Final[dict[str, Promise]] = {
     Reason.OVER_LIMIT: _("the limit would be exceeded"),
+    Reason.NEAR_LIMIT: _("close to the limit, and the rest is restless"),
     Reason.SENSOR_LOST: _("the power sensor is silent"),
     Reason.OPERATOR: _("by command"),
     Reason.OFF_TIME_USED_UP: _("longest off time reached"),

@@ -35,9 +35,12 @@ FREE = LoadState()
 
 
 def seen(
-    site_w: float | None, *load_w: float | None, time_s: float = 3600.0, rise_w: float = 0.0
+    site_w: float | None,
+    *load_w: float | None,
+    time_s: float = 3600.0,
+    unrest_w: float | None = None,
 ) -> Observation:
-    return Observation(time_s, 60.0, time_s % 86_400, site_w, load_w, rise_w=rise_w)
+    return Observation(time_s, 60.0, time_s % 86_400, site_w, load_w, unrest_w=unrest_w)
 
 
 def test_a_battery_discharges_before_anyone_is_shed_and_is_never_stopped() -> None:
@@ -93,11 +96,19 @@ def test_a_car_is_held_to_its_least_current_before_it_is_stopped() -> None:
     assert not states[0].on
 
 
-def test_an_expected_rise_of_the_rest_sheds_before_the_overload() -> None:
+def test_a_restless_rest_sheds_before_the_overload() -> None:
     assert decide((HEATER,), (FREE,), seen(3900.0, 2000.0), LIMIT)[0][0].on
-    states, decision = decide((HEATER,), (FREE,), seen(3900.0, 2000.0, rise_w=500.0), LIMIT)
+    states, decision = decide((HEATER,), (FREE,), seen(3900.0, 2000.0, unrest_w=1000.0), LIMIT)
     assert not states[0].on
-    assert decision.over_w == pytest.approx(400.0)
+    assert decision.over_w == 0.0
+    assert decision.actions[0].reason is Reason.NEAR_LIMIT
+    assert decision.headroom_w == pytest.approx(2100.0)
+
+
+def test_while_the_rest_is_calm_an_excess_within_the_meter_s_error_is_let_pass() -> None:
+    assert decide((HEATER,), (FREE,), seen(4039.0, 2000.0, unrest_w=100.0), LIMIT)[0][0].on
+    assert not decide((HEATER,), (FREE,), seen(4041.0, 2000.0, unrest_w=100.0), LIMIT)[0][0].on
+    assert not decide((HEATER,), (FREE,), seen(4039.0, 2000.0), LIMIT)[0][0].on
 
 
 # --- proposals ---
