@@ -239,7 +239,9 @@ def _state(load: LoadStatus) -> tuple[str, str]:
         return ("switching_on", "warn") if load.ordered else ("switching_off", "warn")
     if not load.on:
         return "off", "warn"
-    return ("held", "warn") if load.reason in {"over_limit", "near_limit", "plan"} else ("on", "good")
+    return (
+        ("held", "warn") if load.reason in {"over_limit", "near_limit", "plan"} else ("on", "good")
+    )
 
 
 def _reasons(load: LoadStatus, words: Words) -> Safe:
