@@ -25,6 +25,7 @@ KEPT_H = 42 * 24
 NEEDED_H = 28 * 24
 """Hours of record before a period: forecasts are made from the four weeks before."""
 USUAL_H = 14 * 24
+RESERVE_WH = 1500.0
 CAR, HEAT, BATTERY = "car", "heat_pump", "battery"
 
 
@@ -138,14 +139,14 @@ class HouseReplay:
 
         The present hour's rest is known: a planner that plans every few minutes measures it.
         """
-        rest_w, heat_w, weight = self._scenarios(hour)
+        rest_w, heat_w, sunny = self._scenarios(hour)
         rest_w = rest_w + self._running_w(state, hour)
         months, place = self._months(hour, bought, net_kw)
         return Problem(
             start_s=float(self.house.start_s[0] + HOUR_S * hour),
             hours=np.ones(HORIZON_H),
             rest_w=rest_w,
-            weight=weight,
+            weight=np.full(len(rest_w), 1.0 / len(rest_w)),
             buy=self.buy[hour : hour + HORIZON_H],
             sell=np.full(HORIZON_H, self.terms.sell),
             limit_w=np.full(HORIZON_H, np.inf),
@@ -155,6 +156,8 @@ class HouseReplay:
             tariff=self.terms.tariff,
             devices=self._devices(state, hour),
             demand_w={HEAT: heat_w},
+            sunny=sunny,
+            reserve_wh=RESERVE_WH,
         )
 
     def _scenarios(self, hour: int) -> tuple[Floats, Floats, Floats]:
@@ -173,7 +176,7 @@ class HouseReplay:
         rest_w = load.days(chosen) + made.days(chosen)
         heat_w = heat.days(chosen)
         rest_w[:, 0], heat_w[:, 0] = self.net_kw[hour] * 1000, self.heat_kw[hour] * 1000
-        return rest_w, heat_w, np.full(len(rest_w), 1.0 / len(rest_w))
+        return rest_w, heat_w, made.may_produce
 
     def _running_w(self, state: State, hour: int) -> Floats:
         power_w = np.zeros(HORIZON_H)

@@ -62,6 +62,12 @@ class Forecast:
         found = [self.members_w[rows[day]] if day in rows else self.mean_w for day in chosen]
         return np.array(found)
 
+    @property
+    def may_produce(self) -> Floats:
+        """1.0 for the slots in which some member produces, else 0.0."""
+        found: Floats = np.any(self.members_w < 0, axis=0).astype(np.float64)
+        return found
+
     def quantile_w(self, share: float) -> Floats:
         """Return the power that is not exceeded with the probability `share` [W]."""
         found: Floats = np.quantile(self.members_w, share, axis=0)

@@ -89,6 +89,12 @@ class Problem:
     now_known
         Whether the battery may follow each scenario from the first slot on, as it does where it
         is held to what the meter shows; else its first slot is the same in all scenarios.
+    sunny
+        Slots in which production may be more than expected, 0..1; None: those in which a
+        scenario has a surplus.
+    reserve_wh
+        Energy that batteries and thermostats should be able to give at any time against what no
+        scenario foresees, where peaks are priced.
     """
 
     start_s: float
@@ -106,6 +112,8 @@ class Problem:
     devices: Mapping[str, Device] = field(default_factory=dict)
     demand_w: Mapping[str, Floats] = field(default_factory=dict)
     now_known: bool = True
+    sunny: Floats | None = None
+    reserve_wh: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other."""

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from balans.domain.demand.plan.build import Columns
+from balans.domain.demand.plan.columns import Columns
 from balans.domain.demand.plan.linear import Floats, Relaxed, Solved
 
 GAP = 0.002

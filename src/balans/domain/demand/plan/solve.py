@@ -8,7 +8,8 @@ import numpy as np
 from balans.core.words import LoadClass
 from balans.domain.demand.devices import Thermostat
 from balans.domain.demand.model import Load, LoadKind, Proposal
-from balans.domain.demand.plan.build import Columns, build
+from balans.domain.demand.plan.build import build
+from balans.domain.demand.plan.columns import Columns
 from balans.domain.demand.plan.linear import Floats, Solved
 from balans.domain.demand.plan.problem import Problem
 from balans.domain.demand.plan.result import Plan, PlannedLoad, PlanState, Unmet
@@ -44,7 +45,7 @@ def solve(
         _rounded(weight @ net_w),
         _rounded(problem.limit_w),
         loads,
-        peak_w=0.0 if peaks is None else float(weight @ solved.values[peaks]) * 1000,
+        peak_w=0.0 if peaks is None else _peak_w(problem, solved.values[peaks]),
         soc_wh=tuple(
             (name, _rounded(weight @ solved.values[found.level[name]] * 1000))
             for name in found.charge
@@ -64,6 +65,11 @@ def _priced(problem: Problem, plan: Plan, net_w: Floats) -> Plan:
         cost=round(bill(problem, net_w, left), 6),
         cost_unplanned=round(bill(problem, without_w, {}), 6),
     )
+
+
+def _peak_w(problem: Problem, peaks_kw: Floats) -> float:
+    """Return the month's peak that is expected with the plan: no less than it is now [W]."""
+    return float(problem.weight @ np.maximum(peaks_kw * 1000, problem.months[0].peak_w))
 
 
 def _site_w(found: Columns, solved: Solved) -> Floats:

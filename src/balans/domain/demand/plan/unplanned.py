@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from balans.domain.demand.devices import Battery, Cycle, Pump, Thermostat, Vehicle
-from balans.domain.demand.plan.build import cycle_starts
 from balans.domain.demand.plan.linear import Floats
 from balans.domain.demand.plan.problem import Problem, share_in, worth_per_kwh
+from balans.domain.demand.plan.rows import cycle_starts
 
 
 def unplanned_w(problem: Problem, name: str) -> Floats:
