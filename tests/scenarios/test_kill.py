@@ -28,6 +28,8 @@ TARGETS = {
 }
 """What to kill, and a part of the command line by which it is found."""
 
+REST_S = 4.0
+
 
 @dataclass
 class Killer:
@@ -38,10 +40,17 @@ class Killer:
     mosquitto: Mosquitto | None
     killed: Counter[str] = field(default_factory=Counter)
     waiting: list[str] = field(default_factory=list)
+    rounds: int = 0
+
+    def pause(self) -> None:
+        """Wait a moment; after every second round longer, so that control comes to its turn."""
+        is_rest = not self.waiting and self.rounds % 2 == 0
+        time.sleep(REST_S if is_rest else self.random.uniform(0.3, 1.3))
 
     def strike(self) -> None:
         if not self.waiting:
             self.waiting = self.random.sample(list(TARGETS), len(TARGETS))
+            self.rounds += 1
         target = self.waiting.pop()
         pids = self.pids(target)
         if pids:
@@ -97,7 +106,7 @@ def test_nothing_is_lost_when_everything_is_killed(
         killer = Killer(demo.pid, random.Random(broker), mosquitto)
         wait_for_replay(tmp_path / "log", demo)
         while "Tue 13 Jan 12:00" not in (tmp_path / "log").read_text() and demo.poll() is None:
-            time.sleep(killer.random.uniform(0.3, 1.3))
+            killer.pause()
             killer.strike()
         demo.wait(180)
     said = (tmp_path / "log").read_text()
