@@ -112,7 +112,7 @@ def test_limits_of_server_and_consumer_are_planned_for(bench: Bench) -> None:
 
 def test_a_plan_moves_the_washer_into_the_night_and_the_reflex_follows(bench: Bench) -> None:
     """The real planner: green energy waits for the cheap hours."""
-    bench.now_s = T0 + DAY_S + 12 * 3600.0
+    bench.now_s = T0 + DAY_S + 17 * 3600.0
     bench.seq += 1
     for _ in range(2):
         bench.step(1400.0, washer=600.0)
@@ -252,3 +252,35 @@ def test_a_step_of_the_replay_is_one_of_the_past() -> None:
     past.close(T0 + 900.0)
     assert past.first_s == T0
     assert STEP_S == 60.0
+
+
+def test_a_green_load_waits_until_its_deadline_or_for_eight_hours() -> None:
+    due = replace(WASHER, name="dryer", deadline_s=7 * 3600)
+    site = planned_site(WASHER, due, KITCHEN)
+    bench = Bench(site)
+    bench.tick()
+    day_of(bench, site)
+    bench.step(1600.0, washer=600.0, dryer=300.0)
+    now_s = bench.now_s
+    washer, dryer = (request_of(bench).devices[name] for name in ("washer", "dryer"))
+    assert isinstance(washer, Thermostat)
+    assert isinstance(dryer, Thermostat)
+    assert (washer.delay_s, washer.due_s) == (8 * 3600.0, ())
+    assert washer.owed_until_s == now_s + 8 * 3600.0
+    first_s = T0 + DAY_S + 7 * 3600.0
+    assert now_s < first_s
+    assert dryer.due_s == pytest.approx((first_s, first_s + DAY_S))
+
+
+def test_what_is_owed_keeps_its_time_from_one_plan_to_the_next(bench: Bench) -> None:
+    """Else each new plan would put it off by another eight hours."""
+    started_s = bench.now_s
+    bench.control.take_plan(plan_of(bench))
+    assert bench.step(1300.0, washer=500.0) == ["washer off plan"]
+    for _ in range(4 * 60):
+        bench.control.take_plan(plan_of(bench))  # a plan in which the washer waits
+        bench.step(800.0)
+    washer = request_of(bench).devices["washer"]
+    assert isinstance(washer, Thermostat)
+    assert washer.level_wh == pytest.approx(-4 * 500.0, rel=0.05)
+    assert washer.owed_until_s == pytest.approx(started_s + 8 * 3600.0, abs=2 * 900.0)

@@ -96,6 +96,10 @@ class Thermostat:
     how far it is ahead now (negative: behind). `loss_per_h` is the share of the lead that leaks
     away in an hour. `modulating` tells whether its power can be set; else it is switched, and a
     power between is a share of the time.
+
+    A load without warmth that only waits is one with `ahead_wh` 0: what it wants is drawn no more
+    than `delay_s` later, what it is behind now by `owed_until_s`, and at each of the times `due_s`
+    it is behind by nothing.
     """
 
     rated_w: float
@@ -104,6 +108,9 @@ class Thermostat:
     level_wh: float = 0.0
     loss_per_h: float = 0.0
     modulating: bool = False
+    delay_s: float = float("inf")
+    owed_until_s: float = float("inf")
+    due_s: tuple[float, ...] = ()
 
     def load(self, name: str, load_class: LoadClass, node: str = "") -> Load:
         """Return the load that the reflex controls."""

@@ -111,6 +111,19 @@ class Past:
         """Return what a load would have drawn by itself in each slot [W]."""
         return self._columns([name], 1)[:, 0] if self.rows else np.zeros(0)
 
+    def wanted_since_s(self, name: str, owed_wh: float, now_s: float) -> float:
+        """Return when a load began to want what it is owed, as what is oldest is given back first.
+
+        At the earliest it is the beginning of what is known.
+        """
+        since_s = now_s
+        for back, wanted_w in enumerate(reversed(self.wanted_w(name).tolist()), 1):
+            if owed_wh <= 0:
+                break
+            since_s = self.end_s - back * self.slot_s
+            owed_wh -= wanted_w * self.slot_s / 3600 if np.isfinite(wanted_w) else 0.0
+        return since_s
+
     def bought_wh(self, since_s: float) -> float:
         """Return what was bought from `since_s` on, as far as it is known [Wh]."""
         found = 0.0

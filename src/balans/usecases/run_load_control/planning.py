@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from balans.domain.demand.devices import Battery, Device, Production, Pump, Thermostat, Vehicle
-from balans.domain.demand.model import Load, LoadKind, LoadState, Proposal, Recover
+from balans.domain.demand.model import DAY_S, Load, LoadKind, LoadState, Proposal, Recover
 from balans.domain.demand.plan import Plan, PlanState, proposals
 from balans.domain.demand.plan.settings import PlannerSettings
 from balans.protocols import hub
@@ -26,7 +26,7 @@ FRESH_S = 1_800.0
 SEEN_S = 86_400.0
 """Before a day has been seen there is nothing to forecast from."""
 DELAY_S = 8 * 3600.0
-"""So long a green load without a comfort band of its own may be kept waiting."""
+"""So long a green load without a deadline or a comfort band of its own may be kept waiting."""
 NO_LIMIT = float("inf")
 
 
@@ -140,7 +140,7 @@ class Planning:
 
     def _devices(self, desk: Desk, now_s: float) -> dict[str, Device]:
         """Return the loads that can be planned now, each as it is."""
-        found = {}
+        found: dict[str, Device] = {}
         for index, load in enumerate(desk.site.loads):
             is_measured = desk.view.load_w.get(load.name) is not None
             allowed = desk.consents.left_alone(load.name, now_s) is None
@@ -148,10 +148,30 @@ class Planning:
                 continue
             device = desk.site.devices.get(load.name)
             state, told = desk.loads.states[index], self._fresh(load.name, now_s)
+            if device is None and _may_wait(load):
+                found[load.name] = self._waiting(desk, load, state.owed_wh, now_s)
+                continue
             now = _device_now(load, device, state, told, now_s)
             if now is not None:
                 found[load.name] = now
         return found
+
+    def _waiting(self, desk: Desk, load: Load, owed_wh: float, now_s: float) -> Thermostat:
+        """Return a green load that waits until its deadline, or for `DELAY_S` where it has none."""
+        if load.deadline_s is None:
+            delay_s = DELAY_S
+            due_s: tuple[float, ...] = ()
+            owed_until_s = self.past.wanted_since_s(load.name, owed_wh, now_s) + DELAY_S
+        else:
+            delay_s = owed_until_s = NO_LIMIT
+            first_s = now_s + (load.deadline_s - desk.site.local_s(now_s)) % DAY_S
+            days = int(self.settings.horizon_h * 3600 // DAY_S) + 1
+            due_s = tuple(first_s + day * DAY_S for day in range(days))
+        most_wh = load.rated_w * DAY_S / 3600
+        return Thermostat(
+            load.rated_w, 0.0, most_wh, -owed_wh,
+            delay_s=delay_s, owed_until_s=owed_until_s, due_s=due_s,
+        )  # fmt: skip
 
     def _fresh(self, name: str, now_s: float) -> DeviceState | None:
         told = self.told.get(name)
@@ -190,7 +210,7 @@ def _device_now(
     now_s: float,
 ) -> Device | None:
     """Return a load's device as it is now; None where too little is known of it."""
-    found: Device | None = None
+    found: Device | None
     match device:
         case Thermostat():
             found = replace(device, level_wh=-state.owed_wh)
@@ -203,8 +223,8 @@ def _device_now(
             found = replace(device, arrival_s=now_s, departure_s=until_s, energy_wh=told.energy_wh)
         case Pump():
             found = _pump_now(load, state, told, now_s)
-        case None if _may_wait(load):
-            found = Thermostat(load.rated_w, 0.0, load.rated_w * DELAY_S / 3600, -state.owed_wh)
+        case _:
+            found = None
     return found
 
 

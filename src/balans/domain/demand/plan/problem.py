@@ -156,6 +156,17 @@ def share_in(problem: Problem, from_s: float, to_s: float) -> Floats:
     return np.clip(inside / (3600 * problem.hours), 0.0, 1.0)
 
 
+def owed_per_kwh(problem: Problem) -> float:
+    """Return what a kWh still owed at the end costs: nothing is gained by putting it off so far."""
+    extra = sum(block.extra for block in problem.tariff.blocks)
+    return max(0.0, float(np.max(problem.buy))) + extra
+
+
+def lead_per_kwh(problem: Problem) -> float:
+    """Return what a kWh that a thermostat is ahead at the end is worth: the least it saves."""
+    return max(0.0, float(np.min(problem.buy)))
+
+
 def worth_per_kwh(problem: Problem, battery: Battery) -> float:
     """Return what a kWh left in a battery is worth: what it would cost to buy it again."""
     if battery.value_per_kwh is not None:

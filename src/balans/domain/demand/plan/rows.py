@@ -19,7 +19,13 @@ from balans.domain.demand.plan.columns import (
     powers,
 )
 from balans.domain.demand.plan.linear import INFINITE, Floats, Ints
-from balans.domain.demand.plan.problem import Problem, share_in, worth_per_kwh
+from balans.domain.demand.plan.problem import (
+    Problem,
+    lead_per_kwh,
+    owed_per_kwh,
+    share_in,
+    worth_per_kwh,
+)
 
 UNMET_PRICE = 30.0
 """Times the dearest price: a vehicle, pump or comfort band not served, per kWh."""
@@ -155,22 +161,55 @@ def _add_thermostat(problem: Problem, found: Columns, name: str, warm: Thermosta
     join(found, name, power, everywhere, np.ones(count))
     dear = np.repeat(problem.weight * UNMET_PRICE * found.unit, count)
     cold, hot = (model.columns(scenarios * count, dear).reshape(shape) for _ in range(2))
-    worth = np.zeros(shape)
-    worth[:, -1] = -problem.weight * max(0.0, float(np.min(problem.buy)))
-    level = model.columns(scenarios * count, worth.ravel(), INFINITE, -INFINITE).reshape(shape)
+    level = model.columns(scenarios * count, 0.0, INFINITE, -INFINITE).reshape(shape)
+    _value_end(problem, found, level[:, -1])
     first = -wanted * hours
     first[:, 0] += warm.level_wh / 1000 * (1 - warm.loss_per_h * hours[0])
     rows = model.rows(scenarios * count, first.ravel(), first.ravel()).reshape(shape)
     model.put(rows, level, 1.0)
     model.put(rows[:, 1:], level[:, :-1], -(1 - warm.loss_per_h * hours[1:]))
     model.put(rows, power, -hours)
-    for sign, slack, bound in ((1.0, hot, warm.ahead_wh), (-1.0, cold, warm.behind_wh)):
-        limit = max(bound, sign * warm.level_wh) / 1000
-        band = model.rows(scenarios * count, -INFINITE, limit).reshape(shape)
+    most_ahead = np.full(shape, max(warm.ahead_wh, warm.level_wh) / 1000)
+    most_behind = _most_behind(problem, warm, wanted)
+    for sign, slack, bound in ((1.0, hot, most_ahead), (-1.0, cold, most_behind)):
+        band = model.rows(scenarios * count, -INFINITE, bound.ravel()).reshape(shape)
         model.put(band, level, sign)
         model.put(band, slack, -1.0)
     found.level[name] = level
     found.slack[name] = np.concatenate((cold, hot), axis=1)
+
+
+def _value_end(problem: Problem, found: Columns, level: Ints) -> None:
+    """Let a lead at the end of the plan be worth something, and what is owed then cost more."""
+    model = found.model
+    # A little more than the price: of two equal plans the one that owes nothing is taken.
+    last_h = 1.0 + float(problem.hours.sum())
+    owed_price = owed_per_kwh(problem) + found.tiny * found.unit * last_h
+    owed = model.columns(len(level), problem.weight * owed_price)
+    lead = model.columns(len(level), -problem.weight * lead_per_kwh(problem))
+    rows = model.rows(len(level), 0.0, 0.0)
+    model.put(rows, level, 1.0)
+    model.put(rows, owed, 1.0)
+    model.put(rows, lead, -1.0)
+
+
+def _most_behind(problem: Problem, warm: Thermostat, wanted_kw: Floats) -> Floats:
+    """Return how far `warm` may be behind at the end of each slot [kWh], by scenario.
+
+    Outside its band it need not come back at once, but not farther out either.
+    """
+    end_s, begin_s = problem.end_s, problem.begin_s
+    found = np.full(wanted_kw.shape, max(warm.behind_wh, -warm.level_wh) / 1000)
+    if np.isfinite(warm.delay_s):
+        wanted = np.cumsum(wanted_kw * problem.hours, axis=1)
+        before = np.array([np.interp(end_s - warm.delay_s, end_s, row, left=0.0) for row in wanted])
+        owed = max(0.0, -warm.level_wh / 1000) * (end_s <= warm.owed_until_s)
+        found = np.minimum(found, wanted - before + owed)
+    for due_s in warm.due_s:
+        if begin_s[0] < due_s <= end_s[-1]:
+            last = int(np.searchsorted(end_s, due_s, side="right")) - 1
+            found[:, max(last, 0)] = 0.0
+    return found
 
 
 def _add_cycle(problem: Problem, found: Columns, name: str, cycle: Cycle) -> None:

@@ -1,6 +1,6 @@
 """From a problem to a plan, and from a plan to proposals for the reflex."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -52,17 +52,21 @@ def solve(
         ),
         unmet=unmet,
     )
-    return _priced(problem, plan, net_w)
+    left_wh = {
+        name: solved.values[columns[:, -1]] * 1000
+        for name, columns in found.level.items()
+        if name in problem.devices
+    }
+    return _priced(problem, plan, net_w, left_wh)
 
 
-def _priced(problem: Problem, plan: Plan, net_w: Floats) -> Plan:
-    left = {name: levels[-1] for name, levels in plan.soc_wh}
+def _priced(problem: Problem, plan: Plan, net_w: Floats, left_wh: Mapping[str, Floats]) -> Plan:
     without_w = problem.rest_w + sum(
         (unplanned_w(problem, name) for name in problem.devices), np.zeros(len(problem.hours))
     )
     return replace(
         plan,
-        cost=round(bill(problem, net_w, left), 6),
+        cost=round(bill(problem, net_w, left_wh), 6),
         cost_unplanned=round(bill(problem, without_w, {}), 6),
     )
 

@@ -4,9 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from balans.domain.demand.devices import Battery, Cycle, Pump, Thermostat, Vehicle
+from balans.domain.demand.devices import Battery, Cycle, Device, Pump, Thermostat, Vehicle
 from balans.domain.demand.plan.linear import Floats
-from balans.domain.demand.plan.problem import Problem, share_in, worth_per_kwh
+from balans.domain.demand.plan.problem import (
+    Problem,
+    lead_per_kwh,
+    owed_per_kwh,
+    share_in,
+    worth_per_kwh,
+)
 from balans.domain.demand.plan.rows import cycle_starts
 
 
@@ -14,7 +20,8 @@ def unplanned_w(problem: Problem, name: str) -> Floats:
     """Return what the load called `name` would draw by itself [W].
 
     A vehicle and a pump draw all they can from the start of their window until they have what
-    they want, a thermostat what it wants, a cycle starts at its earliest; a battery rests.
+    they want, a thermostat what it wants once it has made up for what it is behind or ahead, a
+    cycle starts at its earliest; a battery rests.
     """
     device = problem.devices[name]
     if isinstance(device, Vehicle):
@@ -24,12 +31,25 @@ def unplanned_w(problem: Problem, name: str) -> Floats:
         window = (device.earliest_s, device.latest_s)
         return _at_once(problem, device.energy_wh, device.rated_w, window)
     if isinstance(device, Thermostat):
-        wanted_w = np.asarray(problem.demand_w[name], dtype=np.float64)
-        return np.asarray(problem.weight @ np.broadcast_to(wanted_w, problem.rest_w.shape))
+        drawn_w: Floats = problem.weight @ _as_wanted_w(problem, name, device)
+        return drawn_w
     if isinstance(device, Cycle):
         power: Floats = cycle_starts(problem, device)[1][0] * 1000
         return power
     return np.zeros(len(problem.hours))
+
+
+def _as_wanted_w(problem: Problem, name: str, warm: Thermostat) -> Floats:
+    """Return what a thermostat draws by itself, by scenario: it catches up as fast as it can."""
+    wanted_w = np.broadcast_to(problem.demand_w[name], problem.rest_w.shape)
+    most_w = np.maximum(warm.rated_w, wanted_w)
+    level_wh = np.full(len(wanted_w), warm.level_wh)
+    power_w = np.zeros(wanted_w.shape)
+    for slot, hours in enumerate(problem.hours.tolist()):
+        level_wh = level_wh * (1 - warm.loss_per_h * hours)
+        power_w[:, slot] = np.clip(wanted_w[:, slot] - level_wh / hours, 0.0, most_w[:, slot])
+        level_wh = level_wh + (power_w[:, slot] - wanted_w[:, slot]) * hours
+    return power_w
 
 
 def _at_once(
@@ -41,11 +61,12 @@ def _at_once(
     return power
 
 
-def bill(problem: Problem, net_w: Floats, left_wh: Mapping[str, float]) -> float:
+def bill(problem: Problem, net_w: Floats, left_wh: Mapping[str, Floats]) -> float:
     """Return the mean cost of `net_w` (scenarios x slots), as the tariff of `problem` bills it.
 
-    Tiers and peaks are counted as the planner counts them. `left_wh` is what is left in the
-    batteries at the end; what is more than now counts as worth, what is less as cost.
+    Tiers and peaks are counted as the planner counts them. `left_wh` tells by scenario what is
+    left at the end: in a battery, where more than now counts as worth and less as cost, and how
+    far a thermostat is ahead, where a lead is worth something and what is owed costs more.
     """
     buy_kw, sell_kw = np.maximum(net_w, 0.0) / 1000, np.maximum(-net_w, 0.0) / 1000
     by_scenario = (buy_kw * problem.buy - sell_kw * problem.sell) @ problem.hours
@@ -60,12 +81,18 @@ def bill(problem: Problem, net_w: Floats, left_wh: Mapping[str, float]) -> float
             over = np.maximum(0.0, bought + counted - block.above_kwh) - before
             by_scenario = by_scenario + block.extra * over
         by_scenario = by_scenario + _peak_cost(problem, place, buy_kw, slots)
-    worth = sum(
-        worth_per_kwh(problem, device) * (left_wh[name] - device.soc_wh) / 1000
-        for name, device in problem.devices.items()
-        if isinstance(device, Battery) and name in left_wh
-    )
-    return float(problem.weight @ by_scenario) - worth
+    for name, device in problem.devices.items():
+        if name in left_wh:
+            by_scenario = by_scenario - _worth(problem, device, left_wh[name] / 1000)
+    return float(problem.weight @ by_scenario)
+
+
+def _worth(problem: Problem, device: Device, left_kwh: Floats) -> Floats:
+    """Return what is gained by what `device` holds at the end, by scenario."""
+    if isinstance(device, Battery):
+        return worth_per_kwh(problem, device) * (left_kwh - device.soc_wh / 1000)
+    lead, owed = np.maximum(left_kwh, 0.0), np.maximum(-left_kwh, 0.0)
+    return lead_per_kwh(problem) * lead - owed_per_kwh(problem) * owed
 
 
 def _peak_cost(

@@ -199,7 +199,7 @@ def test_a_battery_is_run_as_well_as_by_trying_every_step(seed: int) -> None:
     for flows in itertools.product(steps, repeat=3):
         soc = 1000.0 + np.cumsum(flows)
         if soc.min() >= 0 and soc.max() <= 2000:
-            cost = bill(case, case.rest_w + np.array(flows), {"battery": float(soc[-1])})
+            cost = bill(case, case.rest_w + np.array(flows), {"battery": soc[-1:]})
             best = min(best, cost)
     assert made(case).cost == pytest.approx(best, abs=0.002)
 
