@@ -29,22 +29,25 @@ from balans.domain.demand.threshold import decide_by_threshold
 from balans.usecases.control_figures import control_figures
 from balans.usecases.simulate_site import UNITS_PER_W, Replay, Rule, simulate_site
 
-RULES: dict[str, Callable[[], Rule]] = {
-    "ours": lambda: decide,
-    "ours +ledger": lambda: WithLedger({}),
-    "threshold": lambda: decide_by_threshold,
-    "evcc": EvccCircuits,
-    "evcc +timer": lambda: WithTimers(EvccCircuits()),
-    "evcc dims +timer": lambda: WithTimers(EvccCircuits(dims_green=True)),
-    "PLB": PowerLoadBalancer,
-    "PLB +timer": lambda: WithTimers(PowerLoadBalancer()),
-    "PLB, task only": lambda: PowerLoadBalancer(balances_up=False),
-    "ILC": LoadControl,
-    "ILC +timer": lambda: WithTimers(LoadControl()),
-    "ILC at limit": lambda: LoadControl(threshold_share=0.0),
-    "ILC at limit +timer": lambda: WithTimers(LoadControl(threshold_share=0.0)),
+RULES: dict[str, Callable[[Case], Rule]] = {
+    "ours": lambda _: decide,
+    "ours +ledger": lambda case: WithLedger(case.flats),
+    "threshold": lambda _: decide_by_threshold,
+    "evcc": lambda _: EvccCircuits(),
+    "evcc +timer": lambda _: WithTimers(EvccCircuits()),
+    "evcc dims +timer": lambda _: WithTimers(EvccCircuits(dims_green=True)),
+    "PLB": lambda _: PowerLoadBalancer(),
+    "PLB +timer": lambda _: WithTimers(PowerLoadBalancer()),
+    "PLB, task only": lambda _: PowerLoadBalancer(balances_up=False),
+    "ILC": lambda _: LoadControl(),
+    "ILC +timer": lambda _: WithTimers(LoadControl()),
+    "ILC at limit": lambda _: LoadControl(threshold_share=0.0),
+    "ILC at limit +timer": lambda _: WithTimers(LoadControl(threshold_share=0.0)),
 }
-"""Each as published, and with the longest off time of yellow kept by the actuators."""
+"""Each as published, and with the longest off time of yellow kept by the actuators.
+
+Ours as a replay of a site runs it, and with the ledger of the gateway.
+"""
 ASKED_ALWAYS = ("ILC", "ours +ledger")
 JUDGED = ("overload_kwh", "yellow_violations", "switches", "jain_loads")
 """What ours is to be ahead in, of each rule, all together."""
@@ -105,7 +108,7 @@ def _replay(case: Case, name: str) -> Replay:
         case.site,
         case.profile,
         time.thread_time_ns,
-        rule=WithLedger(case.flats) if name == "ours +ledger" else RULES[name](),
+        rule=RULES[name](case),
         every_step=name.startswith(ASKED_ALWAYS),
     )
 

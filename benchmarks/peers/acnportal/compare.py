@@ -2,7 +2,8 @@
 
     python -m benchmarks.peers.acnportal.compare [--json] [--seeds 1 2 3] [--quick]
 
-The first run makes a virtual environment for the peer and installs acnportal 0.3.3 in it.
+The first run makes a virtual environment for the peer, in the user's cache unless --venv names
+another place, and installs acnportal 0.3.3 in it.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from benchmarks.peers.acnportal.sessions import PERIOD_MIN, VEHICLE_KW, Session,
 from balans.domain.demand.ev_sharing import Order
 
 PEER = "acnportal==0.3.3"
+VENV = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "balans/peers/acnportal"
 ALGORITHMS = ("LLF", "EDF", "RR")
 OURS: dict[str, Order | None] = {"sLLF": Order.LAXITY, "sLLF / ratio in overload": None}
 LOADS = ((30, 30.0), (50, 45.0))
@@ -200,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--venv", type=Path, default=Path("build/peers/acnportal"))
+    parser.add_argument("--venv", type=Path, default=VENV)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--quick", action="store_true", help="without the factors, which take long")
     parser.add_argument("--json", action="store_true")
