@@ -4,7 +4,7 @@ One executor for every controller: it says what each may know, keeps every devic
 bounds, and meters the result.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
@@ -139,7 +139,7 @@ class HouseReplay:
 
         The present hour's rest is known: a planner that plans every few minutes measures it.
         """
-        rest_w, heat_w, sunny = self._scenarios(hour)
+        rest_w, heat_w, sunny = self._scenarios(state, hour)
         rest_w = rest_w + self._running_w(state, hour)
         months, place = self._months(hour, bought, net_kw)
         return Problem(
@@ -160,7 +160,7 @@ class HouseReplay:
             reserve_wh=RESERVE_WH,
         )
 
-    def _scenarios(self, hour: int) -> tuple[Floats, Floats, Floats]:
+    def _scenarios(self, state: State, hour: int) -> tuple[Floats, Floats, Floats]:
         first = max(0, hour - KEPT_H)
         past = slice(first, hour)
         grid = Grid(
@@ -173,10 +173,30 @@ class HouseReplay:
         made = forecast_production(-self.house.pv_kw[past] * 1000, grid)
         heat = forecast_load(self.house.heat_kw[past] * 1000, grid)
         chosen = spread_days(self.scenarios, (load, made, heat), 24)
-        rest_w = load.days(chosen) + made.days(chosen)
+        rest_w = load.days(chosen) + made.days(chosen) + self._to_come_w(state, hour, chosen)
         heat_w = heat.days(chosen)
         rest_w[:, 0], heat_w[:, 0] = self.net_kw[hour] * 1000, self.heat_kw[hour] * 1000
         return rest_w, heat_w, made.may_produce
+
+    def _to_come_w(self, state: State, hour: int, days: Sequence[int]) -> Floats:
+        """Return what cars and cycles that are not there yet may draw, as on each of `days` before.
+
+        A car is taken to charge evenly while it is there, and not to come before the one that is
+        there now has left.
+        """
+        found = np.zeros((len(days), HORIZON_H))
+        free = state.car.last - hour if state.car else 1
+        for row, day in zip(found, days, strict=True):
+            first = hour - 24 * day
+            for session in self.house.sessions:
+                if first < session.first < first + 24:
+                    count = session.last - session.first
+                    power_w = np.full(count, 1000 * session.energy_kwh / count)
+                    _add_daily(row, session.first - first, power_w, free)
+            for run in self.house.runs:
+                if first < run.first < first + 24:
+                    _add_daily(row, run.first - first, 1000 * np.array(run.power_kw), 1)
+        return found
 
     def _running_w(self, state: State, hour: int) -> Floats:
         power_w = np.zeros(HORIZON_H)
@@ -267,6 +287,13 @@ class HouseReplay:
                 state.running.append((hour, state.waiting.pop(name)))
         state.running = [(at, run) for at, run in state.running if at + len(run.power_kw) > hour]
         return sum(1000 * run.power_kw[hour - at] for at, run in state.running)
+
+
+def _add_daily(row: Floats, place: int, power_w: Floats, free: int) -> None:
+    """Add `power_w` from `place` on, and a day later, where that is not before `free`."""
+    for at in range(place, len(row), 24):
+        if at >= free:
+            row[at : at + len(power_w)] += power_w[: len(row) - at]
 
 
 def filled(values_kw: Floats) -> Floats:

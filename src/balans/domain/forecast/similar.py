@@ -6,9 +6,11 @@ present differs from its own mean fades with the correlation measured from slot 
 
     mean[j] = profile[j] + r ** (j + 1) * (seen now - profile now)
 
-The spread comes from the days themselves: each of the newest days gives one member, its distance
-from the profile, narrowed at first by what the present tells, ``sqrt(1 - r ** (2 j + 2))``.
-Members are whole days, so that what belongs together stays together in load and production.
+The spread comes from the days themselves: each of the newest days gives one member, what it
+differed from the profile of the days before *it*, narrowed at first by what the present tells,
+``sqrt(1 - r ** (2 j + 2))``. So they err as forecasts have erred of late, also to one side, as
+they do in autumn when each day is a little colder than the ones before. Members are whole days, so
+that what belongs together stays together in load and production.
 
 Production is forecast as the share of a clear day, the upper envelope of the last weeks at each
 hour: clouds are what is uncertain, the sun's way is not. Sources: the ensemble of analogue days
@@ -27,10 +29,12 @@ from balans.domain.forecast.grid import Floats, Grid, Ints
 
 DAYS = 28
 """How far back similar days are taken from."""
-HALF_LIVES_D = (2.0, 5.0, 12.0)
+HALF_LIVES_D = (1.0, 2.0, 5.0, 12.0)
 """Half lives tried on the site's own past; the one that erred least is taken."""
 OTHER_KIND = 0.4
 """Weight of a workday for a weekend, and the other way round."""
+ERRORS = 14
+"""Newest days whose errors are the spread of the coming one."""
 CLEAR_DAYS = 15
 """Days whose upper envelope counts as a clear day: the sun moves little in a fortnight."""
 CLEAR_QUANTILE = 0.9
@@ -117,7 +121,7 @@ def forecast_production(values_w: Floats, grid: Grid, members: int = DAYS) -> Fo
     is_day = by_slot > NIGHT_SHARE * max(float(clear.max()), 1.0)
     share = np.full(grid.past, np.nan)
     lit = is_day[: grid.past]
-    share[lit] = past[lit] / by_slot[: grid.past][lit]
+    share[lit] = np.clip(past[lit] / by_slot[: grid.past][lit], 0.0, MOST_SHARE)
     mean, spread, days = _forecast(share, grid, members)
     coming = np.where(is_day[grid.past :], -by_slot[grid.past :], 0.0)
     return Forecast(
@@ -158,16 +162,15 @@ def _forecast(past: Floats, grid: Grid, members: int) -> tuple[Floats, Floats, t
     half_life = min(HALF_LIVES_D, key=lambda half: _error_of(seen, is_weekend, half))
     target = weekend[grid.past :]
     mean = _profile(seen[:, slots], is_weekend[:, slots], target, half_life)
-    errors = _errors(seen, is_weekend, half_life, min(14, days - 1))
+    errors = _errors(seen, is_weekend, half_life, min(ERRORS, days - 1))
     kept = _correlation(errors)
     fade = kept ** (1.0 + np.arange(grid.ahead))
     mean = mean + _lead(errors) * fade
-    chosen = _most_whole(seen, members)
-    spread = seen[chosen][:, slots] - _profile(
-        seen[:, slots], is_weekend[:, slots], target, half_life
-    )
-    spread = np.where(np.isfinite(spread), spread, 0.0)
-    spread = mean + spread * np.sqrt(1.0 - fade**2)
+    if not len(errors):
+        return mean, mean[None, :], (1,)
+    chosen = _most_whole(errors, members)
+    spread = np.nan_to_num(errors[chosen])
+    spread = mean + spread[:, slots] * np.sqrt(1.0 - fade**2)
     return mean, spread, tuple(int(day) + 1 for day in chosen)
 
 

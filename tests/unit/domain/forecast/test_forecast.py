@@ -120,7 +120,7 @@ def test_a_site_without_sun_forecasts_none() -> None:
 
 def test_spread_days_reach_from_the_least_to_the_most() -> None:
     grid = grid_of(14)
-    course = np.repeat(np.arange(14.0) * 100, 24)
+    course = np.repeat(np.random.default_rng(2).permutation(14) * 100.0, 24)
     found = forecast_load(course, grid)
     days = spread_days(7, (found,), 24)
     sums = found.days(days)[:, :24].sum(axis=1)
@@ -133,3 +133,17 @@ def test_values_that_do_not_fit_the_grid_are_refused() -> None:
     grid = grid_of(3)
     with pytest.raises(InputError, match="expected one for each of 72"):
         forecast_load(np.zeros(5), grid)
+
+
+@pytest.mark.parametrize("doubles_in_days", [30.0, -30.0])
+def test_members_follow_a_trend_that_the_mean_lags_behind(doubles_in_days: float) -> None:
+    """Where each day is colder than the days before, forecasts erred, and members know it."""
+    rng = np.random.default_rng(8)
+    grid = grid_of(28, ahead=24, hour=6)
+    course = 500.0 * 2 ** (np.arange(grid.past + 24) / 24 / doubles_in_days)
+    noise = rng.normal(0, 20, grid.past)
+    found = forecast_load(course[: grid.past] + noise, grid)
+    actual = course[grid.past :].mean()
+    lag = abs(found.mean_w.mean() - actual)
+    assert abs(found.members_w.mean() - actual) < max(0.6 * lag, 0.02 * actual)
+    assert np.ptp(found.members_w[:, 12]) > 20.0

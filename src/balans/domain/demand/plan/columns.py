@@ -60,24 +60,28 @@ def join(found: Columns, name: str, power: Ints, slots: Ints, share: Floats) -> 
 
 
 def powers(
-    problem: Problem, found: Columns, slots: Ints, most: Floats, price: Floats | float = 0.0
+    problem: Problem,
+    found: Columns,
+    slots: Ints,
+    most: Floats,
+    price: Floats | float = 0.0,
+    shared_slots: int = 1,
 ) -> Ints:
-    """Add a power for each scenario and slot, one for all scenarios in the plan's first slot.
+    """Add a power for each scenario and slot, one for all scenarios in the plan's first slots.
 
     `price` is per kW and slot.
     """
     scenarios, count = len(problem.weight), len(slots)
     upper = np.broadcast_to(most, (scenarios, count)).copy()
     cost = problem.weight[:, None] * np.broadcast_to(price, (scenarios, count))
-    if count and slots[0] == 0:
-        # One column stands for all scenarios; those of the others are not used.
-        upper[:, 0] = upper[:, 0].max()
-        cost[:, 0] = cost[:, 0].sum()
-        upper[1:, 0] = 0.0
+    shared = slots < shared_slots
+    # One column stands for all scenarios; those of the others are not used.
+    upper[0, shared] = upper[:, shared].max(axis=0)
+    upper[1:, shared] = 0.0
+    cost[0, shared] = cost[:, shared].sum(axis=0)
     power = found.model.columns(scenarios * count, cost.ravel(), upper.ravel())
     power = power.reshape(scenarios, count)
-    if count and slots[0] == 0:
-        power[:, 0] = power[0, 0]
+    power[:, shared] = power[0, shared]
     return power
 
 
@@ -96,8 +100,7 @@ def early_price(problem: Problem, found: Columns) -> Floats:
 
 def _sun_ahead_h(problem: Problem) -> Floats:
     """Return how many hours with sun, from the slot on, may still come within the plan."""
-    sunny = np.any(problem.rest_w < 0, axis=0) if problem.sunny is None else problem.sunny
-    ahead: Floats = np.cumsum((sunny * problem.hours)[::-1])[::-1]
+    ahead: Floats = np.cumsum((sunny_slots(problem) * problem.hours)[::-1])[::-1]
     return ahead
 
 
@@ -109,3 +112,21 @@ def no_waiting(problem: Problem, found: Columns) -> Floats:
     since_h = np.concatenate(([0.0], np.cumsum(problem.hours)[:-1]))
     sunny = found.tiny * found.unit * (_sun_ahead_h(problem) + DARK_SHARE * since_h)
     return (sunny - early_price(problem, found)) * problem.hours
+
+
+def dark_slots(problem: Problem) -> int:
+    """Return how many slots there are before the sun may come, at least 1.
+
+    In them a task draws the same in all scenarios. Were it free to differ, each plan would leave
+    most of it for later, when all is known; but it never is.
+    """
+    sun = np.flatnonzero(sunny_slots(problem))
+    return max(1, int(sun[0])) if len(sun) else problem.rest_w.shape[1]
+
+
+def sunny_slots(problem: Problem) -> Floats:
+    """Return for each slot whether the sun may shine, 0..1."""
+    if problem.sunny is not None:
+        return problem.sunny
+    found: Floats = np.any(problem.rest_w < 0, axis=0).astype(np.float64)
+    return found

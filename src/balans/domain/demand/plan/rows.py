@@ -14,6 +14,7 @@ from balans.domain.demand.devices import (
 from balans.domain.demand.plan.columns import (
     Columns,
     at_most,
+    dark_slots,
     join,
     no_waiting,
     powers,
@@ -117,9 +118,9 @@ def _add_task(
     (least, most, due), model = (value / 1000 for value in need), found.model
     slots = np.flatnonzero(share > 0)
     share = share[slots]
-    power = powers(
-        problem, found, slots, np.full(len(slots), most), no_waiting(problem, found)[slots] * share
-    )
+    price = no_waiting(problem, found)[slots] * share
+    most_each = np.full(len(slots), most)
+    power = powers(problem, found, slots, most_each, price, dark_slots(problem))
     join(found, name, power, slots, share)
     scenarios = len(problem.weight)
     unmet = model.columns(scenarios, problem.weight * UNMET_PRICE * found.unit, due)
