@@ -9,7 +9,7 @@ What it cannot express, and what is done instead:
 - tiers of a month: it is given the price of the tier that the month is in, or is expected to
   end in;
 - a worth of what is left in the battery: its charge at the end of the horizon is set to its
-  charge now, its own default.
+  charge now, its own default, or, with `may_empty`, to the least.
 """
 
 import json
@@ -45,8 +45,9 @@ def peer_python(folder: Path) -> Path:
 class Emhass:
     """A running peer; call it with the problem of an hour."""
 
-    def __init__(self, python: Path, terms: Terms) -> None:
+    def __init__(self, python: Path, terms: Terms, *, may_empty: bool = False) -> None:
         self.failed = 0
+        self._may_empty = may_empty
         script = Path(__file__).with_name("peer.py")
         self._peer = subprocess.Popen(  # noqa: S603
             [str(python), str(script)],
@@ -69,6 +70,7 @@ class Emhass:
         }
         self._car_w = car_w
         self._capacity_wh = kept.capacity_wh
+        self._least_soc = kept.min_soc_wh / kept.capacity_wh
         self._ask(case)
 
     def _ask(self, case: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Emhass:
             "buy": (problem.buy + extra).tolist(),
             "sell": problem.sell.tolist(),
             "soc": soc,
-            "soc_final": soc,
+            "soc_final": min(soc, self._least_soc) if self._may_empty else soc,
             "peak_w": max(month.peak_w, 1.0),
             "hours": hours,
             "end": ends,

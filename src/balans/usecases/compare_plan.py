@@ -149,7 +149,7 @@ def compare_plan(
 ) -> dict[str, Any]:
     """Return the bills of a period: no control, battery rule, ours, `others`, foresight.
 
-    `gap` is what a bill is above foresight, as a share of it; None where foresight pays nothing.
+    `gap` is what a bill is above foresight, as a share of what foresight pays, or earns.
     """
     controllers: dict[str, Controller] = {
         "no_control": no_orders,
@@ -177,7 +177,7 @@ def _row(bill: Bill, bound: Bill, unmet_wh: float) -> dict[str, Any]:
     row = {name: _shown(value) for name, value in asdict(bill).items()}
     row["total"] = round(bill.total, 3)
     row["gap_eur"] = round(bill.total - bound.total, 3)
-    row["gap"] = round(bill.total / bound.total - 1, 4) if bound.total > 0 else None
+    row["gap"] = round((bill.total - bound.total) / abs(bound.total), 4) if bound.total else None
     row["unmet_kwh"] = round(unmet_wh / 1000, 3)
     return row
 
