@@ -21,6 +21,7 @@ from balans.domain.demand.devices import (
 )
 from balans.domain.demand.model import DAY_S, Load, LoadKind
 from balans.domain.demand.plan import Block, PlannerSettings, Tariff
+from balans.domain.demand.plan.settings import RESERVE_WH
 from balans.usecases.site_tree import phases_field
 from balans.usecases.toml_table import TomlTable, one_table, sub_tables
 
@@ -147,6 +148,7 @@ def planner_of(root: TomlTable) -> PlannerSettings | None:
             int(_one_of(row, "peak_interval_s", PEAK_INTERVALS_S, 900)),
         ),
         scenarios=int(row.number("scenarios", low=1, high=20, default=3)),
+        reserve_wh=1000 * row.number("reserve_kwh", low=0, high=1000, default=RESERVE_WH / 1000),
         every_s=row.number("every_s", low=60, high=3600, default=300),
     )
     row.finish()

@@ -13,6 +13,7 @@ import numpy as np
 from balans.core.errors import InputError
 from balans.domain.demand.devices import Cycle, Device, Vehicle
 from balans.domain.demand.plan import Month, Problem
+from balans.domain.demand.plan.settings import RESERVE_WH
 from balans.domain.forecast import Grid, forecast_load, forecast_production, spread_days
 from balans.usecases.house_record import House, Run, Session
 from balans.usecases.house_terms import Bill, Floats, Ints, Terms, bill_of
@@ -25,7 +26,6 @@ KEPT_H = 42 * 24
 NEEDED_H = 28 * 24
 """Hours of record before a period: forecasts are made from the four weeks before."""
 USUAL_H = 14 * 24
-RESERVE_WH = 1500.0
 CAR, HEAT, BATTERY = "car", "heat_pump", "battery"
 
 

@@ -140,6 +140,7 @@ def problem_of(
             name: device for name, device in devices.items() if _is_planned(device, name, demand_w)
         },
         demand_w=demand_w,
+        reserve_wh=settings.reserve_wh,
     )
 
 
