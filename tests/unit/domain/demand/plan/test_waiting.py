@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.domain.demand.plan.problems import HOUR_S, problem
 
-from balans.domain.demand.devices import Thermostat
-from balans.domain.demand.plan import Block, PlanState, Problem, Tariff, solve
+from balans.domain.demand.devices import Battery, Thermostat
+from balans.domain.demand.plan import Block, Month, PlanState, Problem, Tariff, solve
 
 NEAR_WH = 1.0
 WANTED_W = 500.0
@@ -114,3 +114,21 @@ def test_what_is_owed_would_be_given_back_at_once_without_a_plan() -> None:
     energy_kwh = (1.8 + 4 * WANTED_W / 1000, 4 * 0.3)
     assert plan.cost == pytest.approx(0.1 * energy_kwh[0] + 0.3 * 2 * 0.5, abs=1e-3)
     assert plan.cost_unplanned == pytest.approx(0.4 * 2.8 + 0.1 * 1.0 + 0.3 * 2 * 0.5, abs=1e-3)
+
+
+def test_a_reserve_is_kept_where_peaks_are_priced_and_only_there() -> None:
+    """What is left is worth a little less than now, so the battery would give what it has."""
+    levels = {}
+    for peak_price in (0.0, 4.0):
+        case = problem(
+            np.full(6, 300.0),
+            tariff=Tariff((), peak_price),
+            months=(Month(peak_w=2000.0),),
+            devices={"battery": Battery(5000, 2000, 2000, 1.0, 3000.0, 500.0, value_per_kwh=0.298)},
+            reserve_wh=1500.0,
+        )
+        plan = solve(case, 0.0, HOUR_S, 20.0)
+        levels[peak_price] = min(dict(plan.soc_wh)["battery"][:-1])
+    # A flat course is worth something too, so a little of the reserve may be given.
+    assert levels[4.0] > 1500.0 + NEAR_WH
+    assert levels[0.0] < 1500.0
