@@ -121,7 +121,7 @@ def test_a_reserve_is_kept_where_peaks_are_priced_and_only_there() -> None:
     levels = {}
     for peak_price in (0.0, 4.0):
         case = problem(
-            np.full(6, 300.0),
+            np.full(6, 700.0),
             tariff=Tariff((), peak_price),
             months=(Month(peak_w=2000.0),),
             devices={"battery": Battery(5000, 2000, 2000, 1.0, 3000.0, 500.0, value_per_kwh=0.298)},
@@ -131,4 +131,4 @@ def test_a_reserve_is_kept_where_peaks_are_priced_and_only_there() -> None:
         levels[peak_price] = min(dict(plan.soc_wh)["battery"][:-1])
     # A flat course is worth something too, so a little of the reserve may be given.
     assert levels[4.0] > 1500.0 + NEAR_WH
-    assert levels[0.0] < 1500.0
+    assert levels[0.0] < 1500.0 - NEAR_WH
