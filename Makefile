@@ -40,7 +40,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,min,max,rounds $(ARGS)
+	$(BIN)/python -m pytest benchmarks --timeout=0 --benchmark-only --benchmark-columns=median,iqr,min,max,rounds $(ARGS)
 
 docs: $(VENV)/.docs
 	$(BIN)/zensical build --strict
