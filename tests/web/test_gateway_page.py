@@ -17,7 +17,8 @@ from tests.unit.gateway.page_bench import KEY, NOW_S, ZONE, board, status
 from tests.web.test_browser import ARGUMENTS, AXE, RULES, SERIOUS
 
 from balans.gateway.board import Board
-from balans.gateway.page.app import PageApp
+from balans.gateway.page.app import Clocks, PageApp
+from balans.gateway.page.hosts import Hosts
 from balans.gateway.page.server import listen, serve
 from balans.gateway.page.session import Sessions
 from balans.usecases.run_load_control import OwnSettings
@@ -49,7 +50,8 @@ def served() -> Iterator[Served]:
     begun = threading.Event()
 
     async def run() -> None:
-        app = PageApp(shown, Sessions(KEY), ZONE, time.monotonic, taken.append)
+        clocks = Clocks(ZONE, lambda: NOW_S, time.monotonic)
+        app = PageApp(shown, Sessions(KEY), clocks, taken.append, Hosts())
         listening = listen("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         task = asyncio.ensure_future(serve(app, listening))

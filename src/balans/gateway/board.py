@@ -13,14 +13,14 @@ DECISIONS_MAX = 60
 
 @dataclass(slots=True)
 class Board:
-    """The newest of everything; `changes` counts what came."""
+    """The newest of everything; `changes` counts what came, `places` are the nodes of the site."""
 
     site: str
+    places: tuple[str, ...] = ()
     status: SiteStatus | None = None
     plan: PlanReport | None = None
     own: OwnSettings = field(default_factory=OwnSettings)
     server_connected: bool = False
-    now_s: float = 0.0
     changes: int = 0
     _decisions: OrderedDict[str, CommandReport] = field(default_factory=OrderedDict)
 

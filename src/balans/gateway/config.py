@@ -1,5 +1,6 @@
 """The gateway's configuration: the file of a site, with a table ``[gateway]`` beside it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +13,22 @@ from balans.usecases.site_file import site_of
 from balans.usecases.toml_table import TomlTable, one_table, parse_toml
 
 LEAST_KEY = 8
+HOST_NAME = re.compile(r"[A-Za-z0-9_.-]{1,253}|(?=.*:.*:)[0-9A-Fa-f:.]{2,45}")
 RELAY_LIMIT = "relay"
 """Name of the limit that an over-current relay is set to."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageConfig:
-    """Where the local page is served, and the key to it; None: one in a file beside the journal."""
+    """Where the local page is served, and the key to it; None: one in a file beside the journal.
+
+    `hosts` are further names that browsers may reach it by.
+    """
 
     host: str
     port: int
     key: str | None
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +127,25 @@ def _page(root: TomlTable) -> PageConfig | None:
     key = own.text("key") if own.has("key") else None
     if key is not None and len(key.strip()) < LEAST_KEY:
         raise InputError(f"{own.file}: page.key is too short: expected {LEAST_KEY} letters or more")
+    hosts = _hosts(own)
     own.finish()
-    return PageConfig(host, port, key)
+    return PageConfig(host, port, key, hosts)
+
+
+def _hosts(own: TomlTable) -> tuple[str, ...]:
+    """Return the names in ``page.hosts``, each as it stands in an address, without a port."""
+    if not own.has("hosts"):
+        return ()
+    names = own.values["hosts"]
+    if not isinstance(names, list):
+        raise own.fail("hosts", 'a list of names such as ["house.example"]')
+    for name in names:
+        if not (isinstance(name, str) and HOST_NAME.fullmatch(name)):
+            raise InputError(
+                f"{own.file}: page.hosts: {name!r}: expected a name such as house.example, "
+                "without a port"
+            )
+    return tuple(names)
 
 
 def _controlled(root: TomlTable, own: TomlTable) -> ControlledSite | None:

@@ -29,7 +29,8 @@ from balans.gateway.foresight import Foresight
 from balans.gateway.journal import Journal
 from balans.gateway.keep import Files
 from balans.gateway.metrics import Metrics
-from balans.gateway.page.app import PageApp
+from balans.gateway.page.app import Clocks, PageApp
+from balans.gateway.page.hosts import Hosts
 from balans.gateway.page.server import house_key, listen, serve
 from balans.gateway.page.session import Sessions
 from balans.gateway.planner import PlannerProcess
@@ -157,8 +158,9 @@ class Gateway:
         key = config.key or house_key(self._config.data_dir / "page-key")
         listening = listen(config.host, config.port)
         log.info("local page: http://%s:%d/", *listening.getsockname()[:2])
-        zone, now_s = control.control.site.timezone, time.monotonic
-        return PageApp(control.board, Sessions(key), zone, now_s, control.take), listening
+        clocks = Clocks(control.control.site.timezone, self._now_s, time.monotonic)
+        hosts = Hosts((config.host, *config.hosts))
+        return PageApp(control.board, Sessions(key), clocks, control.take, hosts), listening
 
     def _new_site_link(self) -> Link:
         topics = self._site_topics

@@ -2,8 +2,9 @@
 
 For each input the order is: what was decided is remembered, reports become durable, switchings go
 to the actuators, and then the status goes to the server. A disk that stalls is waited for a moment
-only (`balans.gateway.scribe`). The status of a power sample waits a moment for the actuators'
-feedback, so that it tells contacts rather than intentions.
+only (`balans.gateway.scribe`), and the server never (`balans.gateway.outlet`). The status of a
+power sample waits a moment for the actuators' feedback, so that it tells contacts rather than
+intentions.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from balans.domain.demand.plan import Plan
 from balans.gateway.board import Board
 from balans.gateway.foresight import NoPlanMade
 from balans.gateway.metrics import Metrics
+from balans.gateway.outlet import Outlet
 from balans.gateway.scribe import Scribe
 from balans.protocols import hub, module
 from balans.protocols.hub import (
@@ -131,9 +133,12 @@ class SiteControl:
         metrics: Metrics,
     ) -> None:
         self.control = control
-        self.board = Board(topics[0].site, own=control.own)
+        self.board = Board(
+            topics[0].site, tuple(node.name for node in control.site.nodes), own=control.own
+        )
         self._clock = clock
-        self._site_topics, self._hub_topics = topics
+        self._site_topics = topics[0]
+        self._status_out, self._plan_out = Outlet(topics[1].status), Outlet(topics[1].plan, qos=1)
         self._scribe = scribe
         self._metrics = metrics
         self._zones = zone_names(control.site)
@@ -177,13 +182,15 @@ class SiteControl:
                 outputs += self.control.tick(self._now_s(), sensor_silent=silent)
                 tick_s = loop.time() + TICK_S
             await self._carry_out(outputs, site)
-            await self._tell(outputs, server)
+            self._tell(outputs, server)
 
     async def close(self) -> None:
         """Keep what the next start needs to know."""
         self._scribe.remember(self.control.memory)
         if self.control.past is not None:
             self._scribe.keep_past(self.control.past)
+        await self._status_out.close()
+        await self._plan_out.close()
         await self._scribe.close()
 
     async def _next(self, timeout_s: float) -> Input | None:
@@ -315,11 +322,12 @@ class SiteControl:
             task.add_done_callback(self._publishing.discard)
         await asyncio.wait(set(self._publishing), timeout=SENT_S)
 
-    async def _tell(self, outputs: Sequence[Output], server: Link) -> None:
-        """Send the status that is due, once the actuators have answered or had their time."""
+    def _tell(self, outputs: Sequence[Output], server: Link) -> None:
+        """Give out the status that is due, once the actuators have answered or had their time."""
+        self.board.server_connected = server.connected
         if self._plan_due and self.board.plan is not None and server.connected:
             self._plan_due = False
-            await server.publish(self._hub_topics.plan, hub.encode(self.board.plan), qos=1)
+            self._plan_out.put(server, hub.encode(self.board.plan))
         now_s = asyncio.get_running_loop().time()
         if self._status_due_s is None and any(isinstance(o, SiteStatus) for o in outputs):
             self._status_due_s = now_s + FEEDBACK_S
@@ -332,8 +340,7 @@ class SiteControl:
         status = msgspec.structs.replace(status, valid_s=self._valid_s(status.step_s))
         self._metrics.sensor_ok.set(status.sensor_ok)
         self.board.show(status)
-        self.board.now_s, self.board.server_connected = self._now_s(), server.connected
-        await server.publish(self._hub_topics.status, hub.encode(status))
+        self._status_out.put(server, hub.encode(status))
 
     def _valid_s(self, step_s: float) -> float:
         """Return within what wall time the next status is due."""

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from balans.core.words import CommandState, LimitSource, LoadClass
 from balans.gateway.board import Board
-from balans.gateway.page.app import PageApp
+from balans.gateway.page.app import Clocks, PageApp
+from balans.gateway.page.hosts import Hosts
 from balans.gateway.page.session import COOKIE, Sessions
 from balans.protocols.hub import (
     CommandReport,
@@ -81,7 +82,7 @@ def report(state: CommandState = CommandState.CONFIRMED, **changes: Any) -> Comm
 def board() -> Board:
     """Return a board with a picture, a plan, a decision and an own limit."""
     own = OwnSettings((LimitSetting("own", LimitSource.CUSTOMER, 3500.0),))
-    found = Board("house", own=own, server_connected=True, now_s=NOW_S)
+    found = Board("house", ("flat-1", "flat-2"), own=own, server_connected=True)
     found.show(status())
     found.show_plan(plan())
     found.note(report())
@@ -110,12 +111,16 @@ class Browser:
     cookies: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     steady_s: float = 1000.0
+    now_s: float = NOW_S
+    peer: str = "192.168.1.7"
+    server: str = "192.168.1.2"
+    hosts: tuple[str, ...] = ("gateway.house",)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(KEY)
-        self.app = PageApp(
-            self.board, self.sessions, ZONE, lambda: self.steady_s, self.taken.append
-        )
+        clocks = Clocks(ZONE, lambda: self.now_s, lambda: self.steady_s)
+        hosts = Hosts(self.hosts)
+        self.app = PageApp(self.board, self.sessions, clocks, self.taken.append, hosts)
 
     def get(self, path: str, method: str = "GET") -> Reply:
         return self.ask(method, path)
@@ -137,12 +142,13 @@ class Browser:
     def ask(self, method: str, path: str, body: bytes = b"") -> Reply:
         path, _, query = path.partition("?")
         headers = {
-            "host": "gateway.local:8088",
+            "host": "gateway.house:8088",
             "cookie": "; ".join(f"{key}={value}" for key, value in self.cookies.items()),
             **self.headers,
         }
         scope = {
             "type": "http", "method": method, "path": path, "query_string": query.encode(),
+            "client": (self.peer, 50_000), "server": (self.server, 8088),
             "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
         }  # fmt: skip
         sent: list[Any] = []

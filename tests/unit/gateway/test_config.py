@@ -120,10 +120,12 @@ node = "flat-1"
 def test_sensor_page_tree_and_planner() -> None:
     config = parse_config(
         f"{GATEWAY}{SITE}{LOADS}{TREE}[sensor]\nkind = 'pulse'\nwh_per_pulse = 10\n"
-        "[page]\nport = 8088\nhost = '0.0.0.0'\nkey = 'correct horse'\n[planner]\nevery_s = 600\n",
+        "[page]\nport = 8088\nhost = '0.0.0.0'\nkey = 'correct horse'\n"
+        "hosts = ['house.example', 'fd00::2']\n[planner]\nevery_s = 600\n",
         PATH,
     )
-    assert config.page == PageConfig("0.0.0.0", 8088, "correct horse")  # noqa: S104  (only read)
+    hosts = ("house.example", "fd00::2")
+    assert config.page == PageConfig("0.0.0.0", 8088, "correct horse", hosts)  # noqa: S104
     site = config.controlled
     assert site is not None
     assert site.sensor == Sensor(SensorKind.PULSE, wh_per_pulse=10.0)
@@ -161,6 +163,10 @@ def test_a_relay_is_a_limit_of_the_device() -> None:
         ("[page]\n", "page.port is missing: expected"),
         ("[page]\nport = 70000\n", "page.port = 70000: expected a number"),
         ("[page]\nport = 80\nkey = 'short'\n", "page.key is too short: expected 8 letters"),
+        ("[page]\nport = 80\nhosts = 'x'\n", "page.hosts = 'x': expected a list of names"),
+        ("[page]\nport = 80\nhosts = ['a:80']\n", "page.hosts: 'a:80': expected a name"),
+        ("[page]\nport = 80\nhosts = [1]\n", "page.hosts: 1: expected a name"),
+        ("[page]\nport = 80\nhosts = ['']\n", "page.hosts: '': expected a name"),
         ("[page]\nport = 80\npassword = 'x'\n", "page.password is not known here"),
     ],
 )

@@ -1,9 +1,11 @@
 """The gateway's own page: who may see it, what it shows, and what people may set."""
 
 import re
+import socket
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,10 +16,16 @@ from balans.gateway.board import DECISIONS_MAX, Board
 from balans.gateway.page import words as words_module
 from balans.gateway.page.app import BODY_MAX
 from balans.gateway.page.markup import Safe, tag
-from balans.gateway.page.session import LASTS_S, TRIES, TRIES_S, Sessions
-from balans.gateway.page.view import level_of
+from balans.gateway.page.session import CEILING, LASTS_S, SLOW_S, TRIES, TRIES_S, Sessions
+from balans.gateway.page.view import gravest_level, level_of
 from balans.gateway.page.words import LANGUAGES, TEXTS, Words
-from balans.protocols.hub import ConsentSetting, LimitSetting, PlanReport, PlanState
+from balans.protocols.hub import (
+    ConsentSetting,
+    LimitSetting,
+    NodeStatus,
+    PlanReport,
+    PlanState,
+)
 from balans.usecases.run_load_control import OwnSettings
 
 
@@ -68,6 +76,81 @@ def test_a_wrong_key_opens_nothing_and_too_many_have_to_wait(browser: Browser) -
     assert browser.get("/").status == 303
     browser.steady_s += TRIES_S
     assert browser.sign_in().status == 303
+
+
+def test_who_guesses_locks_out_nobody_else(browser: Browser) -> None:
+    browser.peer = "192.168.1.66"
+    for _ in range(TRIES):
+        browser.post("/login", key="guess")
+    assert browser.post("/login", key=KEY).status == 429
+    browser.peer = "192.168.1.7"
+    assert browser.sign_in().status == 303
+
+
+def test_addresses_of_one_home_are_counted_together(browser: Browser) -> None:
+    for number in range(TRIES):
+        browser.peer = f"2001:db8:1:2::{number + 1:x}"
+        assert browser.post("/login", key="guess").status == 403
+    browser.peer = "2001:db8:1:2::ffff"
+    assert browser.post("/login", key=KEY).status == 429
+    browser.peer = "2001:db8:1:3::1"
+    assert browser.sign_in().status == 303
+
+
+def test_guesses_from_everywhere_slow_every_try_and_refuse_no_right_key(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("balans.gateway.page.app.asyncio.sleep", sleep)
+    for number in range(3 * CEILING):
+        browser.peer = f"10.0.0.{number}"
+        assert browser.post("/login", key="guess").status == 403
+    assert waited[: CEILING + 1] == [0.0] * CEILING + [SLOW_S]
+    browser.peer = "192.168.1.7"
+    assert browser.sign_in().status == 303
+    assert waited[-1] == SLOW_S
+    browser.steady_s += TRIES_S
+    browser.sign_in()
+    assert waited[-1] == 0.0
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example:8088", "evil.example", "", "localhost.evil.example", "localhost@evil.example",
+     "192.168.1.3:8088", "gateway.house.evil.example", "[::2]", "[", "localhost:8088, evil"],
+)  # fmt: skip
+def test_a_name_that_is_not_ours_is_not_answered(inside: Browser, host: str) -> None:
+    inside.headers = {"host": host, "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
+    for reply in (inside.get("/"), inside.get("/static/page.js"), inside.sign_in(),
+                  inside.send("/limit", kw="1")):  # fmt: skip
+        assert reply.status == 421
+        assert "house</h1>" not in reply.body
+        assert "[page] hosts" in reply.body
+    assert inside.taken == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["gateway.house", "GATEWAY.house.:8088", "localhost:8088", "127.0.0.1", "[::1]:8088",
+     "192.168.1.2:8088", socket.gethostname(), f"{socket.gethostname().partition('.')[0]}.local"],
+)  # fmt: skip
+def test_our_own_names_are_answered(inside: Browser, host: str) -> None:
+    inside.headers = {"host": host, "origin": f"http://{host}"}
+    assert inside.get("/").status == 200
+    assert inside.send("/limit", kw="1").status == 200
+
+
+def test_the_address_reached_is_ours_in_each_way_of_writing(inside: Browser) -> None:
+    inside.server = "fd00::2"
+    inside.headers = {"host": "[FD00:0::2]:8088"}
+    assert inside.get("/").status == 200
+    inside.server = "::ffff:192.168.1.2"
+    inside.headers = {"host": "192.168.1.2"}
+    assert inside.get("/").status == 200
 
 
 def test_a_session_ends_by_itself_and_by_signing_out(inside: Browser) -> None:
@@ -246,9 +329,49 @@ def test_levels(power_w: float | None, allowed_w: float | None, level: str) -> N
     assert level_of(power_w, allowed_w) == level
 
 
-def test_a_relaxed_plan_and_none_say_so(inside: Browser) -> None:
-    import msgspec
+@pytest.mark.parametrize(
+    ("power_w", "allowed_w", "phase_a", "phase_limit_a", "level"),
+    [
+        (4011.0, 40_000.0, (17.4, 0.0, 0.0), 16.0, "over"),
+        (4011.0, 40_000.0, (-17.4, 0.0, 0.0), 16.0, "over"),
+        (4011.0, 40_000.0, (15.0, None, 0.0), 16.0, "near"),
+        (4011.0, 40_000.0, (5.0, 5.0, 5.0), 16.0, "within"),
+        (4011.0, 4000.0, (5.0, 5.0, 5.0), 16.0, "over"),
+        (None, 4000.0, (17.4, 0.0, 0.0), 16.0, "over"),
+        (None, 4000.0, (5.0, 0.0, 0.0), 16.0, "unknown"),
+        (None, None, (5.0, 0.0, 0.0), 16.0, "within"),
+        (4011.0, None, (None, None, None), 16.0, "unknown"),
+        (4011.0, None, (), 16.0, "unknown"),
+        (4011.0, 40_000.0, (17.4, 0.0, 0.0), None, "within"),
+    ],
+)
+def test_the_gravest_of_power_and_phases_counts(
+    power_w: float | None,
+    allowed_w: float | None,
+    phase_a: tuple[float | None, ...],
+    phase_limit_a: float | None,
+    level: str,
+) -> None:
+    node = NodeStatus("", "", power_w, allowed_w, None, "", phase_a, phase_limit_a)
+    assert gravest_level(node) == level
 
+
+def test_a_phase_over_its_limit_is_said_of_the_site_and_of_a_flat(inside: Browser) -> None:
+    full = (17.4, 0.0, 0.0)
+    for name in ("", "flat-1"):
+        nodes = [
+            NodeStatus(one, "", 4000.0, 40_000.0, None, "", full if one == name else (), 16.0)
+            for one in ("", "flat-1")
+        ]
+        inside.board.show(msgspec.structs.replace(status(), limit_w=40_000.0, nodes=tuple(nodes)))
+        body = inside.get("/part").body
+        assert ("Over the limit" in body) == (name == "")
+        assert re.findall(r'<div data-level="(\w+)"', body) == [
+            "within" if one != name else "over" for one in ("", "flat-1")
+        ]
+
+
+def test_a_relaxed_plan_and_none_say_so(inside: Browser) -> None:
     relaxed = msgspec.structs.replace(plan(), state=PlanState.RELAXED, reason="limit: 900 Wh")
     inside.board.show_plan(relaxed)
     body = inside.get("/").body
@@ -323,6 +446,8 @@ def test_zero_is_a_limit(inside: Browser) -> None:
         ({"kw": "2", "from_time": "17:00", "to_time": "17:00"}, "both hours"),
         ({"kw": "2", "from_time": "7", "to_time": "9"}, "both hours"),
         ({"kw": "2", "node": "attic"}, "no such place"),
+        ({"kw": "2", "from_time": "1٣:00", "to_time": "1٤:00"}, "both hours"),
+        ({"kw": "2", "from_time": "13:00", "to_time": "14:0٠"}, "both hours"),
     ],
 )
 def test_a_limit_that_cannot_be_is_told(inside: Browser, fields: dict[str, str], told: str) -> None:
@@ -361,3 +486,29 @@ def test_consent_is_withdrawn_and_given(inside: Browser) -> None:
 
 def test_a_load_withdrawn_elsewhere_is_said_to_be(inside: Browser) -> None:
     assert "Withdrawn at the server or in the file" in inside.get("/settings").body
+
+
+def test_what_load_control_refuses_is_not_promised(inside: Browser) -> None:
+    gone = LimitSetting("own", LimitSource.CUSTOMER, 3000.0, node="attic")
+    inside.board.own = OwnSettings((gone,))
+    reply = inside.send("/limit", do="set", kw="2")
+    assert reply.status == 422
+    assert "Load control does not accept this limit" in reply.body
+    assert inside.taken == []
+    assert inside.send("/limit", do="take_back", node="").status == 200
+
+
+def test_a_pause_lasts_from_now_on_when_no_status_comes(inside: Browser) -> None:
+    inside.now_s = NOW_S + 5 * 3600  # the last status came five hours ago
+    reply = inside.send("/pause", load="", long="hours_4")
+    assert inside.taken[-1].paused_until == NOW_S + 9 * 3600
+    assert reply.body.count('value="resume"') == 1
+    inside.now_s = NOW_S + 9 * 3600 + 1
+    assert 'value="resume"' not in inside.get("/settings").body
+
+
+def test_a_pause_before_the_first_status_lasts_from_now_on() -> None:
+    browser = Browser(Board("house"))
+    browser.sign_in()
+    browser.send("/pause", load="", long="hours_1")
+    assert browser.taken[-1].paused_until == NOW_S + 3600

@@ -1,5 +1,6 @@
 """The page as an ASGI application: routes, sign-in, language, and what browsers are told."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs
 from balans.gateway.board import Board
 from balans.gateway.page import frame
 from balans.gateway.page.forms import FormError, changed, settings_part
+from balans.gateway.page.hosts import Hosts
 from balans.gateway.page.markup import Child, tag
 from balans.gateway.page.session import COOKIE, LASTS_S, Sessions
 from balans.gateway.page.view import live_part
@@ -39,6 +41,8 @@ EVERYWHERE = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+TEXT = "text/plain; charset=utf-8"
+NOT_OURS = b"This name is none of the gateway's. If it is meant to be, write it in [page] hosts.\n"
 YEAR_S = 365 * 86_400
 
 
@@ -52,6 +56,7 @@ class Request:
     headers: dict[str, str]
     cookies: dict[str, str]
     fields: dict[str, str]
+    peer: str = ""
     session: str | None = None
 
 
@@ -70,6 +75,23 @@ class Answer:
         self.headers.append(("Set-Cookie", f"{kept}; HttpOnly" if hidden else kept))
 
 
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What time it is.
+
+    zone
+        Time zone of the site.
+    now_s
+        Time of the site [Unix s], by the gateway's clock: it goes on when no status comes.
+    steady_s
+        Seconds of a clock that nobody sets.
+    """
+
+    zone: tzinfo
+    now_s: Callable[[], float]
+    steady_s: Callable[[], float]
+
+
 class PageApp:
     """The page of one gateway.
 
@@ -79,27 +101,25 @@ class PageApp:
         What is shown.
     sessions
         Who has signed in.
-    zone
-        Time zone of the site.
-    steady_s
-        Seconds of a clock that nobody sets.
     take
         Takes what people have set.
+    hosts
+        The names that it is reached by.
     """
 
     def __init__(
         self,
         board: Board,
         sessions: Sessions,
-        zone: tzinfo,
-        steady_s: Callable[[], float],
+        clocks: Clocks,
         take: Callable[[OwnSettings], None],
+        hosts: Hosts,
     ) -> None:
         self._board = board
         self._sessions = sessions
-        self._zone = zone
-        self._steady_s = steady_s
+        self._clocks = clocks
         self._take = take
+        self._hosts = hosts
         folder = files("balans.gateway.page") / "static"
         self._static = {name: (folder / name).read_bytes() for name in STATIC}
 
@@ -107,21 +127,27 @@ class PageApp:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        await _write(await self._reply(scope, receive), send, with_body=scope["method"] != "HEAD")
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Answer:
         request = await _read(scope, receive)
-        answer = Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"") if request is None else None
-        if request is not None:
-            known = request.cookies.get(COOKIE)
-            if self._sessions.is_open(known, self._steady_s()):
-                request.session = known
-            answer = self.answer(request)
-        assert answer is not None  # noqa: S101  (one of both was set)
-        await _write(answer, send, with_body=scope["method"] != "HEAD")
+        if request is None:
+            return Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        reached_at = (scope.get("server") or ("",))[0]
+        if not self._hosts.are_ours(request.headers.get("host", ""), reached_at):
+            return Answer(HTTPStatus.MISDIRECTED_REQUEST, NOT_OURS, TEXT)
+        if request.path == "/login" and request.method == "POST":
+            await asyncio.sleep(self._sessions.pause_s(self._clocks.steady_s()))
+        known = request.cookies.get(COOKIE)
+        if self._sessions.is_open(known, self._clocks.steady_s()):
+            request.session = known
+        return self.answer(request)
 
     def answer(self, request: Request) -> Answer:
         """Return the answer to `request`."""
         if request.path.startswith("/static/"):
             return self._file(request.path.removeprefix("/static/"))
-        words = Words(_language(request), self._zone)
+        words = Words(_language(request), self._clocks.zone)
         if request.path == "/login":
             answer = self._login(request, words)
         elif request.session is None:
@@ -151,7 +177,7 @@ class PageApp:
             live = tag("div", part, id="live")
             return self._page(words, "live", token, live)
         if path == "/settings":
-            return self._page(words, "settings", token, settings_part(self._board, words, token))
+            return self._settings(words, token)
         back = tag("p", tag("a", words.say("back"), href="/"))
         body = frame.page(words, words.say("not_found"), back, here="settings", token=token)
         return Answer(HTTPStatus.NOT_FOUND, body)
@@ -169,10 +195,10 @@ class PageApp:
             return _sign_in(words)
         if _is_foreign(request):
             return Answer(HTTPStatus.FORBIDDEN)
-        now_s = self._steady_s()
-        if self._sessions.must_wait(now_s):
+        now_s = self._clocks.steady_s()
+        if self._sessions.must_wait(request.peer, now_s):
             return _sign_in(words, "must_wait", HTTPStatus.TOO_MANY_REQUESTS)
-        session = self._sessions.open(request.fields.get("key", ""), now_s)
+        session = self._sessions.open(request.fields.get("key", ""), now_s, request.peer)
         if session is None:
             return _sign_in(words, "wrong_key", HTTPStatus.FORBIDDEN)
         answer = _go_to("/")
@@ -199,7 +225,7 @@ class PageApp:
 
     def _set(self, request: Request, words: Words, token: str) -> Answer:
         try:
-            own = changed(self._board.own, request.path, request.fields, self._board)
+            own = changed(request.path, request.fields, self._board, self._clocks.now_s())
         except FormError as error:
             answer = self._settings(words, token, frame.notice(words.say(str(error)), "bad"))
             answer.status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -210,8 +236,9 @@ class PageApp:
             return _go_to("/")
         return self._settings(words, token, frame.notice(words.say("saved"), "good"))
 
-    def _settings(self, words: Words, token: str, told: Child) -> Answer:
-        return self._page(words, "settings", token, told, settings_part(self._board, words, token))
+    def _settings(self, words: Words, token: str, told: Child = None) -> Answer:
+        part = settings_part(self._board, words, token, self._clocks.now_s())
+        return self._page(words, "settings", token, told, part)
 
 
 def _sign_in(words: Words, problem: str = "", status: HTTPStatus = HTTPStatus.OK) -> Answer:
@@ -257,6 +284,7 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
         headers,
         _cookies(headers.get("cookie", "")),
         _fields(body),
+        (scope.get("client") or ("",))[0],
     )
 
 

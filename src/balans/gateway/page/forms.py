@@ -4,17 +4,18 @@ import math
 import re
 from collections.abc import Mapping
 
+from balans.core.errors import InputError
 from balans.core.words import LimitSource, LoadClass
 from balans.gateway.board import Board
 from balans.gateway.page.markup import Child, Safe, join, tag
 from balans.gateway.page.view import hidden
 from balans.gateway.page.words import Words
-from balans.protocols.hub import ConsentSetting, LimitSetting, SiteStatus
+from balans.protocols.hub import ConsentSetting, LimitSetting
 from balans.usecases.run_load_control import OWN, OwnSettings
 
 KW_MAX = 1000.0
 PAUSES_S = {"hours_1": 3600.0, "hours_4": 4 * 3600.0, "hours_24": 24 * 3600.0}
-_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 Fields = Mapping[str, str]
 
 
@@ -22,8 +23,10 @@ class FormError(Exception):
     """What was sent cannot be; the text is the code of a text of the page."""
 
 
-def changed(own: OwnSettings, path: str, fields: Fields, board: Board) -> OwnSettings:
-    """Return `own` with what the form at `path` asks for.
+def changed(path: str, fields: Fields, board: Board, now_s: float) -> OwnSettings:
+    """Return what is set here, with what the form at `path` asks for.
+
+    `now_s` is the time of the site [Unix s].
 
     Raises
     ------
@@ -31,15 +34,15 @@ def changed(own: OwnSettings, path: str, fields: Fields, board: Board) -> OwnSet
         Naming what is wrong.
     """
     if path == "/limit":
-        return _with_limit(own, fields, board)
+        return _with_limit(board.own, fields, board)
     if path == "/pause":
-        return _with_pause(own, fields, board)
-    return _with_consent(own, fields, board)
+        return _with_pause(board.own, fields, board, now_s)
+    return _with_consent(board.own, fields, board)
 
 
 def _with_limit(own: OwnSettings, fields: Fields, board: Board) -> OwnSettings:
     node = fields.get("node", "")
-    if node not in {"", *_nodes(board)}:
+    if node not in {"", *board.places}:
         raise FormError("error.place")
     if fields.get("do") == "take_back":
         return own.without_limit(node)
@@ -49,11 +52,15 @@ def _with_limit(own: OwnSettings, fields: Fields, board: Board) -> OwnSettings:
     if any(hour and not _CLOCK.fullmatch(hour) for hour in hours):
         raise FormError("error.hours")
     limit_w = _kw(fields.get("kw", "")) * 1000
-    return own.with_limit(
-        LimitSetting(
-            OWN, LimitSource.CUSTOMER, limit_w, from_time=hours[0], to_time=hours[1], node=node
-        )
+    limit = LimitSetting(
+        OWN, LimitSource.CUSTOMER, limit_w, from_time=hours[0], to_time=hours[1], node=node
     )
+    wanted = own.with_limit(limit)
+    try:
+        wanted.own_limits(board.places)  # as load control will: no promise that it breaks
+    except InputError:
+        raise FormError("error.limit") from None
+    return wanted
 
 
 def _kw(text: str) -> float:
@@ -66,13 +73,13 @@ def _kw(text: str) -> float:
     return value
 
 
-def _with_pause(own: OwnSettings, fields: Fields, board: Board) -> OwnSettings:
+def _with_pause(own: OwnSettings, fields: Fields, board: Board, now_s: float) -> OwnSettings:
     name, until_s = fields.get("load", ""), None
     if fields.get("do") != "resume":
         seconds = PAUSES_S.get(fields.get("long", ""))
         if seconds is None:
             raise FormError("error.pause")
-        until_s = board.now_s + seconds
+        until_s = now_s + seconds
     if not name:
         return own.with_pause(until_s)
     if name not in _loads(board):
@@ -89,10 +96,6 @@ def _with_consent(own: OwnSettings, fields: Fields, board: Board) -> OwnSettings
     return own.with_consent(ConsentSetting(name, released, own.consent(name).paused_until))
 
 
-def _nodes(board: Board) -> list[str]:
-    return [node.name for node in board.status.nodes if node.name] if board.status else []
-
-
 def _loads(board: Board) -> list[str]:
     """Return the loads that load control may touch at all: not red."""
     loads = board.status.loads if board.status else ()
@@ -102,19 +105,19 @@ def _loads(board: Board) -> list[str]:
 # --- the forms ---
 
 
-def settings_part(board: Board, words: Words, token: str) -> Safe:
-    """Return the forms with what holds now."""
+def settings_part(board: Board, words: Words, token: str, now_s: float) -> Safe:
+    """Return the forms with what holds at `now_s`, the time of the site [Unix s]."""
     return tag(
         "div",
         _limit_card(board, words, token),
-        _pause_card(board, words, token),
+        _pause_card(board, words, token, now_s),
         _consent_card(board, words, token),
         class_="stack settings",
     )
 
 
 def _limit_card(board: Board, words: Words, token: str) -> Safe:
-    nodes = {"": words.say("site"), **{name: name for name in _nodes(board)}}
+    nodes = {"": words.say("site"), **{name: name for name in board.places}}
     holding = [
         tag(
             "li",
@@ -159,8 +162,7 @@ def _holding(limit: LimitSetting, place: str, words: Words) -> str:
     return f"{text} ({limit.from_time}–{limit.to_time})" if limit.from_time else text
 
 
-def _pause_card(board: Board, words: Words, token: str) -> Safe:
-    status = board.status
+def _pause_card(board: Board, words: Words, token: str, now_s: float) -> Safe:
     loads = {"": words.say("everything"), **{name: name for name in _loads(board)}}
     long = {code: words.say(code) for code in PAUSES_S}
     holding = [
@@ -174,7 +176,7 @@ def _pause_card(board: Board, words: Words, token: str) -> Safe:
                 _button(words.say("resume"), "do", "resume", plain=True),
             ),
         )
-        for name, until_s in _pauses(board.own, status)
+        for name, until_s in _pauses(board.own, now_s)
     ]
     return tag(
         "section",
@@ -196,9 +198,8 @@ def _pause_card(board: Board, words: Words, token: str) -> Safe:
     )
 
 
-def _pauses(own: OwnSettings, status: SiteStatus | None) -> list[tuple[str, float]]:
+def _pauses(own: OwnSettings, now_s: float) -> list[tuple[str, float]]:
     """Return what was paused here and still is."""
-    now_s = status.time if status else 0.0
     found = [("", own.paused_until), *((one.load, one.paused_until) for one in own.consents)]
     return [(name, until_s) for name, until_s in found if until_s is not None and until_s > now_s]
 

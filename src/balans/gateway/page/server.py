@@ -11,12 +11,15 @@ from pathlib import Path
 
 import uvicorn
 from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from balans.core.errors import InputError
 from balans.gateway.config import LEAST_KEY
 from balans.gateway.page.app import PageApp
 
 CONNECTIONS_MAX = 40
+ANSWERED_S = 15.0
+"""So long a connection may be without a request that was completed and answered."""
 log = logging.getLogger(__name__)
 
 
@@ -27,6 +30,48 @@ class _Server(uvicorn.Server):
     @override
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Guarded(H11Protocol):
+    """A connection that cannot stay for nothing: descriptors belong to load control first.
+
+    It is ended when it brings no whole request in time, or does not take its answer. When there
+    are too many the one that has waited longest without a request makes room.
+    """
+
+    _doom: asyncio.TimerHandle | None = None
+    since_s = 0.0
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_again()
+        if len(self.connections) > CONNECTIONS_MAX:
+            others = [one for one in self.connections if isinstance(one, _Guarded)]
+            idle = [one for one in others if one.cycle is None or one.cycle.response_complete]
+            min(idle or [self], key=lambda one: one.since_s).drop()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._doom is not None:
+            self._doom.cancel()
+        super().connection_lost(exc)
+
+    @override
+    def on_response_complete(self) -> None:
+        self._wait_again()
+        super().on_response_complete()
+
+    def drop(self) -> None:
+        """End the connection at once; what was not sent yet is lost."""
+        self.connections.discard(self)
+        self.transport.abort()
+
+    def _wait_again(self) -> None:
+        if self._doom is not None:
+            self._doom.cancel()
+        self.since_s = self.loop.time()
+        self._doom = self.loop.call_later(ANSWERED_S, self.drop)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -57,11 +102,11 @@ async def serve(app: PageApp, listening: socket.socket) -> None:
         log_config=None,
         log_level="warning",
         server_header=False,
-        limit_concurrency=CONNECTIONS_MAX,
+        backlog=CONNECTIONS_MAX,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=16_384,
-        http="h11",
+        http=_Guarded,
         ws="none",
     )
     server = _Server(config)

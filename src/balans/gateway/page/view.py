@@ -12,6 +12,7 @@ from balans.protocols.hub import CommandReport, LoadStatus, NodeStatus, SiteStat
 from balans.usecases.run_load_control import CONTROL, DEVICE
 
 NEAR = 0.9
+GRAVEST = ("over", "near", "unknown", "within")
 TONES = {"within": "good", "near": "warn", "over": "bad", "unknown": "quiet"}
 
 
@@ -58,8 +59,19 @@ def level_of(power_w: float | None, allowed_w: float | None) -> str:
     return "near" if power_w <= allowed_w else "over"
 
 
+def gravest_level(node: NodeStatus) -> str:
+    """Return the gravest of the levels of a node's power and of the current of each phase."""
+    levels = set[str]()
+    if node.allowed_w is not None or node.phase_limit_a is None:
+        levels.add(level_of(node.power_w, node.allowed_w))
+    if node.phase_limit_a is not None:
+        known = [abs(current_a) for current_a in node.phase_a if current_a is not None]
+        levels |= {level_of(current_a, node.phase_limit_a) for current_a in known}
+    return next((grave for grave in GRAVEST if grave in levels), "unknown")
+
+
 def _now(status: SiteStatus, words: Words) -> Safe:
-    level = level_of(status.site_w, status.limit_w)
+    level = gravest_level(_root(status))
     left_w = _difference(status.limit_w, status.site_w)
     allowed = words.say("no_limit") if status.limit_w is None else words.kw(status.limit_w)
     return tag(
@@ -131,13 +143,17 @@ def _tree(status: SiteStatus, words: Words) -> Safe:
     for node in nodes:
         if node.name:
             below[node.parent].append(node)
-    root = next((node for node in nodes if not node.name), _site_alone(status))
+    branches = _branch(_root(status), below, words)
     return tag(
         "section",
         tag("h2", words.say("tree"), id="tree-title"),
-        tag("ul", _branch(root, below, words), class_="tree", aria_labelledby="tree-title"),
+        tag("ul", branches, class_="tree", aria_labelledby="tree-title"),
         class_="card",
     )
+
+
+def _root(status: SiteStatus) -> NodeStatus:
+    return next((node for node in status.nodes if not node.name), _site_alone(status))
 
 
 def _site_alone(status: SiteStatus) -> NodeStatus:
@@ -146,7 +162,7 @@ def _site_alone(status: SiteStatus) -> NodeStatus:
 
 
 def _branch(node: NodeStatus, below: dict[str, list[NodeStatus]], words: Words) -> Safe:
-    level = level_of(node.power_w, node.allowed_w)
+    level = gravest_level(node)
     children = below.get(node.name, [])
     return tag(
         "li",
