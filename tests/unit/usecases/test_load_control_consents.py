@@ -23,6 +23,7 @@ from balans.core.words import LimitSource
 from balans.domain.demand.model import Load
 from balans.protocols.hub import ConsentSetting, LimitSetting
 from balans.usecases.run_load_control import Memory, OwnSettings
+from balans.usecases.run_load_control.commands import RETRY_S
 
 OVER_W = 4500.0
 """Site power with the heater, over the fuse of 3000 W."""
@@ -152,8 +153,54 @@ def test_consent_that_is_withdrawn_while_a_shed_is_on_its_way() -> None:
     bench.tick(1.0)
     bench.deaf = False
     bench.tell(bench.actuators.obey(bench.switches[0], bench.now_s))
-    bench.tick(1.0)
+    assert bench.actuators.on == {"heater": False}
+    bench.tick(RETRY_S)
     assert bench.actuators.on == {"heater": True}
+
+
+@pytest.mark.parametrize("by_pause", [True, False])
+def test_a_shed_on_its_way_is_not_sent_again_once_the_load_is_left_alone(by_pause: bool) -> None:  # noqa: FBT001
+    bench = bench_with()
+    bench.deaf = True
+    assert bench.step(OVER_W, heater=2000.0) == ["heater off over_limit"]
+    if by_pause:
+        bench.control.set_own(OwnSettings(paused_until=bench.now_s + 4 * 3600.0))
+    else:
+        withdraw(bench)
+    sent = len(bench.switches)
+    for _ in range(100):
+        bench.tick(1.0)
+    later = bench.switches[sent:]
+    assert (later[0].on, later[0].issued) == (True, T0 + STEP_S + 1.0)
+    assert all(switch.on for switch in later)
+    assert bench.reports[1].detail == "superseded"
+    bench.tell(bench.actuators.obey(later[0], bench.now_s))
+    assert bench.load("heater").on
+    assert bench.load("heater").expected_w == 0.0
+
+
+def test_a_shed_that_was_on_its_way_before_a_restart_is_ended_too() -> None:
+    bench = bench_with()
+    bench.deaf = True
+    bench.step(OVER_W, heater=2000.0)
+    bench.restart()
+    withdraw(bench)
+    sent = len(bench.switches)
+    for _ in range(30):
+        bench.tick(1.0)
+    assert bench.switches[sent].reason == "consent_withdrawn"
+    assert all(switch.on for switch in bench.switches[sent:])
+
+
+def test_what_a_person_wants_off_is_sent_on_though_the_load_is_paused() -> None:
+    bench = bench_with()
+    withdraw(bench)
+    bench.step(1000.0)
+    bench.deaf = True
+    bench.command("heater", on=False)
+    for _ in range(15):
+        bench.tick(1.0)
+    assert [switch.on for switch in bench.switches] == [False, False]
 
 
 def test_consent_for_an_unknown_load_is_told() -> None:

@@ -63,6 +63,31 @@ def test_loads_switched_together_share_what_the_site_tells() -> None:
     }
 
 
+def test_where_one_comes_back_and_another_is_shed_the_site_tells_of_neither() -> None:
+    effects = Effects()
+    begin(effects, sample(60, 4500), order("back", 1800.0), order("shed", -1795.0))
+    assert achieved(effects, sample(120, 4100)) == {}
+    assert effects.pending == {}
+    assert effects.last["back"].achieved_w is None
+
+
+def test_a_load_at_a_metered_node_moves_the_site_too() -> None:
+    effects = Effects()
+    before = Reading(1, 60.0, 60.0, 9000.0, node_w={"flat": 2500.0})
+    for one, node in ((order("heater", -2000.0), "flat"), (order("boiler", 1500.0), "")):
+        effects.ordered(one, before, node)
+        effects.confirmed(one, 60.5)
+    after = Reading(2, 120.0, 60.0, 8600.0, node_w={"flat": 600.0})
+    assert achieved(effects, after) == {"heater": -1900.0}
+
+
+def test_an_effect_is_no_larger_than_the_wire_holds() -> None:
+    effects = Effects()
+    begin(effects, sample(60, 1e9), order("heater", -2000.0))
+    assert achieved(effects, sample(120, -1e9)) == {"heater": -1e9}
+    assert effects.last["heater"].achieved_w == -1e9
+
+
 def test_a_node_with_a_meter_is_nearer_than_the_site() -> None:
     effects = Effects()
     before = Reading(1, 60.0, 60.0, 9000.0, node_w={"flat": 2500.0})

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_state
 from tests.unit.usecases.control_bench import (
     FRIDGE,
     HEATER,
@@ -14,7 +15,7 @@ from tests.unit.usecases.control_bench import (
 )
 
 from balans.core.words import LoadClass
-from balans.domain.demand.model import Limit
+from balans.domain.demand.model import Limit, Load
 from balans.protocols.hub import CommandReport
 from balans.protocols.module import ActuatorState, Switch
 from balans.usecases.run_load_control import (
@@ -67,6 +68,40 @@ def test_the_last_barrier_sends_nothing_to_red() -> None:
     commands = Commands(sent={"oven": order}, sent_s={"oven": T0 - 60}, red={"oven"})
     assert commands.repeat(T0) == []
     assert [type(out) for out in Commands(red={"oven"}).send(order, T0)] == [CommandReport]
+
+
+@pytest.mark.parametrize("load", [HEATER, replace(WASHER, deadline_s=None)])
+def test_a_protected_load_is_never_switched_and_told_where_it_is_off(load: Load) -> None:
+    own = replace(load, name="own", protected=True)
+    bench = Bench(site_of(own, KITCHEN))
+    bench.tick()
+    for _ in range(10):
+        bench.step(4500.0, own=2000.0)
+    for on in (False, True):
+        bench.command("own", on=on, id_=f"op-{on}")
+        assert bench.story(f"op-{on}") == ["failed protected_load"]
+    assert bench.control.status(bench.now_s).guard == ""
+    bench.actuators.on["own"], bench.actuators.since["own"] = False, bench.now_s
+    bench.tell(replace_state(bench.actuators.state("own", bench.now_s), command=""))
+    assert bench.reports[-1].author == DEVICE
+    bench.actuators.limit_s["own"] = float("inf")
+    bench.step(1000.0)
+    bench.restart()
+    bench.tick()
+    for _ in range(20):
+        bench.step(1000.0)
+    assert bench.switches == []
+    assert not bench.load("own").on
+    assert bench.control.status(bench.now_s).guard == "protected_off:own"
+
+
+def test_the_last_barrier_sends_nothing_to_a_protected_load() -> None:
+    order = Order("id1", "own", False, CONTROL, "x", T0, T0 + 60)  # noqa: FBT003
+    commands = Commands(sent={"own": order}, sent_s={"own": T0 - 60}, protected={"own"})
+    assert commands.repeat(T0) == []
+    (report,) = Commands(protected={"own"}).send(order, T0)
+    assert isinstance(report, CommandReport)
+    assert report.detail == "protected_load"
 
 
 def test_an_order_whose_time_is_over_is_not_handed_out_again(bench: Bench) -> None:

@@ -20,6 +20,8 @@ LEAST_W = 5.0
 ENOUGH_S = 600.0
 HALF_LIFE_S = 7.0 * DAY_S
 NOTHING_S = 1.0
+MOST_HALVINGS = 4.0
+"""A longer absence is most likely a clock that was put right: no more than this fades at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,22 @@ class Drawing:
     at_s: float = 0.0
 
     def after(self, power_w: float, step_s: float, time_s: float) -> "Drawing":
-        """Return this with `step_s` of `power_w` that ended at `time_s`."""
-        kept = math.exp2((self.at_s - time_s) / HALF_LIFE_S) if self.seconds else 1.0
+        """Return this with `step_s` of `power_w` that ended at `time_s`.
+
+        By a clock that runs backwards nothing fades.
+        """
+        halvings = (time_s - self.at_s) / HALF_LIFE_S
+        kept = math.exp2(-min(max(0.0, halvings), MOST_HALVINGS))
         faded = {
-            place: value * min(1.0, kept)
-            for place, value in self.seconds.items()
-            if value * kept > NOTHING_S
+            place: value * kept for place, value in self.seconds.items() if value * kept > NOTHING_S
         }
         place = math.floor(math.log(power_w) / BIN_GROWTH)
         faded[place] = faded.get(place, 0.0) + step_s
         return Drawing(faded, time_s)
+
+    def earlier(self, by_s: float) -> "Drawing":
+        """Return this as seen `by_s` earlier: the clock was set back by that."""
+        return replace(self, at_s=self.at_s - by_s)
 
     @property
     def high_w(self) -> float | None:

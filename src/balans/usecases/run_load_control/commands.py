@@ -15,7 +15,7 @@ sent      on the bus feedback with its id (confirmed); refusal, a later order
 ========  =========  ==========================================================
 
 A newer command for a load ends the ones that wait for it. Whatever is asked for, nothing is ever
-sent to a red load.
+sent to a load that is red or protected.
 
 Ids are remembered beyond their time, so that a command that arrives twice is obeyed once.
 """
@@ -53,6 +53,7 @@ class Commands:
     known: dict[str, float] = field(default_factory=dict)
     """Until when each id is remembered."""
     red: set[str] = field(default_factory=set)
+    protected: set[str] = field(default_factory=set)
     """Loads that are never switched: the last barrier, whatever the rules before it decided."""
 
     def is_new(self, order_id: str, expires_s: float, now_s: float) -> bool:
@@ -66,8 +67,9 @@ class Commands:
 
     def send(self, order: Order, now_s: float) -> list[CommandReport | Switch]:
         """Put `order` on its way, ahead of any other for its load."""
-        if order.load in self.red:
-            return [order.report(CommandState.FAILED, now_s, Detail.RED_LOAD)]
+        if order.load in self.red or order.load in self.protected:
+            why = Detail.RED_LOAD if order.load in self.red else Detail.PROTECTED_LOAD
+            return [order.report(CommandState.FAILED, now_s, why)]
         reports: list[CommandReport | Switch] = []
         earlier = self.sent.get(order.load)
         if earlier:
@@ -139,7 +141,7 @@ class Commands:
             for load, at_s in self.sent_s.items()
             if now_s - at_s >= RETRY_S
             and self.sent[load].expires_s > now_s
-            and load not in self.red
+            and load not in self.red | self.protected
         ]
         for load in silent:
             self.sent_s[load] = now_s

@@ -3,8 +3,9 @@
 Two places know of it: the server, and the local page of the gateway. The stricter of the two
 holds, as with limits: a load is touched only where both released it, and while neither pauses it.
 
-What is not allowed to be touched any more comes back at once, whatever the limits say. A command
-of a person is none of load control's: a load that a person wants off stays off.
+What is not allowed to be touched any more comes back at once, whatever the limits say, and an
+order that holds it back and is still on its way is not sent again. A command of a person is none
+of load control's: a load that a person wants off stays off.
 """
 
 from collections.abc import Iterable, Mapping

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from balans.core.words import CommandState, LoadClass
+from balans.core.words import CommandState
 from balans.domain.demand.fairness import as_mapping
 from balans.domain.demand.model import Limit, Proposal, Reason
 from balans.domain.demand.plan import Plan
@@ -82,7 +82,8 @@ class LoadControl:
         self._queried_s, self._queries = -INFINITE, 0
         self._follow_clock(now_s)
         commands, loads = self._desk.commands, self._desk.loads
-        commands.red = {load.name for load in site.loads if load.load_class is LoadClass.RED}
+        commands.red = loads.barred(Detail.RED_LOAD)
+        commands.protected = loads.barred(Detail.PROTECTED_LOAD)
         self._told_late: list[Output] = [*commands.drop(loads.never_switched, now_s)]
 
     @property
@@ -245,11 +246,11 @@ class LoadControl:
         outputs, self._told_late = self._told_late, []
         if now_s - self._started_s >= ANSWER_S:
             outputs += self._give_up_overdue(now_s)
+        outputs += free_left_alone(desk, now_s)
         outputs += [*commands.repeat(now_s), *self._query_unknown(now_s)]
         outputs += let_waiting_go(desk, now_s)
         outputs += commands.expire_waiting(now_s)
         outputs += end_off_times(desk, now_s)
-        outputs += free_left_alone(desk, now_s)
         if sensor_silent:
             outputs += decide_blindly(desk, now_s)
         if desk.changed and desk.view.decided:
@@ -298,6 +299,11 @@ class LoadControl:
         desk.memory.effects.rebase(back_s)
         desk.memory.sensed.rebase(back_s)
         desk.memory.guard = earlier_guard(desk.memory.guard, back_s)
+        desk.memory.ratings = {
+            name: drawing.earlier(back_s) for name, drawing in desk.memory.ratings.items()
+        }
+        if self._planning:
+            self._planning.set_back(back_s, now_s)
         desk.view.time_s -= back_s
         self._queried_s -= back_s
         self._started_s = min(self._started_s, now_s)

@@ -155,21 +155,32 @@ def end_off_times(desk: Desk, now_s: float) -> list[Output]:
 def free_left_alone(desk: Desk, now_s: float) -> list[Output]:
     """Bring back at once, whatever the limits say, what may not be touched any more.
 
-    What a person wants off stays off: that is no decision of load control.
+    What a person wants off stays off: that is no decision of load control. An order that holds
+    back and is on its way is ended by one that does not: its actuator may obey it any moment.
     """
     outputs: list[Output] = []
-    for index in desk.loads.indices(now_s):
-        why, before = _left_alone(desk, index, now_s), desk.loads.states[index]
+    for index in sorted({*desk.loads.indices(now_s), *_being_held(desk)}):
+        why, state = _left_alone(desk, index, now_s), desk.loads.states[index]
         load = desk.site.loads[index]
-        is_held = not before.on or before.setpoint_w is not None
-        is_wished = before.hold is not None and not before.hold.on and before.hold.until_s > now_s
-        if why is None or not is_held or is_wished or load.name in desk.commands.sent:
+        sent = desk.commands.sent.get(load.name)
+        is_held = not state.on or state.setpoint_w is not None
+        is_wished = state.hold is not None and not state.hold.on and state.hold.until_s > now_s
+        is_coming = sent is not None and not (sent.holds_back and sent.author == CONTROL)
+        if why is None or not is_held or is_wished or is_coming:
             continue
-        effect_w = come_back_w(load, before) - held_w(before)
+        before = desk.loads.before.get(load.name, state)
+        is_off = not before.on or before.setpoint_w is not None
+        effect_w = come_back_w(load, before) - held_w(before) if is_off else 0.0
         desk.loads.put(index, on=True, since_s=now_s)
         order = _order(desk, load.name, now_s, reason=why, expected_w=effect_w)
         outputs += _send(desk, replace(order, on=True), before, now_s)
     return outputs
+
+
+def _being_held(desk: Desk) -> list[int]:
+    """Return the loads to which an order of load control to hold back is on its way."""
+    held = [desk.loads.find(o.load) for o in desk.commands.sent.values() if o.holds_back]
+    return [index for index in held if index is not None]
 
 
 def give_order(

@@ -8,10 +8,11 @@ confirmed it, the first sample whose step began after that tells the effect:
 - a load with a meter of its own: its power after, less its power before;
 - other loads: the power of the site (or of the load's node, where that has a meter) after, less
   before, less what loads with a meter of their own changed meanwhile. Where several such loads
-  were switched between the same samples they share that in proportion to what was expected.
+  were switched between the same samples they share that in proportion to what was expected. Where
+  one came back while another was shed a sum tells nothing of either, and nothing is reported.
 
 The rest of the site moves too, so the second is a measurement with the noise of a whole house;
-the first has none.
+the first has none. No effect is larger than the wire holds.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from balans.core.words import CommandState
 from balans.domain.demand.model import NEVER
 from balans.protocols.hub import CommandReport
-from balans.usecases.run_load_control.orders import Order
+from balans.usecases.run_load_control.orders import Order, clipped
 from balans.usecases.run_load_control.sensing import Reading
 
 EARLY_SHARE = 0.1
@@ -104,6 +105,7 @@ class Effects:
         del self.pending[order.load]
         if achieved_w is None:
             return []
+        achieved_w = clipped(achieved_w)
         self.last[order.load] = replace(effect, achieved_w=achieved_w)
         at_s = effect.confirmed_s if effect.confirmed_s is not None else now_s
         return [order.report(CommandState.CONFIRMED, at_s, achieved_w=achieved_w)]
@@ -147,11 +149,17 @@ def _shared(
     if after_w is None or effect.place_w is None:
         return None
     beside = [
-        other for other in ripe if (other.before_s, other.place) == (effect.before_s, effect.place)
+        other
+        for other in ripe
+        if other.before_s == effect.before_s and effect.place in {other.place, ""}
     ]
     change_w = after_w - effect.place_w - sum(metered_w.get(o.order.load, 0.0) for o in beside)
-    expected_w = sum(o.order.expected_w for o in beside if o.order.load not in metered_w)
-    return change_w * effect.order.expected_w / expected_w if expected_w else change_w
+    expected_w = [o.order.expected_w for o in beside if o.order.load not in metered_w]
+    if len(expected_w) == 1:
+        return change_w
+    if min(expected_w) < 0 < max(expected_w) or not any(expected_w):
+        return None
+    return change_w * effect.order.expected_w / sum(expected_w)
 
 
 def _power_w(sample: Reading, place: str) -> float | None:

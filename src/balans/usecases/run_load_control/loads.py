@@ -45,7 +45,7 @@ class Loads:
 
     def __post_init__(self) -> None:
         self._index = {load.name: index for index, load in enumerate(self.loads)}
-        self.known = {load.name for load in self.loads if load.load_class is LoadClass.RED}
+        self.known = {load.name for load in self.loads if _barrier(load)}
 
     def find(self, name: str) -> int | None:
         """Return the index of a load by name, None if there is none."""
@@ -64,14 +64,26 @@ class Loads:
         index = self.find(name)
         if index is None:
             return Detail.UNKNOWN_LOAD
-        return Detail.RED_LOAD if self.is_red(index) else None
+        return _barrier(self.loads[index])
+
+    def barred(self, why: Detail) -> set[str]:
+        """Return the loads to which nothing is ever sent because of `why`."""
+        return {load.name for load in self.loads if _barrier(load) is why}
+
+    def protected_off(self) -> list[str]:
+        """Return the protected loads whose contact was told to be off."""
+        return [
+            load.name
+            for load, state in zip(self.loads, self.states, strict=True)
+            if _barrier(load) is Detail.PROTECTED_LOAD and not state.on
+        ]
 
     def indices(self, now_s: float) -> list[int]:
-        """Return the loads that may be decided on: not red, state known, and obeying."""
+        """Return the loads that may be decided on: not barred, state known, and obeying."""
         return [
             index
             for index, load in enumerate(self.loads)
-            if load.load_class is not LoadClass.RED
+            if _barrier(load) is None
             and load.name in self.known
             and not self._is_left_alone(index, now_s)
         ]
@@ -237,6 +249,13 @@ class Loads:
             return Detail.NOT_OBEYING
         is_held = not state.on or state.setpoint_w is not None
         return self.reasons.get(name, "") if is_held else ""
+
+
+def _barrier(load: Load) -> Detail | None:
+    """Return why nothing is ever sent to `load`, if so."""
+    if load.load_class is LoadClass.RED:
+        return Detail.RED_LOAD
+    return Detail.PROTECTED_LOAD if load.protected else None
 
 
 def _earlier(state: LoadState, by_s: float) -> LoadState:

@@ -6,10 +6,8 @@ from balans.domain.demand.model import NodeView
 from balans.domain.demand.rooms import PHASES, VOLT
 from balans.protocols.hub import NodeStatus
 from balans.usecases.run_load_control.desk import Desk
+from balans.usecases.run_load_control.orders import clipped
 from balans.usecases.run_load_control.sensing import Reading
-
-POWER_MAX_W = 1e9
-"""The wire holds no larger power; what a used-up interval allows may lie below."""
 
 
 def node_powers(desk: Desk, sample: Reading | None) -> dict[str, float | None]:
@@ -75,16 +73,12 @@ def _status(
         name,
         desk.tree.names[parent] if parent >= 0 else "",
         power_w,
-        _clipped(allowed_w),
-        None if allowed_w is None or power_w is None else _clipped(allowed_w - power_w),
+        None if allowed_w is None else clipped(allowed_w),
+        None if allowed_w is None or power_w is None else clipped(allowed_w - power_w),
         limit,
         currents or (view.phase_a if view else ()),
         phase_limit_a,
     )
-
-
-def _clipped(power_w: float | None) -> float | None:
-    return None if power_w is None else max(-POWER_MAX_W, min(power_w, POWER_MAX_W))
 
 
 def _finite(power_w: float) -> float | None:

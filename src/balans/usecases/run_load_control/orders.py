@@ -13,10 +13,20 @@ DEVICE = "device"
 """The author of switchings that an actuator did by itself: its timer, or a hand at the contact."""
 
 
+POWER_MAX_W = 1e9
+"""The wire holds no larger power."""
+
+
+def clipped(power_w: float) -> float:
+    """Return the nearest power that the wire holds [W]."""
+    return max(-POWER_MAX_W, min(power_w, POWER_MAX_W))
+
+
 class Detail(StrEnum):
     """Why a command waits, or ended as it did. What an actuator says is added after a colon."""
 
     RED_LOAD = "red_load"
+    PROTECTED_LOAD = "protected_load"
     UNKNOWN_LOAD = "unknown_load"
     STATE_UNKNOWN = "state_unknown"
     MIN_ON_TIME = "min_on_time"
@@ -68,14 +78,14 @@ class Order:
             on=self.on,
             author=self.author,
             reason=self.reason,
-            created=self.created_s,
-            expires=self.expires_s,
+            created=max(0.0, self.created_s),  # a clock set back to 1970 leaves it before that
+            expires=max(0.0, self.expires_s),
             state=state,
-            time=time_s,
+            time=max(0.0, time_s),
             limit=self.limit,
-            expected_w=self.expected_w,
+            expected_w=clipped(self.expected_w),
             detail=detail[:500],
-            achieved_w=achieved_w,
+            achieved_w=None if achieved_w is None else clipped(achieved_w),
         )
 
     def switch(self) -> Switch:
@@ -84,8 +94,8 @@ class Order:
             id=self.id,
             load=self.load,
             on=self.on,
-            issued=self.created_s,
-            expires=self.expires_s,
+            issued=max(0.0, self.created_s),
+            expires=max(0.0, self.expires_s),
             max_off_s=self.max_off_s,
             author=self.author,
             reason=self.reason,

@@ -60,6 +60,8 @@ class Past:
 
     def close(self, now_s: float) -> None:
         """End the slots that are over at `now_s`."""
+        if self.end_s - now_s >= self.slot_s:  # less is a sample that came late
+            self.set_back(now_s)
         if not self.rows and not self._sums:
             self.end_s = now_s - now_s % self.slot_s
         keep = round(KEPT_DAYS * DAY_S / self.slot_s)
@@ -79,6 +81,25 @@ class Past:
             self._sums = []
             self._begin()
         del self.rows[:-keep]
+
+    def set_back(self, now_s: float) -> None:
+        """Forget the slots that end after `now_s`: the clock was wrong when they were counted."""
+        if self.end_s <= now_s:
+            return
+        ahead = int(np.ceil((self.end_s - now_s) / self.slot_s))
+        self.rows = self.rows[: max(0, len(self.rows) - ahead)]
+        self.end_s -= ahead * self.slot_s
+        self._sums, self._seconds = [], []
+
+    def fits(self, slot_s: float, names: tuple[str, ...]) -> bool:
+        """Tell whether this is of slots of `slot_s` with `names`, and whole."""
+        width = 1 + 2 * len(names)
+        return (
+            (self.slot_s, self.names) == (slot_s, names)
+            and all(len(row) == width for row in self.rows)
+            and len(self._sums) == len(self._seconds)
+            and len(self._sums) in {0, width}
+        )
 
     def _begin(self) -> None:
         if not self._sums:

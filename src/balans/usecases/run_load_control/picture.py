@@ -6,7 +6,8 @@ from balans.domain.demand.fairness import jain_of_loads, jain_of_nodes
 from balans.protocols.hub import Fairness, LoadStatus, SiteStatus
 from balans.usecases.run_load_control.desk import Desk
 from balans.usecases.run_load_control.loads import INFINITE
-from balans.usecases.run_load_control.nodes import POWER_MAX_W, statuses
+from balans.usecases.run_load_control.nodes import statuses
+from balans.usecases.run_load_control.orders import clipped
 from balans.usecases.run_load_control.planning import Planning
 
 
@@ -19,7 +20,7 @@ def status_of(desk: Desk, now_s: float, planning: Planning | None) -> SiteStatus
         time=view.time_s,
         step_s=view.step_s,
         site_w=sample.site_w if sample else None,
-        limit_w=max(-POWER_MAX_W, limit_w) if limit_w < INFINITE else None,
+        limit_w=clipped(limit_w) if limit_w < INFINITE else None,
         limit=view.allowed.limit,
         loads=_loads(desk, now_s),
         phase_w=sample.phase_w if sample else (),
@@ -38,6 +39,7 @@ def status_of(desk: Desk, now_s: float, planning: Planning | None) -> SiteStatus
 def guard_words(desk: Desk, now_s: float, planning: Planning | None) -> str:
     """Return the codes of the guards at work, the gravest first."""
     words = ["" if desk.view.sample is not None else "sensor_lost"]
+    words += [f"protected_off:{name}" for name in desk.loads.protected_off()]
     words.append(desk.memory.guard.word(desk.view.time_s))
     words.append("planner_lost" if planning and planning.is_lost(now_s) else "")
     return " ".join(word for word in words if word)
@@ -66,11 +68,12 @@ def _load(desk: Desk, index: int, now_s: float) -> LoadStatus:
     view, load = desk.view, desk.site.loads[index]
     status = desk.loads.status(index, view.time_s, view.load_w, desk.site.local_s)
     effect = desk.memory.effects.last.get(load.name)
+    achieved_w = effect.achieved_w if effect else None
     return msgspec.structs.replace(
         status,
         node=load.node,
         released=desk.consents.is_released(load.name),
         paused_until=desk.consents.paused_until(load.name, now_s),
-        expected_w=effect.order.expected_w if effect else None,
-        achieved_w=effect.achieved_w if effect else None,
+        expected_w=clipped(effect.order.expected_w) if effect else None,
+        achieved_w=None if achieved_w is None else clipped(achieved_w),
     )

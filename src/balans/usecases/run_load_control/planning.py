@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import msgspec
+
 from balans.domain.demand.devices import Battery, Device, Production, Pump, Thermostat, Vehicle
 from balans.domain.demand.model import DAY_S, Load, LoadKind, LoadState, Proposal, Recover
 from balans.domain.demand.plan import Plan, PlanState, proposals
@@ -68,9 +70,28 @@ class Planning:
         if settings is None:
             return None
         names = planned_names(desk.site.loads, desk.site.devices)
-        usable = past is not None and (past.slot_s, past.names) == (settings.slot_s, names)
+        usable = past is not None and past.fits(settings.slot_s, names)
         kept = past if past is not None and usable else Past(settings.slot_s, names)
+        kept.set_back(now_s)
         return cls(settings, kept, now_s)
+
+    def set_back(self, back_s: float, now_s: float) -> None:
+        """Follow a clock that was set back by `back_s`: what lies in the future is forgotten.
+
+        So is the plan, unless it is one of this slot: its hours are not those of this clock.
+        """
+        self.past.set_back(now_s)
+        self.started_s = min(self.started_s, now_s)
+        self.told = {
+            name: msgspec.structs.replace(told, time=max(0.0, told.time - back_s))
+            for name, told in self.told.items()
+        }
+        if self.plan is None or self.plan.made_s <= now_s:
+            return
+        if back_s >= self.settings.slot_s:
+            self.plan = None
+        else:
+            self.plan = replace(self.plan, made_s=now_s)
 
     def is_lost(self, now_s: float) -> bool:
         """Tell whether there should be a plan, and is none that holds."""
@@ -87,7 +108,9 @@ class Planning:
         return PlanState.NONE.value if self._expired(now_s) else self._state().value
 
     def _expired(self, now_s: float) -> bool:
-        return self.plan is None or now_s - self.plan.made_s > 2 * self.settings.every_s
+        if self.plan is None or self.plan.made_s - now_s > self.settings.slot_s:
+            return True  # none, or one by a clock that has been set back
+        return now_s - self.plan.made_s > 2 * self.settings.every_s
 
     def proposals(self, loads: tuple[Load, ...], now_s: float) -> tuple[Proposal, ...]:
         """Return what the plan proposes now: nothing once it is too old."""
