@@ -6,19 +6,8 @@ formula is the same, only `where`, `least` and `most` differ; these come as the 
 `ONE` or `MANY`. A value that is not there is NaN.
 """
 
-import math
-from typing import Any, Protocol
-
-import numpy as np
-
+from balans.domain.demand.arithmetic import Arithmetic, Flag, Row, Value
 from balans.domain.demand.model import DAY_S, Observation
-
-Value = Any
-"""A number, or an array of one for each load."""
-Flag = Any
-"""A truth value, or an array of one for each load."""
-Row = Any
-"""A load with its state (`rows.LoadRow`), or a table of them (`rows.Table`)."""
 
 INFINITE = float("inf")
 NAN = float("nan")
@@ -43,81 +32,6 @@ OVERLOAD_S = 900.0
 """How long an overload is reckoned with when loads are compared: the longest off time of yellow."""
 NOT_DUE, DUE_BY_WISH, DUE_BY_TIMER, DUE_BY_DEADLINE = 0, 1, 2, 3
 """Why a load that is off must come back, as `due` tells it."""
-
-
-class Arithmetic(Protocol):
-    """What differs between one row and many."""
-
-    def where(self, flag: Flag, yes: Value, no: Value) -> Value:
-        """Return `yes` where the flag is set, else `no`."""
-
-    def least(self, one: Value, other: Value) -> Value:
-        """Return the lower of both."""
-
-    def most(self, one: Value, other: Value) -> Value:
-        """Return the higher of both."""
-
-    def absent(self, value: Value) -> Flag:
-        """Tell where a value is NaN."""
-
-    def no(self, flag: Flag) -> Flag:
-        """Tell where the flag is not set."""
-
-    def none(self, flag: Flag) -> bool:
-        """Tell whether the flag is set nowhere."""
-
-    def exp2(self, value: Value) -> Value:
-        """Return 2 to the power of a value."""
-
-
-class _One:
-    """Arithmetic of numbers."""
-
-    @staticmethod
-    def where(flag: Flag, yes: Value, no: Value) -> Value:
-        return yes if flag else no
-
-    @staticmethod
-    def least(one: Value, other: Value) -> Value:
-        return one if one < other else other  # noqa: FURB136  (min is slower)
-
-    @staticmethod
-    def most(one: Value, other: Value) -> Value:
-        return one if one > other else other  # noqa: FURB136  (max is slower)
-
-    @staticmethod
-    def absent(value: Value) -> Flag:
-        return value != value  # noqa: PLR0124  (NaN is the only number that differs from itself)
-
-    @staticmethod
-    def no(flag: Flag) -> Flag:
-        return not flag
-
-    @staticmethod
-    def none(flag: Flag) -> bool:
-        return not flag
-
-    exp2 = staticmethod(math.exp2)
-
-
-class _Many:
-    """Arithmetic of arrays."""
-
-    where = staticmethod(np.where)
-    least = staticmethod(np.minimum)
-    most = staticmethod(np.maximum)
-    absent = staticmethod(np.isnan)
-    no = staticmethod(np.logical_not)
-
-    @staticmethod
-    def none(flag: Flag) -> bool:
-        return not flag.any()
-
-    exp2 = staticmethod(np.exp2)
-
-
-ONE: Arithmetic = _One()
-MANY: Arithmetic = _Many()
 
 
 # --- what is known of a load ---
@@ -175,6 +89,15 @@ def drawn_w(m: Arithmetic, r: Row) -> Value:
     return m.where(m.absent(r.measured_w), guess, r.measured_w)
 
 
+def rise_w(m: Arithmetic, r: Row) -> Value:
+    """Return by how much more a yellow load that is held back draws when its timer ends [W].
+
+    A modulating one is then let free, so as not to be held low for longer than it may be off.
+    """
+    freed = m.most(0.0, r.rated_w - m.where(r.on, r.setpoint_w, 0.0))
+    return m.where(is_paced(m, r), freed, come_back_w(m, r))
+
+
 TRACKED = ("owed_wh", "demand_w", "given_wh", "expected_w", "moved_w")
 
 
@@ -209,9 +132,30 @@ def tracked(m: Arithmetic, r: Row, seen: Observation) -> tuple[Value, ...]:
 # --- what must be ---
 
 
+def is_paced(m: Arithmetic, r: Row) -> Flag:
+    """Tell whether being held to a power counts as being off: yellow that is no battery."""
+    return r.is_yellow & r.is_modulating & m.no(r.never_off)
+
+
+def is_timed(m: Arithmetic, r: Row) -> Flag:
+    """Tell whether a timer runs that will end what a yellow load is held to."""
+    return r.is_yellow & (m.no(r.on) | (is_paced(m, r) & m.no(m.absent(r.setpoint_w))))
+
+
+def held_since_s(m: Arithmetic, r: Row) -> Value:
+    """Return since when a load has been held back without a break; infinite while it is not."""
+    off = m.where(r.on & is_paced(m, r), INFINITE, r.since_s)
+    return m.where(is_paced(m, r), m.least(off, r.low_since_s), off)
+
+
+def free_since_s(m: Arithmetic, r: Row) -> Value:
+    """Return since when a load that is on has not been held back."""
+    return m.where(is_paced(m, r), m.most(r.since_s, r.freed_s), r.since_s)
+
+
 def off_left_s(m: Arithmetic, r: Row, time_s: float) -> Value:
     """Return how long a load may still be off: the timer of yellow, the patience of green [s]."""
-    gone_s = time_s - r.since_s
+    gone_s = time_s - held_since_s(m, r)
     return m.where(r.is_yellow, r.max_off_s - gone_s, LONGEST_WAIT_S - gone_s)
 
 
@@ -270,23 +214,52 @@ def can_wait(m: Arithmetic, r: Row, seen: Observation) -> Flag:
 
 
 def due(m: Arithmetic, r: Row, seen: Observation) -> Value:
-    """Return why a load that is off must come back for the coming step; `NOT_DUE`: it need not."""
+    """Return why a load that is held, off or low, must be let go for the coming step.
+
+    `NOT_DUE`: it need not. Yellow is held low for no longer than it may be off.
+    """
     is_over = off_left_s(m, r, seen.time_s) < seen.step_s
     yellow = m.where(is_over, DUE_BY_TIMER, NOT_DUE)
     late = is_over | must_run(m, r, seen) | must_start(m, r, seen)
     green = m.where(late & m.no(r.has_hold), DUE_BY_DEADLINE, NOT_DUE)
-    return m.where(r.hold_on, DUE_BY_WISH, m.where(r.is_yellow, yellow, green))
+    off = m.where(r.hold_on, DUE_BY_WISH, m.where(r.is_yellow, yellow, green))
+    low = m.where(must_run(m, r, seen), DUE_BY_DEADLINE, NOT_DUE)
+    low = m.where(is_timed(m, r) & is_over, DUE_BY_TIMER, low)
+    return m.where(r.on, low, off)
 
 
 # --- holding back ---
 
 
 def may_stop(m: Arithmetic, r: Row, seen: Observation) -> Flag:
-    """Tell whether class and kind let the load be switched off for the coming step."""
-    is_long_enough = seen.time_s - r.since_s >= r.min_on_s
+    """Tell whether class and kind let the load be switched off for the coming step.
+
+    One that came back has been on for its minimum on time, and for a whole step at least: without
+    that a load with no minimum would be shed as soon as its timer has let it back.
+    """
+    least_on_s = m.most(r.min_on_s, seen.step_s)
+    is_long_enough = seen.time_s - free_since_s(m, r) >= least_on_s
     is_running = r.is_cycle & (r.expected_w > CYCLE_RUNS_W)
-    is_short = r.is_yellow & (r.max_off_s < seen.step_s)
+    is_short = r.is_yellow & m.no(_has_time(m, r, seen))
     return r.touchable & r.on & is_long_enough & m.no(is_running | is_short | r.never_off)
+
+
+def may_lower(m: Arithmetic, r: Row, seen: Observation) -> Flag:
+    """Tell whether the class lets a modulating load be held to a power for the coming step.
+
+    For yellow that is a shed: as long as it may be off, and not before it was free for as long as
+    it must be on.
+    """
+    least_on_s = m.most(r.min_on_s, seen.step_s)
+    has_rested = seen.time_s - free_since_s(m, r) >= least_on_s
+    is_low = m.no(m.absent(r.setpoint_w))
+    return m.no(is_paced(m, r)) | ((is_low | has_rested) & _has_time(m, r, seen))
+
+
+def _has_time(m: Arithmetic, r: Row, seen: Observation) -> Flag:
+    """Tell whether a yellow load that is on may be held back for a whole step."""
+    left_s = m.where(is_paced(m, r), off_left_s(m, r, seen.time_s), r.max_off_s)
+    return m.least(left_s, r.max_off_s) >= seen.step_s
 
 
 def may_hold_back(m: Arithmetic, r: Row, seen: Observation) -> Flag:

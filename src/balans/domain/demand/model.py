@@ -64,13 +64,13 @@ class Reason(StrEnum):
 class Load:
     """A consumer and how far control may go with it.
 
-    `max_off_s` holds for yellow, `deadline_s` (seconds since local midnight) for green; for a
-    cycle it is the latest start. `min_w` holds for modulating loads: below it they can only be
-    stopped; a battery has a negative one, the power with which it discharges, and is never
-    stopped. `node` is the node of the limit tree that the load hangs from, "" the site itself;
-    `phases` are the phases (1..3) it draws from in equal parts, empty when not known. `released`
-    tells the owner's consent: without it the load is never touched, nor is a `protected` one, such
-    as the supply of the controller itself.
+    `max_off_s` holds for yellow, off or held to a power, `deadline_s` (seconds since local
+    midnight) for green; for a cycle it is the latest start. `min_w` holds for modulating loads:
+    below it they can only be stopped; a battery has a negative one, the power with which it
+    discharges, and is never stopped. `node` is the node of the limit tree that the load hangs
+    from, "" the site itself; `phases` are the phases (1..3) it draws from in equal parts, empty
+    when not known. `released` tells the owner's consent: without it the load is never touched,
+    nor is a `protected` one, such as the supply of the controller itself.
     """
 
     name: str
@@ -203,6 +203,11 @@ class LoadState:
         Since when what comes back would fit without a break; infinite: it does not fit now.
     given_wh
         Energy given up in the past, fading by half each day: the rotation's memory.
+    low_since_s
+        Since when a modulating load has been held back without a break, to a power or, before or
+        after that, off; infinite: its power is free.
+    freed_s
+        When a modulating load was last let free of that.
     """
 
     on: bool = True
@@ -214,6 +219,8 @@ class LoadState:
     fits_since_s: float = float("inf")
     given_wh: float = 0.0
     hold: Hold | None = None
+    low_since_s: float = float("inf")
+    freed_s: float = NEVER
 
     @property
     def free(self) -> bool:

@@ -1,20 +1,15 @@
 """What a pass asks of its loads, and what becomes of them: laws made of those in `laws`."""
 
+from balans.domain.demand.arithmetic import Arithmetic, Flag, Row, Value
 from balans.domain.demand.laws import (
-    DUE_BY_DEADLINE,
     INFINITE,
     NAN,
-    NOT_DUE,
     RELIEF_SHARE,
-    Arithmetic,
-    Flag,
-    Row,
-    Value,
-    due,
     is_owing,
+    is_timed,
     may_hold_back,
+    may_lower,
     may_stop,
-    must_run,
     reducible_w,
     remembered_wh,
     settle_s,
@@ -26,7 +21,7 @@ from balans.domain.demand.model import Allowed, Observation
 STOPPED = (
     "on", "since_s", "setpoint_w", "demand_w", "gain", "given_wh", "fits_since_s", "expected_w",
 )  # fmt: skip
-LOWERED = ("setpoint_w", "demand_w", "gain", "fits_since_s", "expected_w")
+LOWERED = ("setpoint_w", "demand_w", "gain", "fits_since_s", "expected_w", "low_since_s")
 
 
 def stopped(m: Arithmetic, r: Row, won: Value, seen: Observation) -> tuple[Value, ...]:
@@ -36,10 +31,10 @@ def stopped(m: Arithmetic, r: Row, won: Value, seen: Observation) -> tuple[Value
     return False, seen.time_s, NAN, demand_w, won, given_wh, INFINITE, 0.0
 
 
-def lowered(m: Arithmetic, r: Row, left_w: Value) -> tuple[Value, ...]:
+def lowered(m: Arithmetic, r: Row, left_w: Value, seen: Observation) -> tuple[Value, ...]:
     """Return the columns `LOWERED` of a load that is held to `left_w` [W]."""
     demand_w = m.where(is_owing(m, r), r.demand_w, r.expected_w)
-    return left_w, demand_w, 1.0, INFINITE, left_w
+    return left_w, demand_w, 1.0, INFINITE, left_w, m.least(r.low_since_s, seen.time_s)
 
 
 # --- what a pass asks for ---
@@ -53,12 +48,6 @@ def expected_w(_m: Arithmetic, r: Row) -> Value:
 def moved_w(_m: Arithmetic, r: Row) -> Value:
     """Return by how much more the load is expected to draw than it drew [W]."""
     return r.moved_w
-
-
-def due_now(m: Arithmetic, r: Row, seen: Observation) -> Value:
-    """Return why a load that is held, off or low, must be let go; `NOT_DUE`: it need not."""
-    low = m.where(must_run(m, r, seen), DUE_BY_DEADLINE, NOT_DUE)
-    return m.where(r.on, low, due(m, r, seen))
 
 
 def unwanted(m: Arithmetic, r: Row, seen: Observation) -> Flag:
@@ -77,7 +66,7 @@ def planned_low(m: Arithmetic, r: Row, seen: Observation) -> Flag:
     sets = r.is_modulating & m.no(m.absent(r.planned_w)) & (r.never_off | (r.planned_w > 0))
     is_new = m.absent(r.setpoint_w) | (r.setpoint_w > target_w(m, r) + 1.0)
     lower = r.expected_w >= target_w(m, r)
-    return sets & is_new & lower & may_hold_back(m, r, seen)
+    return sets & is_new & lower & may_hold_back(m, r, seen) & may_lower(m, r, seen)
 
 
 def target_w(m: Arithmetic, r: Row) -> Value:
@@ -96,9 +85,10 @@ def discharges(m: Arithmetic, r: Row) -> Flag:
     return r.is_battery & (reducible_w(m, r) > RELIEF_SHARE * r.rated_w)
 
 
-def reduces(m: Arithmetic, r: Row) -> Flag:
-    """Tell whether a modulating load that is no battery can be held lower."""
-    return m.no(r.is_battery) & (reducible_w(m, r) > RELIEF_SHARE * r.rated_w)
+def reduces(m: Arithmetic, r: Row, seen: Observation) -> Flag:
+    """Tell whether a modulating load that is no battery can be held lower, and may be."""
+    can = m.no(r.is_battery) & (reducible_w(m, r) > RELIEF_SHARE * r.rated_w)
+    return can & may_lower(m, r, seen)
 
 
 def stops(m: Arithmetic, r: Row, seen: Observation) -> Flag:
@@ -135,9 +125,9 @@ def is_willing(m: Arithmetic, r: Row, seen: Observation, allowed: Allowed) -> Fl
     return has_lasted & (m.absent(r.planned_w) | planned | r.is_yellow)
 
 
-def is_yellow_off(m: Arithmetic, r: Row) -> Flag:
-    """Tell whether the load is yellow and off, and control may switch it on."""
-    return r.touchable & r.is_yellow & m.no(r.on)
+def is_yellow_held(m: Arithmetic, r: Row) -> Flag:
+    """Tell whether the load is yellow and will be let go by its timer, and control may do so."""
+    return r.touchable & is_timed(m, r)
 
 
 def is_unwished(m: Arithmetic, r: Row) -> Flag:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from balans.domain.demand import laws, moves
+from balans.domain.demand.arithmetic import Arithmetic, Row
 from balans.domain.demand.model import Reason
 from balans.domain.demand.rows import Index
 from balans.domain.demand.shed import TINY_W, best_set
@@ -94,7 +95,7 @@ def _relieve_level(work: Work, level: _Level) -> None:
         if rows.any_cycle and level.by_stopping:
             _hold_idle(work, level, rows.where(moves.is_idle_cycle, index, seen))
         if rows.any_modulating:
-            _reduce(work, level, rows.where(moves.reduces, index))
+            _reduce(work, level, rows.where(moves.reduces, index, seen))
         if level.by_stopping:
             _stop(work, level, rows.where(moves.stops, index, seen))
 
@@ -176,7 +177,7 @@ def _flags(picked: Sequence[int], count: int) -> list[bool]:
     return flags
 
 
-def _gain(m: laws.Arithmetic, r: laws.Row, needed_w: Any) -> Any:
+def _gain(m: Arithmetic, r: Row, needed_w: Any) -> Any:
     return laws.gain(m, r.expected_w, needed_w)
 
 
@@ -188,7 +189,7 @@ def _won_enough(work: Work, index: Index, places: Sequence[int], won: Any) -> An
     return work.rows.each(_pays, index, columns=[won, least])
 
 
-def _pays(m: laws.Arithmetic, _r: laws.Row, won: Any, least: Any) -> Any:
+def _pays(m: Arithmetic, _r: Row, won: Any, least: Any) -> Any:
     return laws.pays(m, won, least)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from balans.domain.demand import laws, moves
-from balans.domain.demand.laws import ONE
+from balans.domain.demand.arithmetic import ONE
 from balans.domain.demand.model import Load, LoadState, Reason
 from balans.domain.demand.relief import relieve
 from balans.domain.demand.rooms import Channels
@@ -29,10 +29,11 @@ def bring_back_due(work: Work) -> None:
     rows, held = work.rows, work.held
     if not len(held):
         return
-    whys = as_list(rows.each(moves.due_now, held, work.seen))
+    whys = as_list(rows.each(laws.due, held, work.seen))
     for number, why in zip(as_list(held), whys, strict=True):
         if why != laws.NOT_DUE:
-            at_full = bool(laws.must_run(ONE, rows.one(number), work.seen))
+            is_timer = why == laws.DUE_BY_TIMER
+            at_full = is_timer or bool(laws.must_run(ONE, rows.one(number), work.seen))
             work.let_back(number, DUE_REASONS[why], at_full=at_full)
 
 
@@ -61,8 +62,8 @@ def _note_fit(work: Work, index: Index, spare: Sequence[Channels] | None) -> Non
 def _yellow_back_w(work: Work) -> list[list[float]]:
     """Return by node and channel the power that will soon come back with yellow loads [W]."""
     rows = work.rows
-    yellow = rows.where(moves.is_yellow_off, work.held)
-    total = rows.sums(yellow, rows.each(laws.come_back_w, yellow), len(work.tree))
+    yellow = rows.where(moves.is_yellow_held, work.held)
+    total = rows.sums(yellow, rows.each(laws.rise_w, yellow), len(work.tree))
     if len(total) == 1:
         return total
     found: list[list[float]] = work.rooms.summed(np.array(total)).tolist()
@@ -78,14 +79,14 @@ def release_early(work: Work) -> None:
     rows, seen = work.rows, work.seen
     if len(work.held) < FEWEST_SPREAD:
         return
-    waiting = rows.where(moves.is_unwished, rows.where(moves.is_yellow_off, work.held))
+    waiting = rows.where(moves.is_unwished, rows.where(moves.is_yellow_held, work.held))
     waiting = rows.pick(waiting, rows.places(waiting, work.is_clear))
     left_s = as_list(rows.each(laws.off_left_s, waiting, seen.time_s))
     ordered = sorted(zip(left_s, as_list(waiting), strict=True))
     count = released_early([left for left, _ in ordered], seen.step_s)
     for _, number in ordered[:count]:
         if work.budget > 0:
-            work.let_back(number, Reason.STAGGER)
+            work.let_back(number, Reason.STAGGER, at_full=True)
     if count and rows.any_modulating:
         relieve(work, by_stopping=False)
 
@@ -109,9 +110,9 @@ def bring_back_willing(work: Work) -> None:
     for green, _, number in sorted(zip(greens, waits, as_list(willing), strict=True)):
         if left > 0 and work.budget > 0 and _fits(work, number, spare if green else None):
             row = rows.one(number)
-            back = 0.0 if green or row.on else laws.come_back_w(ONE, row)
+            waits_w = _rise_w(row)
             work.let_back(number, _back_reason(work, row))
-            _keep_less(work, spare, number, back)
+            _keep_less(work, spare, number, waits_w - _rise_w(row))
             left -= 1
 
 
@@ -120,6 +121,11 @@ def _fits(work: Work, number: int, spare: Sequence[Channels] | None) -> bool:
     inner_w, site_w = work.rooms.headroom_w(rows.node(number), rows.share(number)[1], spare)
     least = laws.least_loss(ONE, row, work.limits.site.power_w, work.seen.low_w)
     return bool(laws.fits(ONE, row, inner_w, site_w, least))
+
+
+def _rise_w(row: Any) -> float:
+    """Return the power that a yellow load still waits for; 0 for others [W]."""
+    return float(laws.rise_w(ONE, row)) if moves.is_yellow_held(ONE, row) else 0.0
 
 
 def _keep_less(work: Work, spare: list[list[float]], number: int, power_w: float) -> None:

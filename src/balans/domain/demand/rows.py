@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from typing_extensions import override
 
 from balans.core.words import LoadClass
-from balans.domain.demand.laws import NAN, ONE, Arithmetic
+from balans.domain.demand.arithmetic import ONE, Arithmetic
+from balans.domain.demand.laws import NAN
 from balans.domain.demand.model import Load, LoadKind, LoadState, Recover
 from balans.domain.demand.rooms import Channels, Rooms, shares_of
 from balans.domain.demand.tree import NOWHERE
@@ -81,6 +82,7 @@ class LoadRow:
         "demand_w",
         "expected_w",
         "fits_since_s",
+        "freed_s",
         "gain",
         "given_wh",
         "has_deadline",
@@ -92,6 +94,7 @@ class LoadRow:
         "is_modulating",
         "is_production",
         "is_yellow",
+        "low_since_s",
         "max_off_s",
         "max_w",
         "measured_w",
@@ -127,6 +130,8 @@ class LoadRow:
         self.gain = state.gain
         self.fits_since_s = state.fits_since_s
         self.given_wh = state.given_wh
+        self.low_since_s = state.low_since_s
+        self.freed_s = state.freed_s
         self.has_hold = hold is not None
         self.hold_on = hold is not None and hold.on
         self.measured_w = self.planned_w = self.credit_wh = NAN
@@ -169,6 +174,8 @@ class LoadRow:
             self.fits_since_s,
             self.given_wh,
             old.hold if self.has_hold else None,
+            self.low_since_s,
+            self.freed_s,
         )
         return old if new == old else new
 

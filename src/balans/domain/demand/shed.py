@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from balans.domain.demand import laws
-from balans.domain.demand.laws import ONE
+from balans.domain.demand.arithmetic import ONE
 from balans.domain.demand.model import Load, LoadState, Observation
 from balans.domain.demand.rows import LoadRow
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from balans.core.words import LoadClass
-from balans.domain.demand.laws import MANY, NAN, Arithmetic
+from balans.domain.demand.arithmetic import MANY, Arithmetic
+from balans.domain.demand.laws import NAN
 from balans.domain.demand.model import Hold, Load, LoadKind, LoadState, Recover
 from balans.domain.demand.rooms import Channels, Rooms, shares_of
 from balans.domain.demand.rows import Index, Law, Rows, may_be_touched
@@ -17,6 +18,7 @@ from balans.domain.demand.tree import NOWHERE, Tree, check_places
 Floats = NDArray[np.float64]
 STATE_COLUMNS = (
     "on", "since_s", "setpoint_w", "demand_w", "owed_wh", "gain", "fits_since_s", "given_wh",
+    "low_since_s", "freed_s",
 )  # fmt: skip
 
 
@@ -109,11 +111,11 @@ class StateTable:
     def states(self) -> tuple[LoadState, ...]:
         """Return the states one by one."""
         lists = [self.columns[name].tolist() for name in STATE_COLUMNS]
-        rows = zip(*lists, strict=True)
-        return tuple(
-            LoadState(row[0], row[1], _given(row[2]), row[3], row[4], row[5], row[6], row[7], hold)
-            for row, hold in zip(rows, map(self.holds.get, range(len(self))), strict=True)
-        )
+        lists[2] = [_given(value) for value in lists[2]]
+        holds = map(self.holds.get, range(len(self)))
+        # The wish stands among the fields of a state, but is no column.
+        rows = zip(*lists[:8], holds, *lists[8:], strict=True)
+        return tuple(LoadState(*row) for row in rows)
 
     @property
     def is_quiet(self) -> bool:

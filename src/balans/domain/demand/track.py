@@ -1,7 +1,7 @@
 """What is known of a single load, for those who ask from outside a pass; see `laws`."""
 
 from balans.domain.demand import laws
-from balans.domain.demand.laws import ONE
+from balans.domain.demand.arithmetic import ONE
 from balans.domain.demand.model import Load, LoadState
 from balans.domain.demand.rows import LoadRow
 
@@ -11,6 +11,11 @@ def remembered_wh(state: LoadState, time_s: float) -> float:
     if state.given_wh <= 0:
         return 0.0
     return laws.faded(ONE, state.given_wh, state.since_s, time_s)  # type: ignore[no-any-return]
+
+
+def rise_w(load: Load, state: LoadState) -> float:
+    """Return by how much more a yellow load draws when its timer ends [W]."""
+    return laws.rise_w(ONE, LoadRow(load, state, 0.0))  # type: ignore[no-any-return]
 
 
 def come_back_w(load: Load, state: LoadState) -> float:

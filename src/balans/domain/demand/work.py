@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from balans.domain.demand import laws, moves
-from balans.domain.demand.laws import INFINITE, NAN, ONE
+from balans.domain.demand.arithmetic import ONE
+from balans.domain.demand.laws import INFINITE, NAN
 from balans.domain.demand.model import Action, Decision, Load, Observation, Reason
 from balans.domain.demand.rooms import NodeLimits, Rooms
 from balans.domain.demand.rows import Index, Rows
@@ -112,7 +113,7 @@ class Work:
         """Hold the loads `index` to `left_w` each."""
         self._held = None
         powers = as_list(self.rows.each(moves.expected_w, index))
-        self.rows.assign(moves.LOWERED, moves.lowered, index, columns=[left_w])
+        self.rows.assign(moves.LOWERED, moves.lowered, index, self.seen, columns=[left_w])
         for number, power_w, left, node in zip(
             as_list(index), powers, as_list(left_w), nodes, strict=True
         ):
@@ -139,6 +140,10 @@ class Work:
             power_w = min(power_w, target_w) if was_on else power_w
         elif is_free and row.is_modulating:
             power_w = full_w
+        if row.is_modulating:
+            held_s = laws.held_since_s(ONE, row)
+            row.low_since_s = INFINITE if is_free else held_s
+            row.freed_s = self.seen.time_s if is_free else row.freed_s
         if not was_on:
             row.given_wh = laws.remembered_wh(ONE, row, self.seen.time_s)
             row.since_s = self.seen.time_s

@@ -1,5 +1,7 @@
 """Single rows and the table of arrays decide the same, whatever the tree, the loads and the day."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,11 +41,7 @@ def test_both_decide_the_same(seed: int, *, with_phases: bool) -> None:
             hold = Hold(bool(rng.random() < 0.5), seen.time_s + 300)
             table.holds[place] = hold
             kept = list(states)
-            kept[place] = LoadState(
-                kept[place].on, kept[place].since_s, kept[place].setpoint_w, kept[place].demand_w,
-                kept[place].owed_wh, kept[place].gain, kept[place].fits_since_s,
-                kept[place].given_wh, hold,
-            )  # fmt: skip
+            kept[place] = replace(kept[place], hold=hold)
             states = tuple(kept)
         states, one = decide_tree(fleet, states, seen, limits, guidance)
         table, other = decide_table(fleet, table, seen, limits, guidance)

@@ -10,7 +10,7 @@ from tests.unit.domain.demand.trees import Plant, random_fleet, random_limits
 
 from balans.core.words import LoadClass
 from balans.domain.demand import laws
-from balans.domain.demand.laws import ONE
+from balans.domain.demand.arithmetic import ONE
 from balans.domain.demand.model import Load, LoadKind, LoadState, Observation, Reason
 from balans.domain.demand.reflex import decide_tree
 from balans.domain.demand.rows import LoadRow, may_be_touched
@@ -29,7 +29,7 @@ def can_still_give(
     if not laws.may_hold_back(ONE, row, seen):
         return False
     if laws.reducible_w(ONE, row) > laws.RELIEF_SHARE * load.rated_w:
-        return True
+        return bool(laws.may_lower(ONE, row, seen))
     if load.kind is LoadKind.MODULATING and spread:
         return False
     return bool(power_w > laws.RELIEF_SHARE * load.rated_w and laws.may_stop(ONE, row, seen))
