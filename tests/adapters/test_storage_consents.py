@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import ProgrammingError, connection, transaction
+from django.db import IntegrityError, ProgrammingError, connection, transaction
 
 from balans.core.words import LimitSource
-from balans.protocols.hub import NO_POWER_LIMIT_W, ConsentSetting, LimitSetting
+from balans.protocols import hub
+from balans.protocols.hub import NO_POWER_LIMIT_W, ConsentSetting, LimitPeriod, LimitSetting
 from balans.storage import consents, lookups, own_limits
 from balans.storage.access import ForbiddenError, NotVisibleError
 from balans.storage.commands import CommandRefusedError, Wish, create_command, site_limits
@@ -327,6 +328,54 @@ class TestLimitsOfTheTree:
         assert found.limits[-1] == LimitSetting(
             "fuse", LimitSource.OPERATOR, NO_POWER_LIMIT_W, node="alice-flat-2", phase_a=25.0
         )
+
+    def test_energy_in_a_period_and_a_peak_that_is_followed(self, plan: RegistryPlan) -> None:
+        month = LimitPlan(
+            node="alice-flat-2",
+            name="month",
+            kwh=Decimal("120.5"),
+            period="month",
+        )
+        peak = LimitPlan(
+            node="alice-flat-2", name="peak", kw=Decimal(5), interval_s=900, follows_peak=True
+        )
+        apply_plan(RegistryPlan(tenant=plan.tenant, limits=(month, peak)))
+        found = site_limits("alice-hub", NOW)
+        assert found is not None
+        operator, node = LimitSource.OPERATOR, "alice-flat-2"
+        assert LimitSetting(
+            "month", operator, NO_POWER_LIMIT_W, node=node,
+            energy_wh=120_500.0, period=LimitPeriod.MONTH,
+        ) in found.limits  # fmt: skip
+        assert LimitSetting(
+            "peak", operator, 5000.0, 900, node=node, follows_peak=True
+        ) in found.limits  # fmt: skip
+        assert hub.decode(hub.encode(found)) == found
+
+    def test_the_database_refuses_a_period_that_is_none(self, plan: RegistryPlan) -> None:
+        apply_plan(plan)
+        with (
+            pytest.raises(IntegrityError, match="site_limit_period_word"),
+            transaction.atomic(),
+        ):
+            Limit.objects.filter(name="contract").update(period="year")
+
+    def test_a_limit_that_the_wire_cannot_carry_takes_no_other_with_it(
+        self, plan: RegistryPlan, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        before = site_limits("alice-hub", NOW)
+        assert before is not None
+        assert before.limits
+        huge = LimitPlan(node="alice-flat-2", name="huge", kw=Decimal(5))
+        apply_plan(RegistryPlan(tenant=plan.tenant, limits=(huge,)))
+        for values in ({"kw": Decimal(2_000_000)}, {"kw": None, "phase_a": Decimal(2_000_000)}):
+            caplog.clear()
+            Limit.objects.filter(name="huge").update(**values)
+            found = site_limits("alice-hub", NOW)
+            assert found is not None
+            assert found.limits == before.limits
+            assert hub.decode(hub.encode(found)) == found
+            assert "limit 'huge' of alice-flat-2 is not sent" in caplog.text
 
     def test_0_kw_means_0_kw(self, plan: RegistryPlan) -> None:
         nothing = LimitPlan(node="alice-flat-2", name="cut", kw=Decimal(0))

@@ -120,7 +120,35 @@ FAULTS: list[tuple[Callable[[RegistryPlan], RegistryPlan], str]] = [
     ),
     (
         lambda p: replace(p, limits=(replace(p.limits[0], kw=Decimal("nan")),)),
-        "limit contract of alice-house: kw: NaN is not above 0",
+        "limit contract of alice-house: kw: NaN is not 0 to 999999.999",
+    ),
+    (
+        lambda p: replace(p, limits=(replace(p.limits[0], kw=Decimal(1_000_000)),)),
+        "limit contract of alice-house: kw: 1000000 is not 0 to 999999.999",
+    ),
+    (
+        lambda p: replace(p, limits=(replace(p.limits[0], kw=Decimal(-1)),)),
+        "limit contract of alice-house: kw: -1 is not 0 to 999999.999",
+    ),
+    (
+        lambda p: replace(p, limits=(replace(p.limits[0], phase_a=Decimal("1e6")),)),
+        "limit contract of alice-house: phase_a: 1E+6 is not 0 to 999999.99",
+    ),
+    (
+        lambda p: replace(p, limits=(replace(p.limits[0], kwh=Decimal("1e9")),)),
+        "limit contract of alice-house: kwh: 1E+9 is not 0 to 999999999.999",
+    ),
+    (
+        lambda p: replace(p, limits=(replace(p.limits[0], kw=None),)),
+        "limit contract of alice-house: kw, phase_a, kwh: give at least one of them",
+    ),
+    (
+        lambda p: replace(p, limits=(replace(p.limits[0], period="year"),)),
+        "limit contract of alice-house: period: 'year' is none of day, month, zone",
+    ),
+    (
+        lambda p: replace(p, limits=(replace(p.limits[0], follows_peak=True),)),
+        "limit contract of alice-house: follows_peak: needs interval_s",
     ),
     (
         lambda p: replace(p, limits=(p.limits[0], p.limits[0])),

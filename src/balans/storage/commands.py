@@ -5,6 +5,7 @@ head-end open their own. The states are those of `balans.storage.reports`. Liste
 channel `CHANNEL` are told the code of the hub that a new command is for, after COMMIT.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,13 +22,14 @@ from balans.protocols import hub as wire
 from balans.storage import access, live, lookups
 from balans.storage.access import Person, Right
 from balans.storage.models import Command, CommandEvent
-from balans.storage.records import LoadInfo, NodeInfo
+from balans.storage.records import LimitInfo, LoadInfo, NodeInfo
 from balans.storage.reports import RANK, rank_case
 from balans.storage.scope import system_scope
 
 CHANNEL = "balans_command"
 ACTOR = "headend"
 MAX_TTL_S = 24 * 3600
+log = logging.getLogger(__name__)
 
 
 class CommandRefusedError(BalansError):
@@ -282,28 +284,45 @@ def _advance(state: CommandState, now: datetime, where: str, values: list[Any]) 
 def site_limits(hub_code: str, now: datetime) -> wire.Limits | None:
     """Return the registry's limits for the tree of a controlling hub's site; else None.
 
-    A node below the site has its code for a name there.
+    A node below the site has its code for a name there. A limit that the wire cannot carry is
+    left out, with a warning in the log: with it the gateway would have to refuse all of them.
     """
     with system_scope(ACTOR):
         hub = lookups.hub(hub_code)
         if hub is None or not hub.controls:
             return None
         site = lookups.node(hub.site_id)
-        limits = tuple(
-            wire.LimitSetting(
-                name=limit.name,
-                source=limit.source,
-                limit_w=wire.NO_POWER_LIMIT_W if limit.kw is None else float(limit.kw * 1000),
-                interval_s=limit.interval_s,
-                zone=limit.zone or None,
-                from_time=f"{limit.from_time:%H:%M}" if limit.from_time else None,
-                to_time=f"{limit.to_time:%H:%M}" if limit.to_time else None,
-                node="" if limit.node_code == site.code else limit.node_code,
-                phase_a=None if limit.phase_a is None else float(limit.phase_a),
-            )
-            for limit in lookups.limits_of_site(site, now)
-        )
-        return wire.Limits(_limits_version(site.tenant_id), limits)
+        found = lookups.limits_of_site(site, now)
+        limits = tuple(_setting(limit, site) for limit in found)
+        kept = tuple(one for one in limits if _is_carried(one, site))
+        return wire.Limits(_limits_version(site.tenant_id), kept)
+
+
+def _setting(limit: LimitInfo, site: NodeInfo) -> wire.LimitSetting:
+    return wire.LimitSetting(
+        name=limit.name,
+        source=limit.source,
+        limit_w=wire.NO_POWER_LIMIT_W if limit.kw is None else float(limit.kw * 1000),
+        interval_s=limit.interval_s,
+        zone=limit.zone or None,
+        from_time=f"{limit.from_time:%H:%M}" if limit.from_time else None,
+        to_time=f"{limit.to_time:%H:%M}" if limit.to_time else None,
+        node="" if limit.node_code == site.code else limit.node_code,
+        phase_a=None if limit.phase_a is None else float(limit.phase_a),
+        energy_wh=None if limit.kwh is None else float(limit.kwh * 1000),
+        period=limit.period,
+        follows_peak=limit.follows_peak,
+    )
+
+
+def _is_carried(limit: wire.LimitSetting, site: NodeInfo) -> bool:
+    try:
+        wire.decode(wire.encode(wire.Limits(0, (limit,))))
+    except wire.HubFrameError as error:
+        where = f"limit {limit.name!r} of {limit.node or site.code}"
+        log.warning("site %s: %s is not sent: %s", site.code, where, error)
+        return False
+    return True
 
 
 def _limits_version(tenant_id: int) -> int:

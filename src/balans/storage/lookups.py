@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from balans.core.errors import UnavailableError
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
+from balans.protocols.hub import LimitPeriod
 from balans.storage.models import Consent, Hub, Limit, Load, MeteringPoint, Node, TariffZone
 from balans.storage.records import (
     HubInfo,
@@ -160,6 +161,9 @@ def limits(rows: "QuerySet[Limit]") -> list[LimitInfo]:
             valid_from=row.valid_from,
             valid_to=row.valid_to,
             phase_a=row.phase_a,
+            kwh=row.kwh,
+            period=LimitPeriod(row.period),
+            follows_peak=row.follows_peak,
             node_code=row.node.code,
             author=row.author,
             ended_by=row.ended_by,

@@ -15,6 +15,7 @@ from balans.core.words import (
     PointRole,
     Resource,
 )
+from balans.protocols.hub import LimitPeriod
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class LoadInfo:
 
 @dataclass(frozen=True, slots=True)
 class LimitInfo:
-    """A limit at a node; without `kw` it is one of `phase_a` alone [A]."""
+    """A limit at a node; without `kw` one of `phase_a` [A], or of `kwh` in each `period`."""
 
     name: str
     source: LimitSource
@@ -107,6 +108,9 @@ class LimitInfo:
     valid_from: datetime
     valid_to: datetime | None
     phase_a: Decimal | None = None
+    kwh: Decimal | None = None
+    period: LimitPeriod = LimitPeriod.DAY
+    follows_peak: bool = False
     node_code: str = ""
     author: str = ""
     ended_by: str = ""

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
@@ -12,12 +13,19 @@ from zoneinfo import ZoneInfo
 from balans.core.errors import Finding
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
 from balans.protocols.fields import NAME
+from balans.protocols.hub import LimitPeriod
 from balans.usecases.registry_plan import LimitPlan, NodePlan, RegistryPlan
 from balans.usecases.rights import Role
 
 LANGUAGES = ("en", "ru", "ro")
 RECOVER = ("defer", "lose")
 LARGEST = 10**9
+LIMITS_MOST = {
+    "kw": Decimal("999999.999"),
+    "phase_a": Decimal("999999.99"),
+    "kwh": Decimal("999999999.999"),
+}
+"""The largest that columns hold and the hub wire carries; 10^9 W there mean "no limit"."""
 MAX_OFF_S = range(420, 901)
 
 
@@ -203,6 +211,9 @@ def _prices_and_limits(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
         yield from _reference(where, "node", limit.node, there.nodes, "node")
         yield from _word(where, "source", limit.source, LimitSource)
         yield from _bounds(where, limit)
+        yield from _word(where, "period", limit.period, LimitPeriod)
+        if limit.follows_peak and not limit.interval_s:
+            yield Finding(where, "follows_peak: needs interval_s, a mean that can rise")
         yield from _period(where, limit.valid_from, limit.valid_to)
         if not 0 <= limit.interval_s <= 86_400:
             yield Finding(where, f"interval_s: {limit.interval_s} is not 0 to 86400")
@@ -213,13 +224,19 @@ def _prices_and_limits(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
 
 
 def _bounds(where: str, limit: LimitPlan) -> Iterator[Finding]:
-    """Return what is wrong with power and current of a limit. 0 means 0, never "no limit"."""
-    for name in ("kw", "phase_a"):
-        value = getattr(limit, name)
-        if value is not None and value != 0:
-            yield from _positive(where, name, value)
-    if limit.kw is None and limit.phase_a is None:
-        yield Finding(where, "kw, phase_a: give one of them or both")
+    """Return what is wrong with the bounds of a limit. 0 means 0, never "no limit"."""
+    values = {name: getattr(limit, name) for name in LIMITS_MOST}
+    for name, value in values.items():
+        if value is None:
+            continue
+        try:
+            fits = 0 <= value <= LIMITS_MOST[name]
+        except ArithmeticError:  # a decimal NaN cannot be compared
+            fits = False
+        if not fits:
+            yield Finding(where, f"{name}: {value} is not 0 to {LIMITS_MOST[name]}")
+    if all(value is None for value in values.values()):
+        yield Finding(where, "kw, phase_a, kwh: give at least one of them")
 
 
 def _accounts(plan: RegistryPlan, there: Known) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from balans.core.words import LimitSource, PointRole, Resource
+from balans.protocols.hub import LimitPeriod
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -156,13 +157,18 @@ class ZonePlan:
 class LimitPlan:
     """A limit of power at a node; see `balans simulate site` for the meaning of the fields.
 
-    `phase_a` limits the current of each phase [A]; without `kw` it is a limit on that alone.
+    `phase_a` limits the current of each phase [A], `kwh` the energy of each `period`; without `kw`
+    it is a limit on those alone. With `follows_peak` the mean of an interval may rise to the
+    month's highest so far.
     """
 
     node: str
     name: str
     kw: Decimal | None = None
     phase_a: Decimal | None = None
+    kwh: Decimal | None = None
+    period: str = LimitPeriod.DAY
+    follows_peak: bool = False
     source: str = LimitSource.OPERATOR
     interval_s: int = 0
     zone: str = ""

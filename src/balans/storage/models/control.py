@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from balans.core.words import CommandState, LimitSource, LoadClass, Phase
+from balans.protocols.hub import LimitPeriod
 from balans.storage.models.fields import code_check, inside, period_check, word, word_check
 from balans.storage.models.tree import Period, TenantRow
 
@@ -81,11 +82,12 @@ class TariffZone(TenantRow, Period):
 
 
 class Limit(TenantRow, Period):
-    """Power or current not to be exceeded at a node; of all that apply the strictest holds.
+    """Power, current or energy not to be exceeded at a node; of all the strictest holds.
 
-    `interval_s` 0 binds at every step, 900 or 3600 the mean over the clock-aligned interval.
-    `kw` NULL: a limit on the current of each phase alone, `phase_a`. `author` and `ended_by` are
-    accounts that set it, and took it back before its time.
+    `interval_s` 0 binds at every step, 900 or 3600 the mean over the clock-aligned interval, which
+    may rise to the month's highest so far with `follows_peak`. `kw` NULL: a limit on the current of
+    each phase alone, `phase_a`, or on the energy of each `period`, `kwh`. `author` and `ended_by`
+    are accounts that set it, and took it back before its time.
     """
 
     node = inside("storage.Node")
@@ -93,6 +95,9 @@ class Limit(TenantRow, Period):
     source = word()
     kw = models.DecimalField(max_digits=12, decimal_places=3, null=True)
     phase_a = models.DecimalField(max_digits=9, decimal_places=2, null=True)
+    kwh = models.DecimalField(max_digits=12, decimal_places=3, null=True)
+    period = word(default=LimitPeriod.DAY.value)
+    follows_peak = models.BooleanField(default=False)
     interval_s = models.IntegerField(default=0)
     zone = models.CharField(max_length=64, blank=True)
     from_time = models.TimeField(null=True, blank=True)
@@ -105,11 +110,13 @@ class Limit(TenantRow, Period):
         constraints = [
             period_check("site_limit"),
             word_check("site_limit", "source", LimitSource),
+            word_check("site_limit", "period", LimitPeriod),
             models.CheckConstraint(
                 name="site_limit_not_negative",
                 condition=(Q(kw__isnull=True) | Q(kw__gte=0))
                 & (Q(phase_a__isnull=True) | Q(phase_a__gte=0))
-                & (Q(kw__isnull=False) | Q(phase_a__isnull=False))
+                & (Q(kwh__isnull=True) | Q(kwh__gte=0))
+                & (Q(kw__isnull=False) | Q(phase_a__isnull=False) | Q(kwh__isnull=False))
                 & Q(interval_s__range=(0, 86_400)),
             ),
             models.CheckConstraint(
