@@ -87,6 +87,47 @@ def test_a_meter_that_gave_pulses_and_is_silent_for_an_hour_is_lost() -> None:
     assert told[-1] is None
 
 
+def counted(sensed: Sensed, seq: int, total: int, last: float, load_w: float) -> float | None:
+    at_s = T0 + STEP_S * seq
+    sensor = Sensor(SensorKind.PULSE, wh_per_pulse=1.0)
+    reading = sensed.read(sensor, PulseSample(seq, at_s, STEP_S, total, last, {"heater": load_w}))
+    assert reading is not None
+    return reading.site_w
+
+
+def test_the_site_draws_no_less_than_its_loads_and_a_wire_that_is_cut_is_told_by_them() -> None:
+    sensed = Sensed()
+    counted(sensed, 1, 40, T0 + 59.0, 2000.0)
+    assert counted(sensed, 2, 80, T0 + 119.0, 2000.0) == pytest.approx(2400.0)
+    assert counted(sensed, 3, 81, T0 + 121.0, 2000.0) == 2000.0  # the meter's wire is cut here
+    assert counted(sensed, 4, 81, T0 + 121.0, 2000.0) is None
+    assert counted(sensed, 5, 81, T0 + 121.0, 0.0) is None  # shed: still not heard
+    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(sensed), type=Sensed)
+    assert counted(kept, 6, 81, T0 + 121.0, 0.0) is None
+    assert counted(kept, 7, 121, T0 + 419.0, 0.0) == pytest.approx(40 * 3600 / 298.0)
+
+
+def test_a_load_that_drew_before_the_last_pulse_of_a_step_proves_nothing() -> None:
+    sensed = Sensed()
+    counted(sensed, 1, 40, T0 + 59.0, 2000.0)
+    counted(sensed, 2, 60, T0 + 90.0, 1000.0)  # off in the middle of the step
+    assert counted(sensed, 3, 60, T0 + 90.0, 0.0) == pytest.approx(3600 / 90.0)
+
+
+def test_silence_is_judged_by_how_far_apart_pulses_usually_are() -> None:
+    sensed, total, last = Sensed(), 0, T0
+    for seq in range(1, 2 * 1440):
+        if seq % 2 == 0:  # the quietest is a pulse in 2 minutes: 30 W
+            total, last = total + 1, T0 + STEP_S * seq
+        counted(sensed, seq, total, last, 0.0)
+    quiet = [counted(sensed, 2 * 1440 + n, total, last, 0.0) for n in range(15)]
+    known = [power for power in quiet if power is not None]
+    assert len(known) == 7  # eight minutes are four times the longest pause
+    sensed.rebase(3600.0)
+    assert sensed.pulses is not None
+    assert sensed.pulses.stale_s(T0 + 2 * 86_400.0) == 480.0
+
+
 def test_a_sender_that_began_anew_is_no_jump() -> None:
     sensed = Sensed()
     read(sensed, pulses(1, 5000, T0 + 50.0))

@@ -5,9 +5,10 @@ sensor   what it tells                          what is taken for the power of t
 =======  =====================================  =================================================
 meter    mean power over the step               that
 pulse    pulses counted, and when the last came energy between pulses by the time between them; no
-                                                more than a pulse over the time without one
-relay    a bit: over its threshold, or not      the limit, and an excess that is doubled at every
-                                                step as long as the bit is set
+                                                more than a pulse over the time without one, no
+                                                less than what loads with meters draw
+relay    a bit: over its threshold, or not      its threshold, and an excess that is doubled at
+                                                every step as long as the bit is set
 =======  =====================================  =================================================
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from balans.domain.demand.pulses import STALE_S, Pulses, pulse, read_power
+from balans.domain.demand.pulses import Pulses, drawn, pulse, read_power
 from balans.domain.demand.relay import RelaySense
 from balans.protocols.fields import PhaseWatts
 from balans.protocols.module import PowerSample, PulseSample, RelaySample, Sample
@@ -106,31 +107,47 @@ class Sensed:
 
     def _counted_w(self, sensor: Sensor, sample: PulseSample) -> float | None:
         """Return the power by the pulses so far, None while or when it is not known [W]."""
-        is_new = self.count is None or sample.count < self.count or sample.seq <= self.seq
-        if is_new or self.pulses is None or self.pulses.wh != sensor.wh_per_pulse:
-            self.pulses, self.first_s = Pulses(sensor.wh_per_pulse), sample.time
-            if sample.last is not None and sample.time - sample.last <= STALE_S:
-                self.pulses = pulse(self.pulses, min(sample.last, sample.time))
-        elif self.count is not None and sample.count > self.count:
+        load_w = sum(sample.load_w.values())
+        pulses, before = self.pulses, self.count
+        is_new = before is None or sample.count < before or sample.seq <= self.seq
+        if is_new or before is None or pulses is None or pulses.wh != sensor.wh_per_pulse:
+            pulses = self._begin(sensor, sample)
+        elif sample.count > before:
             last_s = sample.time if sample.last is None else min(sample.last, sample.time)
-            self.pulses = pulse(self.pulses, last_s, sample.count - self.count)
+            pulses = pulse(pulses, last_s, sample.count - before)
+        if pulses.anchor_s is None or pulses.last_s <= sample.time - sample.step_s:
+            pulses = drawn(pulses, load_w * sample.step_s / 3600)
         self.seq, self.count = sample.seq, sample.count
-        self.pulses, power = read_power(self.pulses, sample.time)
-        if power.power_w is not None:
-            return power.power_w
-        return self._bound_w(sample.time)
+        self.pulses, power = read_power(pulses, sample.time)
+        power_w = self._bound_w(sample.time) if power.power_w is None else power.power_w
+        return None if power_w is None else max(power_w, load_w)
+
+    def _begin(self, sensor: Sensor, sample: PulseSample) -> Pulses:
+        """Return the state with which counting begins anew; how far pulses are apart is kept."""
+        pulses, self.first_s = Pulses(sensor.wh_per_pulse), sample.time
+        if self.pulses is not None and self.pulses.wh == sensor.wh_per_pulse:
+            pulses = replace(pulses, spacing=self.pulses.spacing, unseen_wh=self.pulses.unseen_wh)
+        last_s = sample.last
+        if last_s is not None and sample.time - last_s <= pulses.stale_s(sample.time):
+            pulses = pulse(pulses, min(last_s, sample.time))
+        return pulses
 
     def _bound_w(self, now_s: float) -> float | None:
         """Return what it can be at most before two pulses have come [W]."""
-        if self.pulses is None or self.pulses.power_w is not None:
-            return None  # a meter that gave pulses, and is silent for too long
+        if self.pulses is None or self.pulses.power_w is not None or self.pulses.is_refuted:
+            return None  # a meter that gave pulses, or should have, and is silent for too long
         since_s = max(self.first_s, self.pulses.last_s if self.pulses.anchor_s else 0.0)
         quiet_s = now_s - since_s
-        return self.pulses.wh * 3600 / quiet_s if 0 < quiet_s <= STALE_S else None
+        return (
+            self.pulses.wh * 3600 / quiet_s if 0 < quiet_s <= self.pulses.stale_s(now_s) else None
+        )
 
     def rebase(self, back_s: float) -> None:
         """Follow a clock that was set back by `back_s`: pulses are counted anew."""
-        self.count, self.pulses = None, None
+        self.count = None
+        if self.pulses is not None:
+            spacing = self.pulses.spacing.earlier(back_s)
+            self.pulses = replace(self.pulses, spacing=spacing)
         relay = self.relay
         self.relay = replace(
             relay,
