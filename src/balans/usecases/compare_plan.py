@@ -28,8 +28,8 @@ BOUND_LIMIT_S = 600.0
 RUNS_W = 1.0
 HINDSIGHT_H = 28 * 24
 MISSED = 1.3
-"""Peak expected without foresight over the one with it. In the autumn of the record 1.8 times it was
-reached; between 1.3 and 1.8 the bill differs by 0.03 %."""
+"""Peak expected without foresight over the one with it. In the autumn of the record it was
+1.8; between 1.3 and 1.8 the bill differs by 0.03 %."""
 
 
 def by_plan(problem: Problem) -> Orders:

@@ -20,8 +20,13 @@ IMPROVE_SHARE = 0.25
 """Share of the time limit that the integer programme may take to improve a plan."""
 
 
-def solve_whole(found: Columns, time_limit_s: float) -> Solved | None:
-    """Return the values of a good plan; None when none was found within `time_limit_s`."""
+def solve_whole(
+    found: Columns, time_limit_s: float, improve_s: float | None = None
+) -> Solved | None:
+    """Return the values of a good plan; None when none was found within `time_limit_s`.
+
+    To improve a plan the integer programme has `improve_s` of it; None: `IMPROVE_SHARE`.
+    """
     if not found.model.is_whole.any():
         return found.model.relaxed().solve(time_limit_s)
     relaxed = found.model.relaxed()
@@ -30,7 +35,10 @@ def solve_whole(found: Columns, time_limit_s: float) -> Solved | None:
     if bound and rounded and _is_near(rounded.cost, bound.cost):
         return rounded
     known = rounded.values if rounded else None
-    better = found.model.solve(time_limit_s * IMPROVE_SHARE, GAP, known)
+    improve_s = time_limit_s * IMPROVE_SHARE if improve_s is None else improve_s
+    # Where nothing could be rounded it is the only way to a plan.
+    improve_s = improve_s if rounded else time_limit_s / 2
+    better = found.model.solve(improve_s, GAP, known)
     if better and rounded:
         return min(better, rounded, key=lambda one: one.cost)
     return better or rounded

@@ -16,7 +16,10 @@ from balans.domain.demand.plan.result import Plan, PlannedLoad, PlanState, Unmet
 from balans.domain.demand.plan.rounding import solve_whole
 from balans.domain.demand.plan.unplanned import bill, unplanned_w
 
-TIME_LIMIT_S = 1.0
+TIME_LIMIT_S = 5.0
+"""A plan takes about half a second on a quiet machine, several on a small or busy one."""
+IMPROVE_S = 0.25
+"""What the integer programme may take of that, to improve a plan that is good already."""
 TELLING_WH = 1.0
 """Less than this that is not met is rounding of the solver."""
 QUIET_W = 1.0
@@ -27,7 +30,7 @@ def solve(
 ) -> Plan:
     """Return the cheapest plan of `problem`; a plan with state NONE when none was found in time."""
     found = build(problem)
-    solved = solve_whole(found, time_limit_s)
+    solved = solve_whole(found, time_limit_s, min(IMPROVE_S, time_limit_s / 4))
     if solved is None:
         return Plan(made_s, problem.start_s, slot_s, PlanState.NONE, "no plan found in time")
     unmet = _unmet(problem, found, solved)
