@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.usecases.control_bench import HEATER, KITCHEN, STEP_S, T0, Bench, site_of
+from tests.unit.usecases.control_bench import HEATER, KITCHEN, STEP_S, T0, WASHER, Bench, site_of
 from tests.unit.usecases.sensor_house import HEAT, LIMIT_W, run, uncontrolled_kwh
 
 from balans.core.words import LimitSource
-from balans.domain.demand.model import Limit
+from balans.domain.demand.model import Limit, Load
 from balans.protocols.module import PowerSample, PulseSample, RelaySample
 from balans.usecases.run_load_control import METER, Memory, Sensor, SensorKind
 from balans.usecases.run_load_control.sensing import Sensed
@@ -236,6 +236,58 @@ def test_a_load_comes_back_by_a_probe_before_its_time_is_used_up() -> None:
     for _ in range(14):
         words += bit(bench, over=False)
     assert words == ["heater on headroom_back"]
+
+
+SIX = replace(RELAY, threshold_w=6000.0)
+
+
+def relay_bench(*loads: Load, own_w: float) -> Bench:
+    site = site_of(*loads, limits=(Limit("relay", 6000.0, LimitSource.DEVICE),))
+    bench = Bench(replace(site, sensor=SIX))
+    bench.tick()
+    bit(bench, over=False)
+    assert bench.control.status(bench.now_s).guard == ""
+    bench.control.set_server_limits([Limit("mine", own_w, LimitSource.CUSTOMER)])
+    return bench
+
+
+def drawn(bench: Bench, **load_w: float) -> dict[str, float]:
+    return {name: w for name, w in load_w.items() if bench.actuators.on.get(name, True)}
+
+
+def test_a_limit_stricter_than_the_relay_is_kept_by_what_loads_draw() -> None:
+    washer = replace(WASHER, deadline_s=None)
+    bench = relay_bench(HEATER, washer, own_w=2500.0)
+    words = bit(bench, over=False, heater=2000.0, washer=1000.0)
+    assert words == ["washer off over_limit"]
+    for _ in range(60):
+        bit(bench, over=False, **drawn(bench, heater=2000.0, washer=1000.0))
+    assert bench.actuators.on == {"washer": False}
+    status = bench.control.status(bench.now_s)
+    assert (status.guard, status.limit, status.site_w) == ("limit_unwatched", "mine", None)
+
+
+def test_nothing_means_nothing_with_a_relay_too() -> None:
+    bench = relay_bench(HEATER, replace(WASHER, deadline_s=None), own_w=0.0)
+    bit(bench, over=False, heater=2000.0, washer=1000.0)
+    assert bench.actuators.on == {"heater": False, "washer": False}
+    for _ in range(60):
+        bit(bench, over=False, **drawn(bench, heater=2000.0, washer=1000.0))
+        assert not bench.actuators.on["washer"]
+
+
+def test_loads_without_meters_count_with_what_is_written_on_them_where_the_relay_is_blind() -> None:
+    bench = relay_bench(HEATER, KITCHEN, own_w=3400.0)
+    assert bit(bench, over=False) == ["heater off over_limit"]
+    free = relay_bench(HEATER, KITCHEN, own_w=3500.0)
+    assert bit(free, over=False) == []
+
+
+def test_what_the_relay_watches_is_not_guessed() -> None:
+    bench = relay_bench(HEATER, replace(KITCHEN, rated_w=9000.0), own_w=6000.0)
+    for _ in range(10):
+        assert bit(bench, over=False) == []
+    assert bench.control.status(bench.now_s).guard == ""
 
 
 def test_a_silent_relay_counts_as_overload() -> None:

@@ -13,21 +13,20 @@ from balans.domain.demand.model import (
     Reason,
 )
 from balans.domain.demand.reflex import Guidance
-from balans.domain.demand.relay import after_pass, sense
+from balans.domain.demand.relay import after_pass
 from balans.domain.demand.track import come_back_w
 from balans.domain.demand.tree import SITE
 from balans.protocols.hub import CommandReport
 from balans.protocols.module import Switch
 from balans.usecases.run_load_control.consents import LeftAlone
 from balans.usecases.run_load_control.desk import Desk, Output
-from balans.usecases.run_load_control.loads import INFINITE
+from balans.usecases.run_load_control.loads import INFINITE, held_w
 from balans.usecases.run_load_control.nodes import node_powers, phase_currents
 from balans.usecases.run_load_control.orders import CONTROL, Order
-from balans.usecases.run_load_control.sensing import Reading, SensorKind
+from balans.usecases.run_load_control.relayed import taken_site_w
+from balans.usecases.run_load_control.sensing import Reading
 
 STALE_STEPS = 3
-PROBE_MORE_W = 1.0
-"""A relay's probe claims a little more than the load draws, so that it fits for certain."""
 ORDER_S = 30.0
 """An order of load control is good for two steps, and at least this long."""
 
@@ -45,7 +44,7 @@ def decide_step(
     start_s = time_s - view.step_s
     meters = desk.limits.count(desk.memory.meters, start_s, local(start_s), view.step_s, powers)
     limits = desk.limits.allowed(meters, time_s, local(time_s), view.step_s)
-    site_w = _site_w(desk, limits.site.power_w, time_s)
+    site_w = taken_site_w(desk, limits.site.power_w, time_s)
     before = tuple(desk.loads.states)
     seen = Observation(
         time_s,
@@ -81,31 +80,6 @@ def decide_step(
         for action in decision.actions
         for output in give_order(desk, action, by_name[action.load], now_s)
     ]
-
-
-def _site_w(desk: Desk, allowed_w: float, time_s: float) -> float | None:
-    """Return what is taken for the power of the site; None without a sensor [W]."""
-    sample = desk.view.sample
-    if sample is None or desk.site.sensor.kind is not SensorKind.RELAY:
-        return sample.site_w if sample else None
-    desk.memory.sensed.relay, site_w = sense(
-        desk.memory.sensed.relay,
-        is_over=sample.over,
-        time_s=time_s,
-        allowed_w=allowed_w,
-        probe_w=_next_back_w(desk) + PROBE_MORE_W,
-    )
-    return site_w
-
-
-def _next_back_w(desk: Desk) -> float:
-    """Return what the load draws that has been held back for the longest; 0 if none is [W]."""
-    held = [
-        (state.since_s, come_back_w(load, state) - held_w(state))
-        for load, state in zip(desk.rated, desk.loads.states, strict=True)
-        if not state.on or state.setpoint_w is not None
-    ]
-    return min(held)[1] if held else 0.0
 
 
 def _note_rest(desk: Desk, sample: Reading) -> None:
@@ -228,11 +202,6 @@ def device_timer_s(desk: Desk, name: str, now_s: float) -> float:
     index = desk.loads.find(name)
     assert index is not None  # noqa: S101  (orders are about the loads of the site)
     return desk.loads.device_timer_s(index, desk.site.local_s(now_s))
-
-
-def held_w(state: LoadState) -> float:
-    """Return the power that a load which is on is held to [W]."""
-    return state.setpoint_w or 0.0 if state.on else 0.0
 
 
 def _left_alone(desk: Desk, index: int, now_s: float) -> LeftAlone | None:

@@ -251,6 +251,11 @@ class Loads:
         return self.reasons.get(name, "") if is_held else ""
 
 
+def held_w(state: LoadState) -> float:
+    """Return the power that a load which is on is held to [W]."""
+    return state.setpoint_w or 0.0 if state.on else 0.0
+
+
 def _barrier(load: Load) -> Detail | None:
     """Return why nothing is ever sent to `load`, if so."""
     if load.load_class is LoadClass.RED:

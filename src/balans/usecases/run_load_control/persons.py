@@ -7,8 +7,9 @@ from balans.domain.demand.model import Hold, LoadState, Reason
 from balans.domain.demand.shed import may_shed
 from balans.domain.demand.track import come_back_w
 from balans.protocols.hub import Command, CommandReport
-from balans.usecases.run_load_control.decision import device_timer_s, held_w, node_of
+from balans.usecases.run_load_control.decision import device_timer_s, node_of
 from balans.usecases.run_load_control.desk import Desk, Output
+from balans.usecases.run_load_control.loads import held_w
 from balans.usecases.run_load_control.orders import Detail, Order
 
 

@@ -9,6 +9,7 @@ from balans.usecases.run_load_control.loads import INFINITE
 from balans.usecases.run_load_control.nodes import statuses
 from balans.usecases.run_load_control.orders import clipped
 from balans.usecases.run_load_control.planning import Planning
+from balans.usecases.run_load_control.relayed import is_unwatched
 
 
 def status_of(desk: Desk, now_s: float, planning: Planning | None) -> SiteStatus:
@@ -39,6 +40,7 @@ def status_of(desk: Desk, now_s: float, planning: Planning | None) -> SiteStatus
 def guard_words(desk: Desk, now_s: float, planning: Planning | None) -> str:
     """Return the codes of the guards at work, the gravest first."""
     words = ["" if desk.view.sample is not None else "sensor_lost"]
+    words.append("limit_unwatched" if is_unwatched(desk) else "")
     words += [f"protected_off:{name}" for name in desk.loads.protected_off()]
     words.append(desk.memory.guard.word(desk.view.time_s))
     words.append("planner_lost" if planning and planning.is_lost(now_s) else "")

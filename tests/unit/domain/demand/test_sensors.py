@@ -54,7 +54,9 @@ def test_pulses_counted_by_the_module_and_a_clock_set_back() -> None:
 
 
 def bit(relay: RelaySense, time_s: float, *, over: bool | None) -> tuple[RelaySense, float | None]:
-    return sense(relay, is_over=over, time_s=time_s, allowed_w=4000.0, probe_w=2000.0)
+    return sense(
+        relay, is_over=over, time_s=time_s, threshold_w=4000.0, allowed_w=4000.0, probe_w=2000.0
+    )
 
 
 def test_the_excess_is_doubled_until_the_bit_is_clear() -> None:
@@ -66,6 +68,17 @@ def test_the_excess_is_doubled_until_the_bit_is_clear() -> None:
     relay, power_w = bit(relay, 240.0, over=False)
     assert (relay.excess_w, power_w) == (0.0, 4000.0)
     assert bit(relay, 300.0, over=None)[1] is None
+
+
+def test_what_is_stricter_than_the_relay_leaves_no_room_and_over_is_over_the_threshold() -> None:
+    clear, over = (
+        sense(
+            RelaySense(), is_over=is_over, time_s=0.0,
+            threshold_w=6000.0, allowed_w=3000.0, probe_w=500.0,
+        )[1]
+        for is_over in (False, True)
+    )  # fmt: skip
+    assert (clear, over) == (3000.0, 6300.0)
 
 
 def test_room_is_claimed_after_the_wait_and_a_failed_probe_doubles_it() -> None:
