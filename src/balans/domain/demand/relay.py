@@ -4,8 +4,8 @@ How far over is not known. While the bit is set the excess over the relay's thre
 twentieth of it at first, and for twice as much at each further step, so that a small overload
 costs few loads and a large one is met within some steps. While it is not set there may be room or
 not; the only way to find out is to let something back: a *probe*. It is made when the bit has been
-clear for the waiting time. If the bit is set soon after, the probe has failed and the waiting time doubles; if not, it is
-halved.
+clear for the waiting time. If the bit is set soon after, the probe has failed and the waiting time
+doubles; if not, it is halved.
 """
 
 from dataclasses import dataclass, replace
