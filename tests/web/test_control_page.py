@@ -1,19 +1,24 @@
 """The page of load control: tree of limits, guards, plan, fairness, and what owners decided."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
 from tests.web import control_town, town
+from tests.web.conftest import Town
 from tests.web.test_live_page import LiveTexts
 
 from balans.protocols.hub import Fairness, LimitSetting, NodeStatus, PlannedLoad, PlanState
 from balans.storage import plans
 from balans.storage.live import save_statuses
 from balans.storage.plans import StoredPlan
+from balans.storage.registry import apply_plan
+from balans.storage.scope import tenant_scope
+from balans.usecases.registry_plan import LimitPlan, RegistryPlan
 from balans.web.shown.limit_tree import Named, branches, limit_title, node_texts, subtree
 from balans.web.shown.plan import Reading, moves, plan_view, unplanned_w
 
@@ -279,6 +284,63 @@ class TestWhoSees:
         assert texts["node.alice-flat-01.load"] == "1.00"
         assert not [key for key in page.context["picture"] if "alice-flat-02" in key]
         assert "Set at the gateway itself: at most 2.50 kW." in page.content.decode()
+
+
+class TestLimitsOfTheRegistry:
+    @pytest.fixture(autouse=True)
+    def limits(self, utilities: Town) -> None:
+        flat = "alice-flat-01"
+        more = (
+            LimitPlan(
+                node=flat, name="month", kwh=Decimal("120.5"), period="month", source="customer"
+            ),
+            LimitPlan(
+                node=flat, name="peak", kw=Decimal(5), interval_s=900, follows_peak=True,
+                zone="night",
+            ),
+            LimitPlan(
+                node="alice-house", name="fuse", phase_a=Decimal(32),
+                from_time=time(17), to_time=time(21),
+            ),
+        )  # fmt: skip
+        plan = town.plan("alice")
+        with tenant_scope(utilities.alice):
+            apply_plan(RegistryPlan(tenant=plan.tenant, limits=more))
+
+    def test_power_current_energy_and_peak_are_told(self, operator: Client) -> None:
+        shown = {row["title"]: row for row in operator.get(PAGE).context["limits"]}
+        assert [shown["month"][key] for key in ("place", "bounds", "when")] == [
+            "Flat 1",
+            "120.50 kWh a month",
+            "at all hours",
+        ]
+        assert shown["peak"]["bounds"] == (
+            "5.00 kW as a mean of 15 min, or the month's highest so far"
+        )
+        assert "tariff zone" in shown["peak"]["when"]
+        assert [shown["fuse"][key] for key in ("place", "bounds", "when")] == [
+            "Linden Street 12",
+            "32.0 A in each phase",
+            "from 17:00 to 21:00",
+        ]
+
+    @pytest.mark.parametrize(
+        ("language", "words"),
+        [
+            ("en", "120.50 kWh a month"),
+            ("ru", "120,50 кВт·ч в месяц"),
+            ("ro", "120,50 kWh pe lună"),
+        ],
+    )
+    def test_in_each_language(self, operator: Client, language: str, words: str) -> None:
+        operator.post("/language/", {"language": language})
+        assert words in operator.get(PAGE).content.decode()
+
+    def test_the_owner_is_told_of_those_beside_the_own(self, resident: Client) -> None:
+        report()
+        body = resident.get("/nodes/alice-flat-01/own/").content.decode()
+        assert "5.00 kW as a mean of 15 min, or the month&#x27;s highest so far" in body
+        assert "120.50 kWh a month" in body
 
 
 class TestFolding:

@@ -1,20 +1,23 @@
 """The transformer with nobody, some and all taking part."""
 
+import pytest
 from django.test import Client
 from tests.web import town
 from tests.web.conftest import Town
 
+from balans.storage.live import get_study
 from balans.storage.lookups import site_by_code
 from balans.storage.scope import tenant_scope
+from balans.usecases.feeder.heat import Transformer
 
 PAGE = "/sites/alice-house/transformer/"
 
 
-def study(utilities: Town) -> None:
+def study(utilities: Town, transformer: Transformer | None = None) -> None:
     with tenant_scope(utilities.alice):
         site = site_by_code(utilities.alice, "alice-house")
         assert site is not None
-        town.seed_study(site.id)
+        town.seed_study(site.id, transformer)
 
 
 def test_before_the_study_the_page_waits(operator: Client) -> None:
@@ -63,3 +66,49 @@ def test_each_chart_has_its_table(operator: Client, utilities: Town) -> None:
     assert {row["cells"][2] for row in twin["rows"]} == {"18.00"}
     assert {row["cells"][3] for row in twin["rows"]} == {"12.00"}
     assert page.content.decode().count("Means of an hour, kW</caption>") == 3
+
+
+HEAT = {
+    "en": ("Hottest spot, °C", "Insulation life used, h", "Ageing (1: normal)"),
+    "ru": ("Самая горячая точка, °C", "Израсходованный срок изоляции, ч", "Старение (1 — обычное)"),
+    "ro": (
+        "Punctul cel mai fierbinte, °C",
+        "Durată de viață a izolației consumată, h",
+        "Îmbătrânire (1: normală)",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", HEAT)
+def test_what_the_load_does_to_the_transformer_is_told(
+    operator: Client, utilities: Town, language: str
+) -> None:
+    study(utilities, Transformer(16.0))
+    operator.post("/language/", {"language": language})
+    page = operator.get(PAGE)
+    body = page.content.decode()
+    assert all(head in body for head in HEAT[language])
+    with tenant_scope(utilities.alice):
+        site = site_by_code(utilities.alice, "alice-house")
+        assert site is not None
+        found = get_study(site.id, "participation")
+    assert found is not None
+    cases = page.context["cases"]
+    for case, share in zip(cases, found.result["shares"], strict=True):
+        shown = [case[key].replace(",", ".") for key in ("hot_spot", "life", "ageing")]
+        assert [float(text) for text in shown] == [
+            pytest.approx(share["hot_spot_c"], abs=0.051),
+            pytest.approx(share["loss_of_life_h"], abs=0.0051),
+            pytest.approx(share["relative_ageing"], abs=0.00051),
+        ]
+        assert all(f'<td class="num">{case[key]}</td>' in body for key in ("hot_spot", "ageing"))
+    assert found.result["shares"][0]["hot_spot_c"] > found.result["shares"][-1]["hot_spot_c"]
+
+
+def test_without_a_known_transformer_nothing_is_told_of_its_heat(
+    operator: Client, utilities: Town
+) -> None:
+    study(utilities)
+    page = operator.get(PAGE)
+    assert not page.context["has_heat"]
+    assert "Hottest spot" not in page.content.decode()

@@ -20,6 +20,7 @@ from balans.protocols.readings import Reading, pack
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
 from balans.storage.live import save_statuses, save_study
+from balans.usecases.feeder.heat import Transformer
 from balans.usecases.registry_plan import (
     AccountPlan,
     HubPlan,
@@ -253,7 +254,7 @@ def report(tenant: str, one: SiteStatus) -> None:
     save_statuses([(f"{tenant}-hub", one)], datetime.now(UTC))
 
 
-def seed_study(site_id: int) -> None:
+def seed_study(site_id: int, transformer: Transformer | None = None) -> None:
     """Keep a small study of the transformer: four flats for two hours, computed in earnest."""
     steps = 120
     heat_w = np.where(np.arange(steps) % 40 < 20, 3_000.0, 0.0)
@@ -273,5 +274,6 @@ def seed_study(site_id: int) -> None:
         step_s=60.0,
         flats=flats,
         limits=(Limit("transformer", LIMIT_W),),
+        transformer=transformer,
     )
     save_study(site_id, "participation", feeder_report(simulate_feeder(feeder, 1), 300.0), NOW)

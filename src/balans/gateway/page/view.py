@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from balans.core.words import LoadClass
 from balans.gateway.board import Board
 from balans.gateway.page.chart import plan_card
@@ -71,7 +73,9 @@ def gravest_level(node: NodeStatus) -> str:
 
 
 def _now(status: SiteStatus, words: Words) -> Safe:
-    level = gravest_level(_root(status))
+    level = gravest_level(
+        msgspec.structs.replace(_root(status), power_w=status.site_w, allowed_w=status.limit_w)
+    )
     left_w = _difference(status.limit_w, status.site_w)
     allowed = words.say("no_limit") if status.limit_w is None else words.kw(status.limit_w)
     return tag(

@@ -16,6 +16,7 @@ from balans.storage.records import LimitInfo, LoadInfo
 from balans.web.shown import words
 from balans.web.shown.days import moment
 from balans.web.shown.limit_tree import limit_title
+from balans.web.shown.limit_words import bounds
 from balans.web.shown.numbers import decimal, duration, kw
 
 ARRIVED, ON_ITS_WAY = "good", "warn"
@@ -35,7 +36,7 @@ def limit_words(limit: LimitInfo | OwnLimit, seen: Seen) -> str:
 
     Hours and end are local to the site.
     """
-    power = _("at most %(power)s kW") % {"power": decimal(float(limit.kw or 0), 2)}
+    power = _("at most %(power)s") % {"power": _bounds(limit)}
     hours = (
         _("from %(from)s to %(to)s")
         % {"from": f"{limit.from_time:%H:%M}", "to": f"{limit.to_time:%H:%M}"}
@@ -49,6 +50,12 @@ def limit_words(limit: LimitInfo | OwnLimit, seen: Seen) -> str:
         else _("until you take it back")
     )
     return f"{power}, {hours}, {end}"
+
+
+def _bounds(limit: LimitInfo | OwnLimit) -> str:
+    if isinstance(limit, OwnLimit):
+        return _("%(power)s kW") % {"power": decimal(float(limit.kw), 2)}
+    return bounds(limit)
 
 
 def limit_rows(
@@ -81,14 +88,10 @@ def other_limits(limits: Sequence[LimitInfo]) -> list[str]:
     """Return the limits of others, which hold beside the own."""
     found = []
     for limit in limits:
-        if limit.kw is not None:
-            text = _("%(name)s: %(power)s kW") % {
-                "name": limit_title(limit.name),
-                "power": decimal(float(limit.kw), 2),
-            }
-            if limit.from_time and limit.to_time:
-                text = f"{text} ({limit.from_time:%H:%M}–{limit.to_time:%H:%M})"
-            found.append(text)
+        text = f"{limit_title(limit.name)}: {bounds(limit)}"
+        if limit.from_time and limit.to_time:
+            text = f"{text} ({limit.from_time:%H:%M}–{limit.to_time:%H:%M})"
+        found.append(text)
     return found
 
 

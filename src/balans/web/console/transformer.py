@@ -35,6 +35,7 @@ def transformer(request: HttpRequest, code: str) -> HttpResponse:
         "site": view.site,
         "crumbs": crumbs(person(request), view.site, _("Transformer")),
         "cases": list(_cases(found.result, view.site.timezone)) if found else [],
+        "has_heat": found is not None and any("hot_spot_c" in x for x in found.result["shares"]),
     }
     return render(request, "console/transformer.html", context)
 
@@ -57,8 +58,18 @@ def _cases(study: Study, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
             "switches": decimal(share["switches"], 0),
             "longest": duration(share["longest_yellow_off_s"]),
             "late": decimal(share["late_kwh"], 2),
+            **_heat(share),
             **_drawn(study, share["curve_kw"], zone, digits, ROOM * top_kw),
         }
+
+
+def _heat(share: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the load does to the transformer, where the study knows it."""
+    return {
+        "hot_spot": decimal(share.get("hot_spot_c"), 1),
+        "life": decimal(share.get("loss_of_life_h"), 2),
+        "ageing": decimal(share.get("relative_ageing"), 3),
+    }
 
 
 def _title(share: float) -> str:

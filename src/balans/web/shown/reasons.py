@@ -31,6 +31,7 @@ REASONS: Final[dict[str, Promise]] = {
 }
 DETAILS: Final[dict[str, Promise]] = {
     Detail.RED_LOAD: _("a red load is never switched"),
+    Detail.PROTECTED_LOAD: _("a protected load is never switched"),
     Detail.UNKNOWN_LOAD: _("the gateway does not know this load"),
     Detail.STATE_UNKNOWN: _("the actuator has not reported its state"),
     Detail.MIN_ON_TIME: _("must stay on for a while first"),
