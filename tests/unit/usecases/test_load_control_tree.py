@@ -124,6 +124,78 @@ def test_without_a_sensor_nobody_switches_anything_on() -> None:
     assert bench.control.status(bench.now_s).guard == "sensor_lost"
 
 
+CARRIED: dict[str, float] = {"flat-1": 2900.0}
+
+
+def see_flat(bench: TreeBench, node_w: dict[str, float]) -> list[str]:
+    """Let both heaters draw 2 kW while they are on."""
+    first, second = (2000.0 * bench.actuators.on.get(f"heater-{n}", True) for n in (1, 2))
+    return bench.see(5000.0, node_w=node_w, heater_1=first, heater_2=second)
+
+
+def test_a_node_that_falls_silent_counts_as_overload_there_only() -> None:
+    bench = bench_of(SITE, FLAT_1)
+    assert see_flat(bench, CARRIED) == []
+    assert [see_flat(bench, {}) for _ in range(2)] == [[], []]
+    assert see_flat(bench, {}) == ["heater-1 off sensor_lost"]
+    flat, site = bench.node("flat-1"), bench.node("")
+    assert (flat.power_w, flat.headroom_w, site.power_w) == (None, None, 5000.0)
+    status = bench.control.status(bench.now_s)
+    assert (status.sensor_ok, status.guard) == (True, "node_silent:flat-1")
+    bench.command("heater-1", on=True, lasts_s=120.0)
+    assert bench.story("op1") == ["queued no_headroom"]
+    assert "heater-2" not in bench.actuators.on
+    assert see_flat(bench, {"flat-1": 700.0}) == ["heater-1 on away"]
+    assert bench.control.status(bench.now_s).guard == ""
+
+
+def test_a_node_that_was_silent_before_a_restart_is_silent_after_it() -> None:
+    bench = bench_of(SITE, FLAT_1)
+    see_flat(bench, CARRIED)
+    see_flat(bench, {})
+    bench.restart()
+    bench.tick()
+    assert [see_flat(bench, {}) for _ in range(2)] == [[], ["heater-1 off sensor_lost"]]
+
+
+def test_a_node_that_never_told_or_misses_a_sample_is_the_sum_of_its_loads() -> None:
+    bench = bench_of(SITE, FLAT_1)
+    for step in range(20):
+        assert see_flat(bench, CARRIED if step % 3 == 0 and step > 9 else {}) == []
+    assert bench.control.status(bench.now_s).guard == ""
+
+
+@pytest.mark.parametrize("left", [(), (3600.0,)])
+def test_phases_that_fall_silent_count_as_overload(left: tuple[float, ...]) -> None:
+    bench = bench_of(replace(SITE, limit_w=40_000.0, phase_a=16.0))
+    told = (3600.0, 1900.0, 0.0)
+    assert bench.see(5500.0, phase_w=told, heater_1=2000.0) == []
+    quiet = [bench.see(5500.0, phase_w=left, heater_1=2000.0) for _ in range(3)]
+    assert quiet[:2] == [[], []]
+    assert "heater-1 off sensor_lost" in quiet[2]
+    assert bench.node("").phase_a == (None, None, None)
+    assert bench.control.status(bench.now_s).guard == "phases_silent"
+
+
+def test_a_meter_of_one_phase_leaves_the_rest_to_the_others() -> None:
+    bench = bench_of(replace(SITE, limit_w=float("inf"), phase_a=16.0))
+    assert bench.see(3000.0, phase_w=(1000.0,), heater_1=900.0) == []
+    assert bench.node("").phase_a == pytest.approx((1000 / 230, 1000 / 230, 1000 / 230))
+    assert bench.see(1000.0, phase_w=(1000.0,), heater_1=900.0) == []
+    assert bench.node("").phase_a == (1000 / 230, 0.0, 0.0)
+
+
+def test_words_of_many_silent_nodes_fit_the_wire() -> None:
+    names = [f"flat-{'x' * 50}-{number}" for number in range(20)]
+    bench = TreeBench(replace(site_of(KITCHEN), nodes=tuple(map(Node, names))))
+    bench.see(100.0, node_w=dict.fromkeys(names, 1.0))
+    for _ in range(3):
+        bench.see(100.0)
+    words = bench.control.status(bench.now_s).guard
+    assert 400 < len(words) <= 500
+    assert {word.removeprefix("node_silent:") for word in words.split()} < set(names)
+
+
 def test_a_load_that_may_not_be_touched_still_counts_at_its_node() -> None:
     loads = (replace(HEATER_1, released=False), replace(HEATER_2, node="flat-1"))
     bench = bench_of(SITE, replace(FLAT_1, limit_w=3900.0), loads=loads)

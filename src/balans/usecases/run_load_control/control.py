@@ -17,7 +17,6 @@ from balans.protocols.hub import (
 from balans.protocols.module import ActuatorState, DeviceState, Query, Sample
 from balans.usecases.run_load_control.consents import OwnSettings
 from balans.usecases.run_load_control.decision import (
-    STALE_STEPS,
     decide_blindly,
     decide_step,
     end_off_times,
@@ -37,6 +36,7 @@ from balans.usecases.run_load_control.persons import end_of, let_waiting_go, tak
 from balans.usecases.run_load_control.picture import status_of
 from balans.usecases.run_load_control.planning import Planning, PlanRequest
 from balans.usecases.run_load_control.sensing import Reading
+from balans.usecases.run_load_control.silence import STALE_STEPS
 from balans.usecases.run_load_control.view import View
 
 ANSWER_S = 10.0

@@ -25,8 +25,8 @@ from balans.usecases.run_load_control.nodes import node_powers, phase_currents
 from balans.usecases.run_load_control.orders import CONTROL, Order
 from balans.usecases.run_load_control.relayed import taken_site_w
 from balans.usecases.run_load_control.sensing import Reading
+from balans.usecases.run_load_control.silence import STALE_STEPS
 
-STALE_STEPS = 3
 ORDER_S = 30.0
 """An order of load control is good for two steps, and at least this long."""
 

@@ -64,7 +64,7 @@ class Effects:
         """Begin to measure the effect of `order`, given after `sample`."""
         effect = Effect(order)
         if sample is not None:
-            place = node if node in sample.node_w else ""
+            place = node if sample.node_w.get(node) is not None else ""
             load_w = sample.load_w.get(order.load)
             effect = Effect(order, load_w, place, _power_w(sample, place), sample.time)
         self.pending[order.load] = effect

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from balans.domain.demand.model import NodeView
 from balans.domain.demand.rooms import PHASES, VOLT
+from balans.protocols.fields import PhaseWatts
 from balans.protocols.hub import NodeStatus
 from balans.usecases.run_load_control.desk import Desk
 from balans.usecases.run_load_control.orders import clipped
@@ -34,14 +35,24 @@ def _plus(sum_w: float | None, more_w: float | None) -> float | None:
 
 
 def phase_currents(sample: Reading) -> dict[str, tuple[float | None, ...]]:
-    """Return the currents of the nodes whose phases are measured, at nominal voltage [A]."""
-    measured = {"": sample.phase_w, **sample.node_phase_w}
-    return {name: _currents(powers) for name, powers in measured.items() if powers}
+    """Return the currents of the nodes whose phases are measured, at nominal voltage [A].
+
+    They are None where the meter is silent. Phases that it does not have share what the others
+    leave of the power; a meter that tells none is the one of a branch with no more phases.
+    """
+    power_w = {**sample.node_w, "": sample.site_w}
+    return {
+        name: _currents(powers, power_w.get(name)) for name, powers in sample.node_phase_w.items()
+    }
 
 
-def _currents(powers_w: tuple[float, ...]) -> tuple[float | None, ...]:
-    known = tuple(power_w / VOLT for power_w in powers_w)
-    return (*known, *[None] * (PHASES - len(known)))
+def _currents(powers_w: PhaseWatts | None, power_w: float | None) -> tuple[float | None, ...]:
+    if powers_w is None:
+        return (None,) * PHASES
+    known = tuple(phase_w / VOLT for phase_w in powers_w)
+    missing = PHASES - len(known)
+    left_w = 0.0 if power_w is None else power_w - sum(powers_w)
+    return (*known, *[left_w / VOLT / max(1, missing)] * missing)
 
 
 def statuses(desk: Desk) -> tuple[NodeStatus, ...]:

@@ -11,6 +11,9 @@ from balans.usecases.run_load_control.orders import clipped
 from balans.usecases.run_load_control.planning import Planning
 from balans.usecases.run_load_control.relayed import is_unwatched
 
+TEXT_MAX = 500
+"""The wire holds no longer text."""
+
 
 def status_of(desk: Desk, now_s: float, planning: Planning | None) -> SiteStatus:
     """Return the picture after the last decision."""
@@ -44,7 +47,22 @@ def guard_words(desk: Desk, now_s: float, planning: Planning | None) -> str:
     words += [f"protected_off:{name}" for name in desk.loads.protected_off()]
     words.append(desk.memory.guard.word(desk.view.time_s))
     words.append("planner_lost" if planning and planning.is_lost(now_s) else "")
-    return " ".join(word for word in words if word)
+    words += _silent(desk)
+    told = " ".join(word for word in words if word)
+    return told if len(told) <= TEXT_MAX else told[:TEXT_MAX].rsplit(" ", 1)[0]
+
+
+def _silent(desk: Desk) -> list[str]:
+    """Return words for the meters of nodes and phases that are silent; "" is the site."""
+    sample, nodes = desk.view.sample, set(desk.tree.names)
+    if sample is None:
+        return []
+    powers = [name for name, power_w in sample.node_w.items() if power_w is None]
+    phases = [name for name, powers_w in sample.node_phase_w.items() if powers_w is None]
+    return [
+        *(f"node_silent:{name}" for name in powers if name in nodes),
+        *(f"phases_silent:{name}".rstrip(":") for name in phases if name in nodes),
+    ]
 
 
 def fairness_of(desk: Desk) -> Fairness | None:

@@ -20,6 +20,7 @@ from balans.domain.demand.pulses import Pulses, drawn, pulse, read_power
 from balans.domain.demand.relay import RelaySense
 from balans.protocols.fields import PhaseWatts
 from balans.protocols.module import PowerSample, PulseSample, RelaySample, Sample
+from balans.usecases.run_load_control.silence import Heard
 
 
 class SensorKind(StrEnum):
@@ -44,18 +45,25 @@ METER = Sensor()
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A sample of any kind. `site_w` is None where power is not known; `over` is a relay's bit."""
+    """A sample of any kind. `site_w` is None where power is not known; `over` is a relay's bit.
+
+    `node_w` and `node_phase_w` ("" the site) hold None where a meter has told before and is silent.
+    """
 
     seq: int
     time: float
     step_s: float
     site_w: float | None
     load_w: Mapping[str, float] = field(default_factory=dict)
-    phase_w: PhaseWatts = ()
     reference_w: float | None = None
-    node_w: Mapping[str, float] = field(default_factory=dict)
-    node_phase_w: Mapping[str, PhaseWatts] = field(default_factory=dict)
+    node_w: Mapping[str, float | None] = field(default_factory=dict)
+    node_phase_w: Mapping[str, PhaseWatts | None] = field(default_factory=dict)
     over: bool | None = None
+
+    @property
+    def phase_w(self) -> PhaseWatts:
+        """The power of the site by phase; empty where it is not told."""
+        return self.node_phase_w.get("") or ()
 
     @property
     def usable(self) -> bool:
@@ -71,6 +79,8 @@ class Sensed:
     ----------
     relay, pulses
         See `balans.domain.demand`.
+    heard
+        Which nodes and phases have told.
     seq, count
         Of the last pulse sample; None before the first.
     first_s
@@ -79,6 +89,7 @@ class Sensed:
 
     relay: RelaySense = field(default_factory=RelaySense)
     pulses: Pulses | None = None
+    heard: Heard = field(default_factory=Heard)
     seq: int = 0
     count: int | None = None
     first_s: float = 0.0
@@ -93,10 +104,9 @@ class Sensed:
                     sample.step_s,
                     sample.site_w,
                     sample.load_w,
-                    sample.phase_w,
                     sample.reference_w,
-                    sample.node_w,
-                    sample.node_phase_w,
+                    self.heard.node_w(sample),
+                    self.heard.phase_w(sample),
                 )
             case PulseSample() if sensor.kind is SensorKind.PULSE:
                 return replace(_bare(sample), site_w=self._counted_w(sensor, sample))
