@@ -216,13 +216,15 @@ def can_wait(m: Arithmetic, r: Row, seen: Observation) -> Flag:
 def due(m: Arithmetic, r: Row, seen: Observation) -> Value:
     """Return why a load that is held, off or low, must be let go for the coming step.
 
-    `NOT_DUE`: it need not. Yellow is held low for no longer than it may be off.
+    `NOT_DUE`: it need not. Yellow is held low for no longer than it may be off, so its timer comes
+    before a wish: what comes back by a wish may still be held low.
     """
     is_over = off_left_s(m, r, seen.time_s) < seen.step_s
-    yellow = m.where(is_over, DUE_BY_TIMER, NOT_DUE)
+    yellow = m.where(r.is_yellow & is_over, DUE_BY_TIMER, NOT_DUE)
     late = is_over | must_run(m, r, seen) | must_start(m, r, seen)
     green = m.where(late & m.no(r.has_hold), DUE_BY_DEADLINE, NOT_DUE)
-    off = m.where(r.hold_on, DUE_BY_WISH, m.where(r.is_yellow, yellow, green))
+    wished = r.hold_on & (yellow == NOT_DUE)
+    off = m.where(wished, DUE_BY_WISH, m.where(r.is_yellow, yellow, green))
     low = m.where(must_run(m, r, seen), DUE_BY_DEADLINE, NOT_DUE)
     low = m.where(is_timed(m, r) & is_over, DUE_BY_TIMER, low)
     return m.where(r.on, low, off)

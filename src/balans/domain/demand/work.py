@@ -12,7 +12,7 @@ from balans.domain.demand.rooms import NodeLimits, Rooms
 from balans.domain.demand.rows import Index, Rows
 from balans.domain.demand.shed import TINY_W
 from balans.domain.demand.tree import Tree
-from balans.domain.demand.unrest import METER_SHARE, margin_w
+from balans.domain.demand.unrest import kept_w
 
 
 def as_list(values: Any) -> list[Any]:
@@ -85,8 +85,7 @@ class Work:
         rows = self.rows
         rated_w = rows.each(laws.rated_w, rows.where(laws.is_touchable, rows.all))
         if len(rated_w):
-            worth_w = float(margin_w(unrest_w, float(sum(rated_w)) / len(rated_w)))
-            self.margin_w = max(worth_w, -METER_SHARE * max(allowed_w, 0.0))
+            self.margin_w = float(kept_w(unrest_w, float(sum(rated_w)) / len(rated_w), allowed_w))
             self.rooms.keep_free(max(0.0, self.margin_w))
 
     def give_margin_back(self) -> None:

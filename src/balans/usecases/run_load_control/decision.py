@@ -86,10 +86,11 @@ def _note_rest(desk: Desk, sample: Reading) -> None:
     """Note what the site draws besides its loads, and how it changes, where all is measured."""
     measured = [sample.load_w.get(load.name) for load in desk.site.loads]
     known = [power for power in measured if power is not None]
+    start_s, rest_w = sample.time - sample.step_s, None
     if sample.site_w is not None and len(known) == len(measured):
-        start_s, rest_w = sample.time - sample.step_s, sample.site_w - sum(known)
+        rest_w = sample.site_w - sum(known)
         desk.memory.lowest = desk.memory.lowest.add(start_s, sample.step_s, rest_w)
-        desk.memory.unrest = desk.memory.unrest.add(rest_w)
+    desk.memory.unrest = desk.memory.unrest.see(start_s, sample.step_s, rest_w)
 
 
 def _touchable(desk: Desk, now_s: float) -> list[int]:

@@ -13,6 +13,7 @@ from balans.core.words import LoadClass
 from balans.domain.demand.guards import Guard, caps_for, decide_guarded
 from balans.domain.demand.laws import CYCLE_RUNS_W
 from balans.domain.demand.model import (
+    Action,
     Allowed,
     Decision,
     Hold,
@@ -35,18 +36,44 @@ LOADS = (
     Load("washer", LoadClass.GREEN, 2000.0, kind=LoadKind.CYCLE, deadline_s=7 * 3600),
     Load("car", LoadClass.GREEN, 3700.0, kind=LoadKind.MODULATING, min_w=1380.0, max_w=3700.0),
     Load("freezer", LoadClass.YELLOW, 200.0, released=False),
-)
-HARD = ("yellow off too long", "red switched", "not released switched", "off before its time",
-        "cycle cut")  # fmt: skip
+    Load("cooler", LoadClass.YELLOW, 1500.0, max_off_s=600.0, min_on_s=240.0,
+         kind=LoadKind.MODULATING, min_w=300.0, max_w=1500.0, phases=(2,)),
+)  # fmt: skip
+HARD = (
+    "yellow off too long", "yellow held low too long", "red switched", "not released switched",
+    "off before its time", "held low before its time", "cycle cut",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class Contact:
-    """What an actuator does: its contact, since when, and for how long it is welded."""
+    """What an actuator does: its contact, since when, and for how long it is welded.
+
+    `held_w` is the power that it holds its load to, `held_since_s` since when it has held the load
+    back without a break, low or off, and `freed_s` when it last let it go.
+    """
 
     on: bool = True
     since_s: float = float("-inf")
     welded_until_s: float = 0.0
+    held_w: float | None = None
+    held_since_s: float = float("inf")
+    freed_s: float = float("-inf")
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the load cannot draw what it wants."""
+        return not self.on or self.held_w is not None
+
+    def obey(self, *, on: bool, held_w: float | None, time_s: float) -> None:
+        """Carry out a command."""
+        if on != self.on:
+            self.on, self.since_s = on, time_s
+        self.held_w = held_w if on else None
+        if not self.is_held and self.held_since_s < float("inf"):
+            self.held_since_s, self.freed_s = float("inf"), time_s
+        elif self.is_held:
+            self.held_since_s = min(self.held_since_s, time_s)
 
 
 @dataclass(slots=True)
@@ -102,7 +129,9 @@ class FaultySite:
         rng, drawn = self.rng, []
         for load, contact, scale in zip(LOADS, self.contacts, self.scale, strict=True):
             wants = rng.random() < 0.6
-            drawn.append(load.rated_w * scale * wants if contact.on else 0.0)
+            wanted_w = load.rated_w * scale * wants if contact.on else 0.0
+            held_w = contact.held_w if contact.held_w is not None else wanted_w
+            drawn.append(min(wanted_w, held_w))
         return drawn
 
     def _observe(self, time_s: float, drawn: list[float]) -> Observation:
@@ -113,15 +142,18 @@ class FaultySite:
         self.told = tuple(None if rng.random() < 0.05 else power for power in drawn)
         kitchen = None if rng.random() < 0.02 else drawn[0] + drawn[2]
         local_s = time_s % 86_400
+        unrest_w = rng.choice([None, 0.0, 400.0, 4000.0])
+        phases = tuple(None if rng.random() < 0.05 else rng.uniform(-5.0, 40.0) for _ in range(3))
         return Observation(
-            time_s, STEP_S, local_s, self.site_w, self.told, node_w={"kitchen": kitchen}
-        )
+            time_s, STEP_S, local_s, self.site_w, self.told, low_w=300.0, unrest_w=unrest_w,
+            node_w={"kitchen": kitchen}, phase_a={"": phases},
+        )  # fmt: skip
 
     def _limits(self) -> NodeLimits:
         site_w = self.rng.choice([0.0, 3000.0, 5000.0, 9000.0])
-        return NodeLimits(
-            self.fleet.tree, (Allowed(site_w, "contract"), Allowed(3200.0, "circuit"))
-        )
+        allowed = (Allowed(site_w, "contract"), Allowed(3200.0, "circuit"))
+        phase_a = self.rng.choice([(), (25.0, float("inf")), (16.0, 16.0)])
+        return NodeLimits(self.fleet.tree, allowed, phase_a, ("fuse", "fuse") if phase_a else ())
 
     def _adopt(self, time_s: float) -> None:
         """Take over what the actuators tell; after a start nothing else is known."""
@@ -135,6 +167,10 @@ class FaultySite:
                 state = replace(state, on=contact.on, setpoint_w=None)  # noqa: PLW2901
             if state.since_s != contact.since_s:
                 state = replace(state, since_s=contact.since_s)  # noqa: PLW2901
+            if state.setpoint_w != contact.held_w:
+                state = replace(state, setpoint_w=contact.held_w)  # noqa: PLW2901
+            if (state.low_since_s, state.freed_s) != (contact.held_since_s, contact.freed_s):
+                state = replace(state, low_since_s=contact.held_since_s, freed_s=contact.freed_s)  # noqa: PLW2901
             if rng.random() < 0.003:
                 state = replace(state, hold=Hold(rng.random() < 0.5, time_s + 1800))  # noqa: PLW2901
             kept.append(state)
@@ -151,11 +187,19 @@ class FaultySite:
             if not load.released:
                 self.found["not released switched"] += 1
             if action.on or not contact.on:
+                self._check_held(load, contact, action, time_s)
                 continue
             if time_s - contact.since_s < load.min_on_s:
                 self.found["off before its time"] += 1
             if load.kind is LoadKind.CYCLE and (self.told[place] or 0.0) > CYCLE_RUNS_W:
                 self.found["cycle cut"] += 1
+
+    def _check_held(self, load: Load, contact: Contact, action: Action, time_s: float) -> None:
+        """Count yellow that is held low before it was free for long enough."""
+        free_s = time_s - max(contact.since_s, contact.freed_s)
+        is_held_now = action.on and action.setpoint_w is not None and not contact.is_held
+        if load.load_class is LoadClass.YELLOW and is_held_now and free_s < load.min_on_s:
+            self.found["held low before its time"] += 1
 
     def _carry_out(self, decision: Decision, time_s: float) -> set[str]:
         """Switch; return the loads whose command was lost."""
@@ -174,8 +218,7 @@ class FaultySite:
                 if contact.welded_until_s > time_s:
                     self.found["welded"] += 1
                     continue
-            if action.on != contact.on:
-                contact.on, contact.since_s = action.on, time_s
+            contact.obey(on=action.on, held_w=action.setpoint_w, time_s=time_s)
         return lost
 
     def _device_timers(self, time_s: float, lost: set[str]) -> None:
@@ -184,9 +227,9 @@ class FaultySite:
         Where no command was lost the controller should have ended it.
         """
         for load, contact in zip(LOADS, self.contacts, strict=True):
-            if load.load_class is not LoadClass.YELLOW or contact.on:
+            if load.load_class is not LoadClass.YELLOW or not contact.is_held:
                 continue
-            if time_s - contact.since_s >= load.max_off_s:
-                kind = "ended by its own timer" if load.name in lost else "yellow off too long"
-                self.found[kind] += 1
-                contact.on, contact.since_s = True, time_s
+            if time_s - contact.held_since_s >= load.max_off_s:
+                late = "yellow held low too long" if contact.on else "yellow off too long"
+                self.found["ended by its own timer" if load.name in lost else late] += 1
+                contact.obey(on=True, held_w=None, time_s=time_s)
