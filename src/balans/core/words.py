@@ -15,6 +15,7 @@ class Resource(StrEnum):
     HOT_WATER = "hot_water"
     GAS = "gas"
     HEAT = "heat"
+    FUEL = "fuel"
 
 
 class Phase(StrEnum):
@@ -83,5 +84,6 @@ UNIT: dict[Resource, str] = {
     Resource.HOT_WATER: "m³",
     Resource.GAS: "m³",
     Resource.HEAT: "kWh",
+    Resource.FUEL: "m³",
 }
 """The unit in which a resource is shown; registers themselves count pulses."""

@@ -176,7 +176,7 @@ class _Application:
     def _mountings(self) -> None:
         meters = self._table(Meter, "meter", "serial")
         meters.save(_meter_values(meter) for meter in self.plan.meters)
-        table = self._table(MeterMounting, "mounting", "meter_id", "valid_from")
+        table = self._table(MeterMounting, "mounting", "meter_id", "point_id", "valid_from")
         table.save(
             _values(
                 mounting,

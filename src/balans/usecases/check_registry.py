@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ from balans.core.errors import Finding
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
 from balans.protocols.fields import NAME
 from balans.protocols.hub import LimitPeriod
-from balans.usecases.registry_plan import LimitPlan, NodePlan, RegistryPlan
+from balans.usecases.registry_plan import LimitPlan, MountingPlan, NodePlan, RegistryPlan
 from balans.usecases.rights import Role
 
 LANGUAGES = ("en", "ru", "ro")
@@ -27,6 +27,8 @@ LIMITS_MOST = {
 }
 """The largest that columns hold and the hub wire carries; 10^9 W there mean "no limit"."""
 MAX_OFF_S = range(420, 901)
+OF_ONE_METER = {Resource.ELECTRICITY, Resource.REACTIVE}
+"""A meter of electricity may have an output for each, with one constant for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,32 @@ def _mountings(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
     for mounting in plan.mountings:
         expected = at_point.get(mounting.point)
         found = resources.get(mounting.meter)
-        if expected and found and expected != found:
+        if expected and found and expected != found and {expected, found} != OF_ONE_METER:
             where = f"mounting of meter {mounting.meter}"
             yield Finding(where, f"point: {mounting.point} measures {expected}, the meter {found}")
     yield from _overlaps(plan.mountings, "point", lambda m: m.point)
-    yield from _overlaps(plan.mountings, "meter", lambda m: m.meter)
+    yield from _meter_in_two_places(plan)
     yield from _overlaps(plan.mountings, "channel", lambda m: m.module and (m.module, m.input))
+
+
+def _meter_in_two_places(plan: RegistryPlan) -> Iterator[Finding]:
+    """Yield a finding where a meter is at points of two nodes at the same time.
+
+    One with several outputs is at several points, but of one node.
+    """
+    node_of = {point.code: point.node for point in plan.points}
+    by_meter: dict[str, list[MountingPlan]] = defaultdict(list)
+    for mounting in plan.mountings:
+        if mounting.point in node_of and not any(
+            _period("", mounting.valid_from, mounting.valid_to)
+        ):
+            by_meter[mounting.meter].append(mounting)
+    for meter, mountings in by_meter.items():
+        for one, other in combinations(mountings, 2):
+            start = max(one.valid_from, other.valid_from)
+            apart = any(m.valid_to is not None and m.valid_to <= start for m in (one, other))
+            if node_of[one.point] != node_of[other.point] and not apart:
+                yield Finding(f"meter {meter}", f"meter: periods overlap at {start.isoformat()}")
 
 
 def _hubs(plan: RegistryPlan, there: Known) -> Iterator[Finding]:

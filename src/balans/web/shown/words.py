@@ -33,6 +33,7 @@ RESOURCES: Final[dict[str, Promise]] = {
     Resource.HOT_WATER: _("Hot water"),
     Resource.GAS: _("Gas"),
     Resource.HEAT: _("Heat"),
+    Resource.FUEL: _("Fuel"),
 }
 POINT_ROLES: Final[dict[str, Promise]] = {
     PointRole.CONSUMER: _("consumption"),
