@@ -15,7 +15,8 @@ from django.db import DatabaseError, DataError, connection, models, transaction
 from balans.core.hours import hour_of
 from balans.protocols.hub import Batch, Entry, EntryKind, Hello, PlanReport, SiteStatus
 from balans.protocols.readings import Flag, Reading, pack
-from balans.storage import consents, findings, plans
+from balans.storage import api_keys, consents, findings, plans
+from balans.storage.api_keys import KeyOrder, Scope
 from balans.storage.commands import Wish, create_command
 from balans.storage.findings import Noticed
 from balans.storage.flush import flush_inbox
@@ -33,6 +34,7 @@ HOUR = hour_of(NOW)
 UNSEALED = re.compile(
     r"django_(content_type|migrations|session)|auth_(group|permission|group_permissions)"
     r"|reading_stage"  # emptied in the transaction that fills it, see test_storage_flush
+    r"|procrastinate_\w+|worker_duty"  # of no tenant: what the worker is to do, without any data
 )
 
 
@@ -63,6 +65,8 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         create_command(user(f"{tenant}-operator"), site, wish, NOW)
         consumer = user(f"{tenant}-consumer")
         consents.set_released(consumer, site, ["wash"], released=True, now=NOW)
+        order = KeyOrder("billing", site.code, frozenset({Scope.READ_READINGS}), None)
+        api_keys.create(user(f"{tenant}-operator"), order, NOW)
     return tenant_id
 
 

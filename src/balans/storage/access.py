@@ -1,9 +1,11 @@
 """Who may do what where: the one place that decides, for pages, streams and commands alike.
 
 A grant is a role on a node and all below it. What no grant allows is denied; what a person may
-not even view does not exist for that person. Call inside a scope of the person's tenant.
+not even view does not exist for that person. A key of a program acts for its owner within a
+`Bound`. Call inside a scope of the person's tenant.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from balans.core.errors import BalansError
@@ -13,11 +15,13 @@ from balans.storage.records import LoadInfo, NodeInfo, NodeTree, PointInfo
 from balans.usecases.rights import RIGHTS, Right, Role
 
 __all__ = [
+    "Bound",
     "ForbiddenError",
     "NotVisibleError",
     "Person",
     "Right",
     "Role",
+    "granted_paths",
     "load_for",
     "node_for",
     "node_tree",
@@ -41,8 +45,27 @@ class ForbiddenError(BalansError):
     code = "forbidden"
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a person who acts by a key is held to: a subtree, and some rights."""
+
+    path: str
+    rights: frozenset[Right]
+
+    def narrow(self, path: str) -> str | None:
+        """Return what `path` and the subtree have in common; None: nothing.
+
+        >>> bound = Bound("n1.n2", frozenset())
+        >>> bound.narrow("n1"), bound.narrow("n1.n2.n7"), bound.narrow("n1.n25")
+        ('n1.n2', 'n1.n2.n7', None)
+        """
+        if f"{path}.".startswith(f"{self.path}."):
+            return path
+        return self.path if f"{self.path}.".startswith(f"{path}.") else None
+
+
 class Person(Protocol):
-    """What must be known of a user."""
+    """What must be known of a user. One who acts by a key also has a ``bound``."""
 
     @property
     def pk(self) -> int:
@@ -70,7 +93,7 @@ def roles_of(user: Person) -> frozenset[Role]:
 
 def visible_nodes(user: Person, right: Right = Right.VIEW) -> list[NodeInfo]:
     """Return the nodes on which `user` has `right`, each after its parent."""
-    paths = _granted_paths(user, right)
+    paths = granted_paths(user, right)
     return lookups.nodes(Node.objects.filter(path__under=paths)) if paths else []
 
 
@@ -81,7 +104,7 @@ def node_tree(user: Person) -> tuple[NodeTree, ...]:
 
 def sites_of(user: Person, right: Right = Right.LIVE) -> list[NodeInfo]:
     """Return the nodes under load control on which `user` has `right`."""
-    paths = _granted_paths(user, right)
+    paths = granted_paths(user, right)
     return (
         lookups.nodes(lookups.controlled(Node.objects.filter(path__under=paths))) if paths else []
     )
@@ -95,7 +118,10 @@ def rights_on(user: Person, node: NodeInfo) -> frozenset[Right]:
     found: set[Right] = set()
     for role in grants.values_list("role", flat=True):
         found |= RIGHTS[Role(role)]
-    return frozenset(found)
+    bound = _bound_of(user)
+    if bound is None:
+        return frozenset(found)
+    return bound.rights & found if bound.narrow(node.path) == node.path else frozenset()
 
 
 def node_for(user: Person, code: str, right: Right = Right.VIEW) -> NodeInfo:
@@ -141,9 +167,18 @@ def _demand(user: Person, node: NodeInfo, right: Right, what: str) -> None:
         raise ForbiddenError(f"{what}: the right to {right.replace('_', ' ')} is missing")
 
 
-def _granted_paths(user: Person, right: Right) -> list[str]:
-    if not user.is_active:
+def granted_paths(user: Person, right: Right) -> list[str]:
+    """Return the paths of the nodes on and below which `user` has `right`; some may overlap."""
+    bound = _bound_of(user)
+    if not user.is_active or (bound is not None and right not in bound.rights):
         return []
     roles = [role.value for role, rights in RIGHTS.items() if right in rights]
     grants = Grant.objects.filter(user_id=user.pk, tenant_id=user.tenant_id, role__in=roles)
-    return list(grants.values_list("path", flat=True))
+    paths = list(grants.values_list("path", flat=True))
+    if bound is None:
+        return paths
+    return [path for path in map(bound.narrow, paths) if path is not None]
+
+
+def _bound_of(user: Person) -> Bound | None:
+    return getattr(user, "bound", None)

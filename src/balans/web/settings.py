@@ -40,8 +40,10 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "csp",
+    "procrastinate.contrib.django",
     "balans.storage",
 ]
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = ""  # the worker has its tasks, others name them
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "balans.web.middleware.StaticFilesMiddleware",
