@@ -22,10 +22,10 @@ from balans.protocols.hub import (
     EntryKind,
     encode_command_report,
 )
-from balans.protocols.readings import Flag, Reading, pack
+from balans.protocols.readings import Flag, Grade, Reading, pack
 from balans.storage import findings, flush, lookups
 from balans.storage.commands import get_command, recent
-from balans.storage.dayrows import READING, copy_data, pivot
+from balans.storage.dayrows import ESTIMATED, READING, STAGE_COLUMNS, copy_data, pivot
 from balans.storage.flush import FlushResult, flush_inbox
 from balans.storage.inbox import store_batch, waiting
 from balans.storage.partitions import ensure_partitions
@@ -469,25 +469,37 @@ def test_pivot_keeps_the_first_register_of_each_hour(rows: list[tuple[int, int, 
     assert keys == sorted(set(keys))
 
 
+def test_a_grade_goes_with_the_register_that_is_stored(hub: Hub) -> None:
+    hub.readings(
+        Reading(1000, 1, HOUR - 2, 10),
+        Reading(1000, 1, HOUR - 1, 20, grade=Grade.ESTIMATED),
+        Reading(1000, 1, HOUR, 30, grade=Grade.SUSPECT),
+    )
+    flush_inbox(NOW)
+    hub.readings(Reading(1000, 1, HOUR - 2, 10, grade=Grade.ESTIMATED))
+    flush_inbox(NOW)
+    with system_scope():
+        found = [row.quality for row in export_rows()]
+    assert found == [Quality.MEASURED, Quality.ESTIMATED, Quality.SUSPECT]
+
+
 def test_binary_copy_reads_back_as_it_was() -> None:
     rng = np.random.default_rng(7)
     array = np.zeros(2000, READING)
     array["channel"] = rng.integers(1, 40, 2000)
     array["hour"] = rng.integers(HOUR - 200, HOUR, 2000)
     array["register"] = rng.integers(0, 2**31 - 1, 2000)
-    array["flags"] = rng.integers(0, 2, 2000)
+    array["flags"] = rng.choice([0, 1, ESTIMATED, ESTIMATED | 1], 2000)
     rows = pivot(array)
     with system_scope(), connection.cursor() as cursor:
-        columns = "channel_id, day, tenant_id, suspect, " + ", ".join(
-            f"h{h:02d}" for h in range(24)
-        )
+        columns = ", ".join(STAGE_COLUMNS)
         with cursor.copy(f"copy reading_stage ({columns}) from stdin (format binary)") as copy:
             for data in copy_data(rows):
                 copy.write(data)
         cursor.execute(f"select {columns} from reading_stage order by 1, 2")
         back = cursor.fetchall()
-    for i, (channel, day, _, suspect, *hours) in enumerate(back):
+    for i, (channel, day, _, estimated, suspect, *hours) in enumerate(back):
         assert (channel, day) == (rows.channel[i], time_of(int(rows.day[i]) * 24).date())
-        assert (suspect or 0) == rows.suspect[i]
+        assert (estimated or 0, suspect or 0) == (rows.estimated[i], rows.suspect[i])
         assert [MISSING if h is None else h for h in hours] == rows.registers[i].tolist()
     assert len(back) == len(rows.channel)

@@ -7,12 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from balans.domain.metering import MISSING
-from balans.protocols.readings import Flag
+from balans.protocols.readings import Flag, Grade
 
 HOURS = tuple(f"h{hour:02d}" for hour in range(24))
-STAGE_COLUMNS = ("channel_id", "day", "tenant_id", "suspect", *HOURS)
-DOUBTS = int(~Flag.LOW_BATTERY & 0xFF)
-"""Flags that put the register itself in doubt; a low battery does not."""
+STAGE_COLUMNS = ("channel_id", "day", "tenant_id", "est", "suspect", *HOURS)
+GRADE_BITS = 8
+"""The grade of a reading stands above the flags of its module."""
+ESTIMATED = Grade.ESTIMATED << GRADE_BITS
+DOUBTS = int(~Flag.LOW_BATTERY & 0xFF) | Grade.SUSPECT << GRADE_BITS
+"""What puts the register itself in doubt; a low battery does not."""
 
 READING = np.dtype(
     [
@@ -38,15 +41,16 @@ _HOUR_BITS = 20
 class DayRows:
     """Rows sorted by channel and day, n of them.
 
-    `registers` is (n, 24) with `MISSING` for NULL, the rest (n,). `suspect` has bit k where the
-    register at hour k was in doubt. `repeated` readings came more than once; those in
-    `contradicting` (indices into what was pivoted) with another register than the first, which
-    is the one that counts.
+    `registers` is (n, 24) with `MISSING` for NULL, the rest (n,). `estimated` and `suspect` have
+    bit k where the register at hour k was estimated or in doubt. `repeated` readings came more
+    than once; those in `contradicting` (indices into what was pivoted) with another register than
+    the first, which is the one that counts.
     """
 
     channel: NDArray[np.int32]
     day: NDArray[np.int32]
     tenant: NDArray[np.int32]
+    estimated: NDArray[np.int32]
     suspect: NDArray[np.int32]
     registers: NDArray[np.int32]
     repeated: int
@@ -77,14 +81,15 @@ def pivot(readings: NDArray[np.void]) -> DayRows:
     row = np.cumsum(begins) - 1
     registers = np.full((int(begins.sum()), 24), MISSING, np.int32)
     registers[row, hour_of_day] = register[kept]
-    suspect = np.zeros(len(registers), np.int32)
-    doubted = np.flatnonzero(readings["flags"][kept] & DOUBTS)
-    np.bitwise_or.at(suspect, row[doubted], np.int32(1) << hour_of_day[doubted])
+    masks = np.zeros((2, len(registers)), np.int32)
+    for mask, bits in zip(masks, (ESTIMATED, DOUBTS), strict=True):
+        marked = np.flatnonzero(readings["flags"][kept] & bits)
+        np.bitwise_or.at(mask, row[marked], np.int32(1) << hour_of_day[marked])
     return DayRows(
         channel[kept][begins],
         day[begins],
         readings["tenant"][kept][begins],
-        suspect,
+        *masks,
         registers,
         len(readings) - len(kept),
         contradicting,
@@ -122,13 +127,12 @@ def copy_data(rows: DayRows) -> Iterator[bytes]:
 
 
 def _encode(rows: DayRows, part: slice) -> bytes:
-    values = np.column_stack(
-        (rows.channel[part], rows.day[part], rows.tenant[part], rows.suspect[part])
-    )
+    named = (rows.channel, rows.day, rows.tenant, rows.estimated, rows.suspect)
+    values = np.column_stack([column[part] for column in named])
     values = np.concatenate((values, rows.registers[part]), axis=1)
     null = np.zeros(values.shape, np.bool_)
-    null[:, 3] = values[:, 3] == 0
-    null[:, 4:] = values[:, 4:] == MISSING
+    null[:, 3:5] = values[:, 3:5] == 0
+    null[:, 5:] = values[:, 5:] == MISSING
     n, width = values.shape
     fields = np.empty((n, width), np.dtype([("length", ">i4"), ("value", ">i4")]))
     fields["length"] = np.where(null, -1, 4)

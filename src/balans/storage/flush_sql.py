@@ -6,6 +6,7 @@ _NEW_BITS = " | ".join(
     f"case when r.{h} is null and excluded.{h} is not null then {1 << k} else 0 end"
     for k, h in enumerate(HOURS)
 )
+_MARKED = f"nullif(coalesce(r.{{mask}}, 0) | (coalesce(excluded.{{mask}}, 0) & ({_NEW_BITS})), 0)"
 _SAME = " + ".join(f"coalesce((r.{h} = s.{h})::int, 0)" for h in HOURS)
 _OTHER = " + ".join(f"coalesce((r.{h} <> s.{h})::int, 0)" for h in HOURS)
 _JOINED = (
@@ -26,11 +27,11 @@ where x.held <> x.sent order by s.channel_id, s.day, x.hour limit 1000
 """
 
 MERGE = f"""
-insert into reading_day as r (channel_id, day, tenant_id, suspect, {", ".join(HOURS)})
-select channel_id, day, tenant_id, suspect, {", ".join(HOURS)} from reading_stage
+insert into reading_day as r (channel_id, day, tenant_id, est, suspect, {", ".join(HOURS)})
+select channel_id, day, tenant_id, est, suspect, {", ".join(HOURS)} from reading_stage
 order by channel_id, day
 on conflict (channel_id, day) do update set
-  suspect = nullif(coalesce(r.suspect, 0) | (coalesce(excluded.suspect, 0) & ({_NEW_BITS})), 0),
+  {", ".join(f"{mask} = {_MARKED.format(mask=mask)}" for mask in ("est", "suspect"))},
   {", ".join(f"{h} = coalesce(r.{h}, excluded.{h})" for h in HOURS)}
 where {" or ".join(f"(r.{h} is null and excluded.{h} is not null)" for h in HOURS)}
 """

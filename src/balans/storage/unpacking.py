@@ -18,7 +18,7 @@ from balans.protocols.hub import (
     decode_command_report,
 )
 from balans.protocols.readings import RECORD_BYTES, PackedReadingsError
-from balans.storage.dayrows import READING
+from balans.storage.dayrows import GRADE_BITS, READING
 
 NOTE_LENGTH = 500
 
@@ -63,8 +63,9 @@ def readings_of(tenant_id: int, hub_id: int, records: NDArray[np.void]) -> NDArr
     found = np.zeros(len(records), READING)
     found["tenant"] = tenant_id
     found["hub"] = hub_id
-    for name in ("module", "input", "flags", "hour", "register"):
+    for name in ("module", "input", "hour", "register"):
         found[name] = records[name]
+    found["flags"] = records["flags"] | records["grade"] << GRADE_BITS
     return found
 
 
