@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balans.core.hours import hour_of
-from balans.domain.metering import MISSING
+from balans.domain.metering import MISSING, Quality, Registers
 from balans.protocols.hub import Batch, Entry, EntryKind
 from balans.protocols.readings import Flag, Reading, pack
 from balans.storage import lookups
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
 from balans.storage.profile import HourValue, Mounting, Source, hour_value, hourly_profile
-from balans.storage.readings import Quality, Registers
 from balans.storage.registry import apply_plan
 from balans.storage.scope import tenant_scope
 from balans.usecases.registry_plan import MountingPlan, RegistryPlan

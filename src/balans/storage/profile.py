@@ -12,9 +12,9 @@ import numpy as np
 from django.db.models import Q
 
 from balans.core.hours import hour_of, time_of
-from balans.domain.metering import MISSING, interval_pulses
+from balans.domain.metering import MISSING, Quality, Registers, interval_pulses
 from balans.storage.models import MeterMounting
-from balans.storage.readings import Quality, Registers, registers
+from balans.storage.readings import registers
 from balans.storage.records import PointInfo
 
 

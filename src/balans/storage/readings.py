@@ -7,7 +7,6 @@ seconds.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from itertools import islice
 
 import numpy as np
@@ -15,41 +14,12 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from balans.core.hours import EPOCH_DATE, day_of, hour_of, time_of
-from balans.domain.metering import MISSING
+from balans.domain.metering import MISSING, Quality, Registers
 from balans.storage.dayrows import HOURS
 from balans.storage.records import NodeInfo, PointInfo
 
 EXPORT_CHANNELS = 200
 STORED = np.dtype([("module", "u4"), ("input", "u1"), ("hour", "i4"), ("register", "i4")])
-
-
-class Quality(StrEnum):
-    """How good a value is; the first that applies, from the bottom."""
-
-    MEASURED = "measured"
-    ESTIMATED = "estimated"
-    SUSPECT = "suspect"  # the module doubted its line
-    PARTIAL = "partial"  # a meter was there for a part of the hour only
-    MISSING = "missing"  # a reading is not there (yet)
-    UNMETERED = "unmetered"  # no meter was mounted
-
-
-@dataclass(frozen=True, slots=True)
-class Registers:
-    """Registers of channels (rows) at hours (columns); `MISSING` where there is none."""
-
-    start_hour: int
-    values: NDArray[np.int32]
-    estimated: NDArray[np.bool_]
-    suspect: NDArray[np.bool_]
-
-    def quality(self, row: int, column: int) -> Quality:
-        """Return how good a register is."""
-        if self.values[row, column] == MISSING:
-            return Quality.MISSING
-        if self.suspect[row, column]:
-            return Quality.SUSPECT
-        return Quality.ESTIMATED if self.estimated[row, column] else Quality.MEASURED
 
 
 @dataclass(frozen=True, slots=True)

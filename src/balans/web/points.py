@@ -13,9 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
+from balans.domain.metering import Quality
 from balans.storage import access, lookups
 from balans.storage.profile import HourValue, hourly_profile
-from balans.storage.readings import Quality, last_reading
+from balans.storage.readings import last_reading
 from balans.storage.records import NodeInfo, PointInfo
 from balans.web.clock import site_clock
 from balans.web.shown import words

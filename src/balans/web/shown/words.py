@@ -15,7 +15,7 @@ from balans.core.words import (
     PointRole,
     Resource,
 )
-from balans.storage.readings import Quality
+from balans.domain.metering import Quality
 
 NODE_KINDS: Final[dict[str, Promise]] = {
     NodeKind.REGION: _("region"),
@@ -75,7 +75,8 @@ QUALITIES: Final[dict[str, Promise]] = {
     Quality.MEASURED: _("measured"),
     Quality.ESTIMATED: _("estimated"),
     Quality.SUSPECT: _("doubtful"),
-    Quality.PARTIAL: _("part of the hour"),
+    Quality.INCORRECT: _("temporarily incorrect"),
+    Quality.PARTIAL: _("a part of it"),
     Quality.MISSING: _("missing"),
     Quality.UNMETERED: _("no meter"),
 }
