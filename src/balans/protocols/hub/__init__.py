@@ -12,6 +12,15 @@ A journal has a random identity, so a hub that lost its disk starts a new sequen
 The broker's own acknowledgement proves nothing and is not used.
 """
 
+from balans.protocols.hub.entries import (
+    KIND_OF,
+    Found,
+    HoursGone,
+    ModuleNews,
+    News,
+    decode_news,
+    encode_news,
+)
 from balans.protocols.hub.frames import (
     Ack,
     Batch,
@@ -22,6 +31,7 @@ from balans.protocols.hub.frames import (
     Hello,
     HubFrameError,
     Poll,
+    Rank,
     Refused,
     Topics,
     decode,
@@ -32,6 +42,14 @@ from balans.protocols.hub.frames import (
 from balans.protocols.hub.live import Fairness, LoadStatus, NodeStatus, SiteStatus
 from balans.protocols.hub.plans import PlannedLoad, PlanReport, PlanState
 from balans.protocols.hub.ranges import Ranges
+from balans.protocols.hub.requests import (
+    ReadNoted,
+    ReadNow,
+    ReadResult,
+    ReadState,
+    Wanted,
+    WantedHours,
+)
 from balans.protocols.hub.sender import BatchSender, Journal, JournalBehindError
 from balans.protocols.hub.settings import (
     NO_POWER_LIMIT_W,
@@ -43,6 +61,7 @@ from balans.protocols.hub.settings import (
 )
 
 __all__ = [
+    "KIND_OF",
     "NO_POWER_LIMIT_W",
     "Ack",
     "Batch",
@@ -54,7 +73,9 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Fairness",
+    "Found",
     "Hello",
+    "HoursGone",
     "HubFrameError",
     "Journal",
     "JournalBehindError",
@@ -62,17 +83,28 @@ __all__ = [
     "LimitSetting",
     "Limits",
     "LoadStatus",
+    "ModuleNews",
+    "News",
     "NodeStatus",
     "PlanReport",
     "PlanState",
     "PlannedLoad",
     "Poll",
     "Ranges",
+    "Rank",
+    "ReadNoted",
+    "ReadNow",
+    "ReadResult",
+    "ReadState",
     "Refused",
     "SiteStatus",
     "Topics",
+    "Wanted",
+    "WantedHours",
     "decode",
     "decode_command_report",
+    "decode_news",
     "encode",
     "encode_command_report",
+    "encode_news",
 ]

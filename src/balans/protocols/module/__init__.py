@@ -21,10 +21,24 @@ from balans.protocols.module.frames import (
     decode,
     encode,
 )
+from balans.protocols.module.requests import (
+    Announce,
+    Answer,
+    Ask,
+    HoursAbsent,
+    HoursWanted,
+    Known,
+)
 
 __all__ = [
     "ActuatorState",
+    "Announce",
+    "Answer",
+    "Ask",
     "DeviceState",
+    "HoursAbsent",
+    "HoursWanted",
+    "Known",
     "ModuleFrameError",
     "ModuleReport",
     "PowerSample",
