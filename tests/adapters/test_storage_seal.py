@@ -13,13 +13,15 @@ from django.apps import apps
 from django.db import DatabaseError, DataError, connection, models, transaction
 
 from balans.core.hours import hour_of
+from balans.core.words import DeviceKind
 from balans.protocols.hub import Batch, Entry, EntryKind, Hello, PlanReport, SiteStatus
 from balans.protocols.readings import Flag, Reading, pack
-from balans.storage import api_keys, consents, findings, plans
+from balans.storage import api_keys, consents, findings, found, plans
 from balans.storage.api_keys import KeyOrder, Scope
 from balans.storage.commands import Wish, create_command
 from balans.storage.findings import Noticed
 from balans.storage.flush import flush_inbox
+from balans.storage.found import Heard
 from balans.storage.inbox import store_batch, take_hello
 from balans.storage.live import save_statuses, save_study
 from balans.storage.lookups import site_by_code
@@ -67,7 +69,25 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         consents.set_released(consumer, site, ["wash"], released=True, now=NOW)
         order = KeyOrder("billing", site.code, frozenset({Scope.READ_READINGS}), None)
         api_keys.create(user(f"{tenant}-operator"), order, NOW)
+        fill_mounting(tenant_id, site.id, consumer.pk)
     return tenant_id
+
+
+def fill_mounting(tenant_id: int, site_id: int, user_id: int) -> None:
+    """Put a found device, a prepared one and the answer to a form into their tables."""
+    with system_scope():
+        found.note([Heard(kind=DeviceKind.MODULE, code="77", tenant_id=tenant_id)], NOW)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into prepared_device (tenant_id, kind, code, node_id, author, created)"
+            " values (%s, 'module', '78', %s, 'x', %s)",
+            [tenant_id, site_id, NOW],
+        )
+        cursor.execute(
+            "insert into sent_form (tenant_id, account_id, token, at, answer)"
+            " values (%s, %s, gen_random_uuid(), %s, '{}')",
+            [tenant_id, user_id, NOW],
+        )
 
 
 def user(username: str) -> Any:

@@ -48,6 +48,30 @@ class NodeKind(StrEnum):
     FLAT = "flat"
 
 
+class DeviceKind(StrEnum):
+    """What can announce itself: a concentrator (or gateway), or a radio module."""
+
+    HUB = "hub"
+    MODULE = "module"
+
+
+class FoundState(StrEnum):
+    """What became of a device that announced itself."""
+
+    FOUND = "found"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+class PreparedState(StrEnum):
+    """What became of a device that somebody prepared a place for."""
+
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    FAULTY = "faulty"
+    WITHDRAWN = "withdrawn"
+
+
 class LoadClass(StrEnum):
     """How far control may go with a load.
 

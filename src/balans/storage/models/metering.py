@@ -89,6 +89,7 @@ class Hub(TenantRow):
     name = models.CharField(max_length=200, blank=True)
     site = inside("storage.Node")
     controls = models.BooleanField(default=False)
+    removed_at = models.DateTimeField(null=True, blank=True)  # then the code is free again
 
     class Meta:
         db_table = "hub"
@@ -107,6 +108,7 @@ class Module(TenantRow):
     hub = inside("storage.Hub", null=True, blank=True)
     node = inside("storage.Node")
     has_adapter = models.BooleanField(default=False)
+    removed_at = models.DateTimeField(null=True, blank=True)  # its channels keep their readings
 
     class Meta:
         db_table = "module"
