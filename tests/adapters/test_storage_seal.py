@@ -70,6 +70,7 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         order = KeyOrder("billing", site.code, frozenset({Scope.READ_READINGS}), None)
         api_keys.create(user(f"{tenant}-operator"), order, NOW)
         fill_mounting(tenant_id, site.id, consumer.pk)
+        fill_delivery(tenant_id)
     return tenant_id
 
 
@@ -88,6 +89,27 @@ def fill_mounting(tenant_id: int, site_id: int, user_id: int) -> None:
             " values (%s, %s, gen_random_uuid(), %s, '{}')",
             [tenant_id, user_id, NOW],
         )
+
+
+def fill_delivery(tenant_id: int) -> None:
+    """Put what is known of a channel's way into its tables."""
+    with connection.cursor() as cursor:
+        for rows in (
+            "hub_state (hub_id, tenant_id, hello_at, software, site, trouble)"
+            " select h.id, h.tenant_id, now(), '', '', '' from hub h",
+            "hub_arrival (hub_id, hour, tenant_id, first, last)"
+            " select h.id, 1, h.tenant_id, now(), now() from hub h",
+            "module_news (tenant_id, hub_id, serial, silent, at)"
+            " select h.tenant_id, h.id, 5, true, now() from hub h",
+            "channel_late (channel_id, hour, tenant_id, received)"
+            " select c.id, 1, c.tenant_id, now() from channel c",
+            "channel_delivery (channel_id, tenant_id) select c.id, c.tenant_id from channel c",
+            "read_request (tenant_id, channel_id, code, author, reason, state, created, deadline)"
+            " select c.tenant_id, c.id, 'r' || c.id, 'x', 'y', 'done', now(), now()"
+            " from channel c",
+        ):
+            mine = f" where tenant_id = {tenant_id} on conflict do nothing"
+            cursor.execute(f"insert into {rows}{mine}")
 
 
 def user(username: str) -> Any:
