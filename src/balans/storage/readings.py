@@ -6,16 +6,18 @@ seconds.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from itertools import islice
 
 import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from balans.core.hours import EPOCH_DATE, day_of, hour_of, time_of
+from balans.core.hours import EPOCH_DATE, hour_of, time_of
 from balans.domain.metering import MISSING, Quality, Registers
+from balans.storage import matrix
 from balans.storage.dayrows import HOURS
+from balans.storage.edits import overlay
 from balans.storage.records import NodeInfo, PointInfo
 
 EXPORT_CHANNELS = 200
@@ -48,39 +50,18 @@ def registers(channel_ids: Sequence[int], start_hour: int, end_hour: int) -> Reg
     Registers
         Arrays of shape (len(channel_ids), end_hour - start_hour), rows in the order asked for.
     """
-    first, days = start_hour // 24, (end_hour + 23) // 24 - start_hour // 24
-    shape = (len(channel_ids), days * 24)
-    values = np.full(shape, MISSING, np.int32)
-    masks = np.zeros((2, *shape), np.bool_)
-    row_of = {channel: row for row, channel in enumerate(channel_ids)}
-    for channel, day, *masks_and_hours in _day_rows(channel_ids, start_hour, end_hour):
-        row, column = row_of[channel], ((day - day_of(first * 24)).days) * 24
-        values[row, column : column + 24] = masks_and_hours[2:]
-        for kind in (0, 1):
-            if masks_and_hours[kind]:
-                masks[kind, row, column : column + 24] = _bits(masks_and_hours[kind])
-    part = slice(start_hour - first * 24, end_hour - first * 24)
-    return Registers(start_hour, values[:, part], masks[0][:, part], masks[1][:, part])
-
-
-def _day_rows(
-    channel_ids: Sequence[int], start_hour: int, end_hour: int
-) -> list[tuple[int, date, int, int]]:
-    if end_hour <= start_hour:
-        return []
-    hours = ", ".join(f"coalesce({hour}, {MISSING})" for hour in HOURS)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"select channel_id, day, coalesce(est, 0), coalesce(suspect, 0), {hours}"
-            " from reading_day where channel_id = any(%s) and day between %s and %s",
-            [list(channel_ids), day_of(start_hour), day_of(end_hour - 1)],
-        )
-        rows: list[tuple[int, date, int, int]] = cursor.fetchall()
-    return rows
-
-
-def _bits(mask: int) -> NDArray[np.bool_]:
-    return np.array([mask >> hour & 1 for hour in range(24)], np.bool_)
+    first_day = start_hour // 24
+    days = max((end_hour + 23) // 24 - first_day, 0)
+    found = matrix.read(channel_ids, first_day, days)
+    hours = slice(start_hour - first_day * 24, max(end_hour, start_hour) - first_day * 24)
+    rows = np.searchsorted(found.channels, np.asarray(channel_ids, np.int32))
+    stored = Registers(
+        start_hour,
+        found.values[rows, hours],
+        found.estimated[rows, hours],
+        found.suspect[rows, hours],
+    )
+    return overlay(channel_ids, stored)
 
 
 def last_reading(point: PointInfo) -> datetime | None:
