@@ -6,6 +6,7 @@ from balans.domain.metering.differences import (
     interval_energy,
     interval_pulses,
 )
+from balans.domain.metering.intervals import IntervalValue, interval_values
 from balans.domain.metering.registers import Registers
 from balans.domain.metering.words import (
     EditKind,
@@ -19,6 +20,7 @@ __all__ = [
     "MISSING",
     "EditKind",
     "EventKind",
+    "IntervalValue",
     "ManualSource",
     "ManualState",
     "Quality",
@@ -26,4 +28,5 @@ __all__ = [
     "completeness",
     "interval_energy",
     "interval_pulses",
+    "interval_values",
 ]

@@ -1,0 +1,155 @@
+"""What a metering point used over any intervals: hours, local days, months, years.
+
+The energy of an interval is the difference of the counters at its two ends, meter after meter.
+So a reading that is missing inside loses shape, never energy, and the parts of any interval add
+up to it exactly.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from balans.domain.metering.counter import Counter, Micros, micros
+from balans.domain.metering.words import Quality
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalValue:
+    """What a metering point used in [start, end).
+
+    Parameters
+    ----------
+    energy
+        Exactly [Wh, varh or l]; None where it cannot be told. Missing is never zero.
+    quality
+        How good that is.
+    known_share
+        Over how much of the interval the course is known, 0 … 1: hours that are missing inside
+        leave `energy` known and this below 1.
+    suspect_share
+        Over how much of it the device doubted what it counted, 0 … 1.
+    """
+
+    start: datetime
+    end: datetime
+    energy: Fraction | None
+    quality: Quality
+    known_share: float
+    suspect_share: float = 0.0
+
+
+def interval_values(
+    counters: Iterable[Counter], marks: Sequence[tuple[int, int]], bounds: Sequence[datetime]
+) -> list[IntervalValue]:
+    """Return what a point used between each two neighbours of `bounds`.
+
+    Parameters
+    ----------
+    counters
+        The meters that were at the point, one after the other.
+    marks
+        Periods [start, end) over which an operator calls the point incorrect [µs].
+    bounds
+        Aware, rising, n + 1 for n intervals.
+
+    Raises
+    ------
+    ValueError
+        If `bounds` do not rise.
+    """
+    edges = micros(bounds)
+    if (np.diff(edges) <= 0).any():
+        raise ValueError("bounds of intervals must rise")
+    tally = _Tally(edges[:-1], edges[1:])
+    joined = _joined(marks)
+    for one in counters:
+        tally.add(one, joined)
+    for mark in joined:
+        tally.marked |= (tally.start < mark[1]) & (tally.end > mark[0])
+    return [tally.value(index, *pair) for index, pair in enumerate(pairwise(bounds))]
+
+
+def _joined(marks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the union of `marks` as periods that do not overlap."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(marks):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Sums over the meters of a point, each (n,); times in microseconds."""
+
+    start: Micros
+    end: Micros
+    energy: list[Fraction] = field(init=False)
+    covered: NDArray[np.int64] = field(init=False)
+    known: NDArray[np.float64] = field(init=False)
+    doubted: NDArray[np.float64] = field(init=False)
+    unknown: NDArray[np.bool_] = field(init=False)
+    broken: NDArray[np.bool_] = field(init=False)
+    estimated: NDArray[np.bool_] = field(init=False)
+    marked: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        n = len(self.start)
+        self.energy = [Fraction(0)] * n
+        self.covered = np.zeros(n, np.int64)
+        self.known, self.doubted = np.zeros(n), np.zeros(n)
+        self.unknown, self.broken = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        self.estimated, self.marked = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+
+    def add(self, one: Counter, marks: Sequence[tuple[int, int]]) -> None:
+        """Add what a meter counted in its part of each interval."""
+        first = np.maximum(self.start, one.start)
+        last = np.minimum(self.end, one.end)
+        here = np.flatnonzero(first < last)
+        first, last = first[here], last[here]
+        before, after = one.at(first), one.at(last)
+        both = before.known & after.known
+        same = before.segment == after.segment
+        self.covered[here] += last - first
+        self.unknown[here] |= ~both
+        self.broken[here] |= both & ~same
+        self.estimated[here] |= before.estimated | after.estimated
+        self.known[here] += one.known_until(last) - one.known_until(first)
+        self.doubted[here] += one.suspect_until(last) - one.suspect_until(first)
+        for start, end in marks:
+            a, b = np.clip(first, start, end), np.clip(last, start, end)
+            self.known[here] -= one.known_until(b) - one.known_until(a)
+        for i in np.flatnonzero(both & same).tolist():
+            self.energy[here[i]] += (after.level(i) - before.level(i)) * one.worth
+
+    def value(self, index: int, start: datetime, end: datetime) -> IntervalValue:
+        """Return the sum for one of the intervals."""
+        length = int(self.end[index] - self.start[index])
+        told = not (self.unknown[index] or self.broken[index] or self.marked[index])
+        return IntervalValue(
+            start,
+            end,
+            self.energy[index] if told and self.covered[index] else None,
+            self._quality(index, length),
+            min(1.0, max(0.0, float(self.known[index]) / length)),
+            min(1.0, float(self.doubted[index]) / length),
+        )
+
+    def _quality(self, index: int, length: int) -> Quality:
+        reasons = (
+            (self.covered[index] == 0, Quality.UNMETERED),
+            (self.marked[index], Quality.INCORRECT),
+            (self.unknown[index], Quality.MISSING),
+            (self.broken[index], Quality.SUSPECT),
+            (self.covered[index] < length, Quality.PARTIAL),
+            (self.doubted[index] > 0, Quality.SUSPECT),
+            (self.estimated[index], Quality.ESTIMATED),
+        )
+        return next((quality for holds, quality in reasons if holds), Quality.MEASURED)
