@@ -57,6 +57,8 @@ def person(username: str) -> User:
 MATRIX = {
     Right.VIEW: {"otto", "carol", "maria", "ivan"},
     Right.READINGS: {"otto", "carol", "maria"},
+    Right.REPORT: {"otto", "carol", "ivan"},
+    Right.JUDGE: {"otto"},
     Right.LIVE: {"otto", "carol", "maria"},
     Right.AUDIT: {"otto", "carol", "maria"},
     Right.CONTROL: {"otto", "carol"},

@@ -21,6 +21,8 @@ class Right(StrEnum):
 
     VIEW = "view"  # that it exists, its name and place
     READINGS = "readings"  # registers and profiles
+    REPORT = "report"  # hand in what a dial showed
+    JUDGE = "judge"  # mark points as incorrect, edit registers, accept what was handed in
     LIVE = "live"  # present power, limits and loads
     AUDIT = "audit"  # commands and who gave them
     CONTROL = "control"  # switch a load
@@ -33,9 +35,9 @@ class Right(StrEnum):
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.OPERATOR: frozenset(Right) - {Right.CONTROL_UNRELEASED, Right.CONSENT},
-    Role.CONSUMER: frozenset(Right) - {Right.REGISTRY, Right.ACCESS},
+    Role.CONSUMER: frozenset(Right) - {Right.REGISTRY, Right.ACCESS, Right.JUDGE},
     Role.MANAGER: frozenset({Right.VIEW, Right.READINGS, Right.LIVE, Right.AUDIT}),
-    Role.INSTALLER: frozenset({Right.VIEW, Right.REGISTRY}),
+    Role.INSTALLER: frozenset({Right.VIEW, Right.REGISTRY, Right.REPORT}),
 }
 """What is not listed is denied."""
 
@@ -57,11 +59,11 @@ SCOPES: dict[Scope, frozenset[Right]] = {
     Scope.READ_REGISTRY: frozenset({Right.VIEW}),
     Scope.WRITE_REGISTRY: frozenset({Right.REGISTRY}),
     Scope.READ_READINGS: frozenset({Right.READINGS}),
-    Scope.WRITE_READINGS: frozenset({Right.READINGS, Right.REGISTRY}),
+    Scope.WRITE_READINGS: frozenset({Right.READINGS, Right.REGISTRY, Right.REPORT, Right.JUDGE}),
     Scope.ASK_READINGS: frozenset({Right.READINGS}),
     Scope.READ_BALANCES: frozenset({Right.READINGS}),
     Scope.READ_EVENTS: frozenset({Right.READINGS, Right.AUDIT}),
-    Scope.WRITE_MARKS: frozenset({Right.READINGS, Right.REGISTRY}),
+    Scope.WRITE_MARKS: frozenset({Right.READINGS, Right.JUDGE}),
 }
 """Rights that a scope lends to a key, as far as its owner has them; each also lends VIEW."""
 
