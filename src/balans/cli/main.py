@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("balans.cli.demo:app", "Run a small town: meters, hubs, load control, pages."),
     "serve": Entry("balans.cli.serve:app", "Serve the web pages."),
     "headend": Entry("balans.cli.headend:app", "Take readings from hubs into the database."),
+    "worker": Entry("balans.cli.worker:app", "Do what is due in the database, and queued jobs."),
     "gateway": Entry("balans.cli.gateway:app", "Run a site: hub journal and load control."),
     "simulate": Entry("balans.cli.simulate:app", "Replay a site's profile, or play a town."),
     "export": Entry("balans.cli.export:app", "Write stored readings to a file."),

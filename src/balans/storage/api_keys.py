@@ -120,7 +120,7 @@ def create(owner: Author, order: KeyOrder, now: datetime) -> NewKey:
         raise InputError(f"name: {KEYS_MAX} keys are in force already; revoke what is not used")
     ident = "".join(secrets.choice(IDENT_LETTERS) for _ in range(IDENT_LENGTH))
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    row = [
+    row: list[Any] = [
         owner.tenant_id,
         ident,
         _digest(secret),
@@ -229,7 +229,11 @@ def _select(where: str, values: Sequence[Any]) -> list[ApiKey]:
     with connection.cursor() as cursor:
         cursor.execute(f"{_SELECT} where {where} order by k.id desc", list(values))
         rows = cursor.fetchall()
-    return [ApiKey(*row[:6], _scopes(row[6]), *row[7:]) for row in rows]
+    return [_key(*row) for row in rows]
+
+
+def _key(*row: Any) -> ApiKey:
+    return ApiKey(*row[:6], _scopes(row[6]), *row[7:])
 
 
 _INSERT = """

@@ -138,5 +138,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": _settings.log_level},
-    "loggers": {"django.request": {"level": "ERROR"}},  # what people mistype is no event of ours
+    "loggers": {
+        "django.request": {"level": "ERROR"},  # what people mistype is no event of ours
+        "procrastinate": {"level": "ERROR"},  # the worker tells itself what was done
+    },
 }
