@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from balans.core.hours import hour_of, time_of
 from balans.core.words import CommandState
-from balans.domain.metering import MISSING
+from balans.domain.metering import MISSING, Quality
 from balans.protocols.hub import (
     Batch,
     CommandReport,
@@ -30,7 +30,6 @@ from balans.storage.flush import FlushResult, flush_inbox
 from balans.storage.inbox import store_batch, waiting
 from balans.storage.partitions import ensure_partitions
 from balans.storage.readings import (
-    Quality,
     count_stored,
     export_rows,
     last_reading,
@@ -40,6 +39,7 @@ from balans.storage.readings import (
 from balans.storage.records import NodeInfo
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
+from balans.storage.writer import LOCK
 from balans.usecases.registry_plan import ModulePlan, RegistryPlan
 
 pytestmark = pytest.mark.django_db
@@ -321,9 +321,9 @@ def test_a_batch_that_the_database_refuses_blocks_no_other(
 
 def test_only_one_process_flushes(hub: Hub, pg_second: Any) -> None:
     hub.readings(Reading(1000, 1, HOUR, 5))
-    pg_second.execute("select pg_advisory_lock(%s)", [flush.LOCK])
+    pg_second.execute("select pg_advisory_lock(%s)", [LOCK])
     assert flush_inbox(NOW) == FlushResult()
-    pg_second.execute("select pg_advisory_unlock(%s)", [flush.LOCK])
+    pg_second.execute("select pg_advisory_unlock(%s)", [LOCK])
     assert flush_inbox(NOW).readings == 1
 
 

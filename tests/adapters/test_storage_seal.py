@@ -25,6 +25,7 @@ from balans.storage.found import Heard
 from balans.storage.inbox import store_batch, take_hello
 from balans.storage.live import save_statuses, save_study
 from balans.storage.lookups import site_by_code
+from balans.storage.partitions import make_years
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
 from balans.usecases.registry_plan import RegistryPlan
@@ -71,6 +72,7 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         api_keys.create(user(f"{tenant}-operator"), order, NOW)
         fill_mounting(tenant_id, site.id, consumer.pk)
         fill_delivery(tenant_id)
+        fill_sealed(tenant_id)
     return tenant_id
 
 
@@ -91,25 +93,47 @@ def fill_mounting(tenant_id: int, site_id: int, user_id: int) -> None:
         )
 
 
+ROWS_OF_DELIVERY = {
+    "hub_state (hub_id, tenant_id, hello_at, software, site, trouble)": (
+        "select id, tenant_id, now(), '', '', '' from hub"
+    ),
+    "hub_arrival (hub_id, hour, tenant_id, first, last)": (
+        "select id, 1, tenant_id, now(), now() from hub"
+    ),
+    "module_news (tenant_id, hub_id, serial, silent, at)": (
+        "select tenant_id, id, 5, true, now() from hub"
+    ),
+    "channel_late (channel_id, hour, tenant_id, received)": (
+        "select id, 1, tenant_id, now() from channel"
+    ),
+    "channel_delivery (channel_id, tenant_id)": "select id, tenant_id from channel",
+    "read_request (tenant_id, channel_id, code, author, reason, state, created, deadline)": (
+        "select tenant_id, id, 'r' || id, 'x', 'y', 'done', now(), now() from channel"
+    ),
+}
+
+
+def fill_sealed(tenant_id: int) -> None:
+    """Put a month that is sealed and an hour of a big installation into their tables."""
+    make_years([2025])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into reading_month (channel_id, month, tenant_id, base, v)"
+            " select id, '2025-03-01', tenant_id, 0, '' from channel where tenant_id = %s",
+            [tenant_id],
+        )
+        cursor.execute(
+            "insert into reading_recent (tenant_id, block, hour, v) values (%s, 0, 800000, %s)",
+            [tenant_id, b"\xff" * 1024],
+        )
+
+
 def fill_delivery(tenant_id: int) -> None:
     """Put what is known of a channel's way into its tables."""
     with connection.cursor() as cursor:
-        for rows in (
-            "hub_state (hub_id, tenant_id, hello_at, software, site, trouble)"
-            " select h.id, h.tenant_id, now(), '', '', '' from hub h",
-            "hub_arrival (hub_id, hour, tenant_id, first, last)"
-            " select h.id, 1, h.tenant_id, now(), now() from hub h",
-            "module_news (tenant_id, hub_id, serial, silent, at)"
-            " select h.tenant_id, h.id, 5, true, now() from hub h",
-            "channel_late (channel_id, hour, tenant_id, received)"
-            " select c.id, 1, c.tenant_id, now() from channel c",
-            "channel_delivery (channel_id, tenant_id) select c.id, c.tenant_id from channel c",
-            "read_request (tenant_id, channel_id, code, author, reason, state, created, deadline)"
-            " select c.tenant_id, c.id, 'r' || c.id, 'x', 'y', 'done', now(), now()"
-            " from channel c",
-        ):
+        for table, rows in ROWS_OF_DELIVERY.items():
             mine = f" where tenant_id = {tenant_id} on conflict do nothing"
-            cursor.execute(f"insert into {rows}{mine}")
+            cursor.execute(f"insert into {table} {rows}{mine}")
 
 
 def user(username: str) -> Any:

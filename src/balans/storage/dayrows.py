@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from balans.domain.metering import MISSING
 from balans.protocols.readings import Flag, Grade
+from balans.storage.copying import HEADER, TRAILER
 
 HOURS = tuple(f"h{hour:02d}" for hour in range(24))
 STAGE_COLUMNS = ("channel_id", "day", "tenant_id", "est", "suspect", *HOURS)
@@ -31,8 +32,19 @@ READING = np.dtype(
 )
 """A reading on its way from the inbox to the table; channel 0 = not registered."""
 
-_COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_COPY_TRAILER = b"\xff\xff"
+_WHOLE = np.dtype(
+    [
+        ("fields", ">i2"),
+        *(
+            (field, ">i4")
+            for name in ("channel", "day", "tenant")
+            for field in (f"{name}_length", name)
+        ),
+        ("marks", ">i4", (2,)),
+        ("registers", [("length", ">i4"), ("value", ">i4")], (24,)),
+    ]
+)
+"""A row of `STAGE_COLUMNS` in binary COPY whose marks are NULL."""
 _CHUNK_ROWS = 20_000
 _HOUR_BITS = 20
 
@@ -60,6 +72,19 @@ class DayRows:
     def count(self) -> int:
         """Readings held."""
         return int((self.registers != MISSING).sum())
+
+    def where(self, which: NDArray[np.bool_]) -> "DayRows":
+        """Return the rows for which `which` (n,) is true, without what came more than once."""
+        return DayRows(
+            self.channel[which],
+            self.day[which],
+            self.tenant[which],
+            self.estimated[which],
+            self.suspect[which],
+            self.registers[which],
+            0,
+            np.zeros(0, np.intp),
+        )
 
 
 def pivot(readings: NDArray[np.void]) -> DayRows:
@@ -89,7 +114,8 @@ def pivot(readings: NDArray[np.void]) -> DayRows:
         channel[kept][begins],
         day[begins],
         readings["tenant"][kept][begins],
-        *masks,
+        masks[0],
+        masks[1],
         registers,
         len(readings) - len(kept),
         contradicting,
@@ -120,13 +146,29 @@ def copy_data(rows: DayRows) -> Iterator[bytes]:
     PostgreSQL documentation, COPY, "Binary Format": a field is its length and its bytes, NULL is
     length -1 and no bytes. A date counts days from 2000-01-01, as `balans.core.hours` does.
     """
-    yield _COPY_HEADER
+    yield HEADER
+    whole = (rows.registers != MISSING).all(axis=1) & (rows.estimated == 0) & (rows.suspect == 0)
     for start in range(0, len(rows.channel), _CHUNK_ROWS):
-        yield _encode(rows, slice(start, start + _CHUNK_ROWS))
-    yield _COPY_TRAILER
+        part = np.arange(start, min(start + _CHUNK_ROWS, len(rows.channel)))
+        yield _encode_whole(rows, part[whole[part]])
+        yield _encode(rows, part[~whole[part]])
+    yield TRAILER
 
 
-def _encode(rows: DayRows, part: slice) -> bytes:
+def _encode_whole(rows: DayRows, part: NDArray[np.intp]) -> bytes:
+    """Encode rows in which nothing is missing or marked: they are all of one length."""
+    found = np.empty(len(part), _WHOLE)
+    found["fields"] = len(STAGE_COLUMNS)
+    for name, column in (("channel", rows.channel), ("day", rows.day), ("tenant", rows.tenant)):
+        found[f"{name}_length"] = 4
+        found[name] = column[part]
+    found["marks"] = -1
+    found["registers"]["length"] = 4
+    found["registers"]["value"] = rows.registers[part]
+    return found.tobytes()
+
+
+def _encode(rows: DayRows, part: NDArray[np.intp]) -> bytes:
     named = (rows.channel, rows.day, rows.tenant, rows.estimated, rows.suspect)
     values = np.column_stack([column[part] for column in named])
     values = np.concatenate((values, rows.registers[part]), axis=1)
@@ -140,8 +182,6 @@ def _encode(rows: DayRows, part: slice) -> bytes:
     raw = np.empty((n, 2 + 8 * width), np.uint8)
     raw[:, :2] = np.frombuffer(np.array(width, ">i2").tobytes(), np.uint8)
     raw[:, 2:] = fields.view(np.uint8).reshape(n, 8 * width)
-    if not null.any():
-        return raw.tobytes()
     there = np.ones(raw.shape, np.bool_)
     there[:, 2:].reshape(n, width, 8)[:, :, 4:] = ~null[:, :, np.newaxis]
     return raw[there].tobytes()

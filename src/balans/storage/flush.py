@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from balans.core.hours import day_of, hour_of, time_of
 from balans.core.text import printable
 from balans.protocols.readings import Flag
-from balans.storage import findings, flush_sql, live, quarantine
+from balans.storage import findings, flush_sql, live, quarantine, recent, sealing
+from balans.storage.balance_dirty import mark_channels
+from balans.storage.copying import write
 from balans.storage.dayrows import (
     DOUBTS,
     STAGE_COLUMNS,
@@ -26,14 +28,15 @@ from balans.storage.dayrows import (
     copy_data,
     pivot,
 )
+from balans.storage.events import note_flags
 from balans.storage.findings import Noticed, Severity
 from balans.storage.partitions import make_partitions, month_of
 from balans.storage.reports import SiteReport, apply_reports
 from balans.storage.scope import system_scope
 from balans.storage.unpacking import Contents, StoredBatch, unpack
+from balans.storage.writer import try_to_write
 
 ACTOR = "flush"
-LOCK = 0x62616C616E73  # "balans"
 OLDEST = timedelta(days=3653)
 AHEAD = timedelta(days=2)
 """How far a clock may be wrong: hours outside go to quarantine and open no partitions."""
@@ -97,7 +100,7 @@ def flush_inbox(now: datetime, max_batches: int = 500, *, clock_set: bool = Fals
     UnavailableError
         If the database cannot be used now; nothing is lost, try again.
     """
-    result = _flush_inbox(now, max_batches)
+    result = _flush_inbox(now, max_batches) + _end_days(now)
     try:
         return result + _flush_quarantine(now, clock_set=clock_set)
     except (DataError, IntegrityError) as error:
@@ -127,7 +130,7 @@ def _one_by_one(now: datetime, max_batches: int) -> FlushResult:
 
 def _flush(now: datetime, max_batches: int) -> FlushResult:
     with system_scope(ACTOR, durable=True):
-        if not _lock():
+        if not try_to_write():
             return FlushResult()
         batches = _open_batches(max_batches)
         contents = unpack(batches)
@@ -139,17 +142,11 @@ def _flush(now: datetime, max_batches: int) -> FlushResult:
 
 def _flush_quarantine(now: datetime, *, clock_set: bool) -> FlushResult:
     with system_scope(ACTOR, durable=True):
-        if not _lock():
+        if not try_to_write():
             return FlushResult()
         latest = now + AHEAD if clock_set else now - AHEAD
         released = quarantine.release(hour_of(now - OLDEST), hour_of(latest))
         return _store_readings(released, now)
-
-
-def _lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_xact_lock(%s)", [LOCK])
-        return bool(cursor.fetchone()[0])
 
 
 def _open_batches(limit: int) -> list[StoredBatch]:
@@ -171,7 +168,8 @@ def _store_readings(readings: NDArray[np.void], now: datetime) -> FlushResult:
     rows = pivot(good)
     findings.record(_doubts(good), now)
     findings.record(_contradictions_inside(good, rows), now)
-    stored = _merge(rows, now)
+    note_flags(good)
+    stored = _place(rows, now)
     return stored + FlushResult(
         duplicates=rows.repeated - len(rows.contradicting),
         contradictions=len(rows.contradicting),
@@ -206,15 +204,48 @@ def _possible(hours: NDArray[np.int32], now: datetime) -> NDArray[np.bool_]:
     return (hours >= hour_of(now - OLDEST)) & (hours <= hour_of(now + AHEAD))
 
 
+def _place(rows: DayRows, now: datetime) -> FlushResult:
+    """Put rows where registers of their days stand; tell who computes from them."""
+    days = np.unique(rows.day)
+    recently = np.isin(rows.day, days[recent.takes(days, now)])
+    result = FlushResult()
+    if recently.any():
+        result += _keep_recent(rows.where(recently) if not recently.all() else rows, now)
+    if not recently.all():
+        result += _merge(rows.where(~recently) if recently.any() else rows, now)
+    mark_channels(rows.channel, rows.day)
+    return result
+
+
+def _keep_recent(rows: DayRows, now: datetime) -> FlushResult:
+    kept = recent.keep(rows)
+    findings.record(_clashes(kept.clashes), now)
+    return FlushResult(
+        readings=kept.readings,
+        rows=kept.blocks,
+        duplicates=kept.same,
+        contradictions=len(kept.clashes),
+    )
+
+
+def _end_days(now: datetime) -> FlushResult:
+    """Make day rows of the recent hours of days that are over, each part in a transaction."""
+    total = FlushResult()
+    while True:
+        with system_scope(ACTOR, durable=True):
+            rows = recent.take_over(now) if try_to_write() else None
+            if rows is None:
+                return total
+            merged = _merge(rows, now)
+        total += FlushResult(duplicates=merged.duplicates, contradictions=merged.contradictions)
+
+
 def _merge(rows: DayRows, now: datetime) -> FlushResult:
     make_partitions({month_of(day_of(int(day) * 24)) for day in np.unique(rows.day)})
+    sealing.reopen(rows.channel, rows.day)
     days = [day_of(int(rows.day.min()) * 24), day_of(int(rows.day.max()) * 24)]
+    write("reading_stage", STAGE_COLUMNS, copy_data(rows))
     with connection.cursor() as cursor:
-        with cursor.copy(
-            f"copy reading_stage ({', '.join(STAGE_COLUMNS)}) from stdin (format binary)"
-        ) as copy:
-            for data in copy_data(rows):
-                copy.write(data)
         cursor.execute(flush_sql.COMPARE, days)
         same, other = (int(value) for value in cursor.fetchone())
         if other:
@@ -226,6 +257,18 @@ def _merge(rows: DayRows, now: datetime) -> FlushResult:
     return FlushResult(
         readings=rows.count - same - other, rows=changed, duplicates=same, contradictions=other
     )
+
+
+def _clashes(clashes: Sequence[recent.Clash]) -> list[Noticed]:
+    shown = clashes[:MOST_FINDINGS]
+    with connection.cursor() as cursor:
+        cursor.execute(flush_sql.INPUTS, [[one.channel_id for one in shown]])
+        names = {channel: (serial, number) for channel, serial, number in cursor.fetchall()}
+    return [
+        _contradiction(one.tenant_id, *names[one.channel_id], time_of(one.hour), one.held, one.sent)
+        for one in shown
+        if one.channel_id in names
+    ]
 
 
 def _contradictions_inside(readings: NDArray[np.void], rows: DayRows) -> list[Noticed]:

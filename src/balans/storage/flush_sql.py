@@ -48,6 +48,11 @@ update inbox_batch b set flushed_at = %s, note = n.note
 from unnest(%s::bigint[], %s::text[]) as n (id, note) where b.id = n.id
 """
 
+INPUTS = """
+select c.id, m.serial, c.input from channel c join module m on m.id = c.module_id
+where c.id = any(%s)
+"""
+
 CHANNELS = """
 copy (select m.tenant_id, m.serial, c.input::int, c.id
       from module m join channel c on c.module_id = m.id where m.serial = any(%s))

@@ -7,6 +7,7 @@ in a block of recent hours. Day rows come first; the other two fill what is miss
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +25,15 @@ BLOCK = 256
 _DAY = row_type(
     ("channel", ">i4"),
     ("day", ">i4"),
+    ("tenant", ">i4"),
     ("estimated", ">i4"),
     ("suspect", ">i4"),
     last=("registers", ">i4", 24),
 )
 _DAYS = f"""
-select channel_id, day, coalesce(est, 0), coalesce(suspect, 0),
+select channel_id, day, tenant_id, coalesce(est, 0), coalesce(suspect, 0),
   {", ".join(f"coalesce({hour}, {MISSING})" for hour in HOURS)}
-from reading_day where channel_id = any(%s) and day between %s and %s
+from reading_day where day between %s and %s and
 """
 _MONTHS = """
 select channel_id, month, base, v, est, suspect from reading_month
@@ -83,16 +85,29 @@ def _last_day(matrix: Matrix) -> int:
 
 
 def _add_days(matrix: Matrix, ids: list[int]) -> None:
-    first, last = (day_of(day * 24) for day in (matrix.first_day, _last_day(matrix)))
-    rows = fixed_rows(_DAYS, [ids, first, last], _DAY)
+    rows = day_rows(matrix.first_day, _last_day(matrix), "channel_id = any(%s)", ids)
+    put_days(matrix, rows)
+
+
+def day_rows(first: int, last: int, condition: str, value: Any) -> NDArray[np.void]:
+    """Return the day rows of the days `first` to `last` that meet `condition` for `value`.
+
+    They have ``channel``, ``day``, ``tenant``, ``estimated``, ``suspect`` and ``registers``.
+    """
+    return fixed_rows(_DAYS + condition, [day_of(first * 24), day_of(last * 24), value], _DAY)
+
+
+def put_days(matrix: Matrix, rows: NDArray[np.void]) -> None:
+    """Put day rows of channels and days of `matrix` into it."""
     n, hours = matrix.values.shape
-    at = (np.searchsorted(matrix.channels, rows["channel"]), rows["day"] - matrix.first_day)
-    matrix.values.reshape(n, hours // 24, 24)[at] = rows["registers"]["value"]
+    row = np.searchsorted(matrix.channels, rows["channel"])
+    day = rows["day"] - matrix.first_day
+    matrix.values.reshape(n, hours // 24, 24)[row, day] = rows["registers"]["value"]
     for name, marks in (("estimated", matrix.estimated), ("suspect", matrix.suspect)):
         some = np.flatnonzero(rows[name])
         if len(some):
             bits = (rows[name][some, np.newaxis] >> np.arange(24)) & 1
-            marks.reshape(n, hours // 24, 24)[at[0][some], at[1][some]] = bits
+            marks.reshape(n, hours // 24, 24)[row[some], day[some]] = bits
 
 
 def _add_months(matrix: Matrix, ids: list[int]) -> None:

@@ -21,6 +21,7 @@ create table reading_month (
   suspect bytea,                      -- bit k: it is doubted
   primary key (channel_id, month)) partition by range (month);
 alter table reading_month alter v set storage main;
+create index reading_month_month on reading_month (month);
 """
 
 RECENT = """
@@ -30,7 +31,7 @@ create table reading_recent (
   tenant_id int not null,
   block int not null,                 -- channel_id / 256
   hour int not null,                  -- since 2000-01-01 00:00 UTC
-  v bytea not null,                   -- 256 int4, little-endian, -1 = missing
+  v bytea not null check (length(v) = 1024),  -- 256 int4, little-endian, -1 = missing
   est bytea,                          -- bit k: the register of channel k was estimated
   suspect bytea,                      -- bit k: it is doubted
   primary key (tenant_id, block, hour));

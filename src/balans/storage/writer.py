@@ -1,0 +1,18 @@
+"""One process at a time writes readings: flush, sealing and archive share a lock."""
+
+from django.db import connection
+
+LOCK = 0x62616C616E73  # "balans"
+
+
+def try_to_write() -> bool:
+    """Take the lock until the transaction ends; return False if another process has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_xact_lock(%s)", [LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def wait_to_write() -> None:
+    """Take the lock until the transaction ends, however long another process has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(%s)", [LOCK])
