@@ -13,6 +13,8 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
+from balans.storage.copying import fixed_rows, row_type
+
 FEW: Final = 2_000
 """Up to so many readings' days are joined by the database; more by the copy in memory."""
 
@@ -94,9 +96,7 @@ def _copy() -> _Copy:
         held = _copies.get(scope)
         if held is not None and held.version == tuple(version):
             return held
-        with cursor.copy(_MAP) as copy:
-            data = b"".join(copy)
-    rows = np.frombuffer(data, _ROW, count=(len(data) - 21) // _ROW.itemsize, offset=19)
+    rows = fixed_rows(_MAP, [], _ROW)
     channel, group = rows["channel"].astype(np.int64), rows["group"].astype(np.int64)
     order = np.argsort(channel, kind="stable")
     made = _Copy(scope, tuple(version), channel[order], group[order])
@@ -105,21 +105,12 @@ def _copy() -> _Copy:
     return made
 
 
-_ROW: Final = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("channel_length", ">i4"),
-        ("channel", ">i4"),
-        ("group_length", ">i4"),
-        ("group", ">i4"),
-    ]
-)
-"""A row of `_MAP` in binary COPY."""
+_ROW: Final = row_type(("channel", ">i4"), ("group", ">i4"))
 
 _MAP: Final = """
-copy (select distinct m.channel_id, p.group_id
-      from balance_point p join meter_mounting m on m.point_id = p.point_id
-      where m.channel_id is not null) to stdout (format binary)
+select distinct m.channel_id, p.group_id
+from balance_point p join meter_mounting m on m.point_id = p.point_id
+where m.channel_id is not null
 """
 
 _VERSION: Final = """
