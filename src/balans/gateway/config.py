@@ -1,7 +1,7 @@
 """The gateway's configuration: the file of a site, with a table ``[gateway]`` beside it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from balans.core.errors import InputError
@@ -47,6 +47,8 @@ class GatewayConfig:
         Where health and figures are shown; None: not.
     page
         The local page; None: there is none.
+    label_secret
+        Secret on the label of the hub: who shows it to the server may claim the hub.
     """
 
     hub: str
@@ -58,6 +60,7 @@ class GatewayConfig:
     metrics_port: int | None
     health_file: Path | None
     page: PageConfig | None = None
+    label_secret: str = field(default="", repr=False)
 
 
 def read_config(path: Path, default_mqtt_url: str | None = None) -> GatewayConfig:
@@ -93,6 +96,9 @@ def parse_config(text: str, path: Path, default_mqtt_url: str | None = None) -> 
         metrics_port=_port(own, "metrics_port"),
         health_file=path.parent / own.text("health_file") if own.has("health_file") else None,
         page=_page(root),
+        label_secret=own.text("label_secret", "the secret on its label")
+        if own.has("label_secret")
+        else "",
     )
     own.finish()
     root.finish()

@@ -204,7 +204,7 @@ def test_no_batch_is_sent_before_the_head_end_has_answered() -> None:
 
 
 def test_batches_in_flight_are_bounded() -> None:
-    _, sender = sender_of(20, max_bytes=1, max_in_flight=3)
+    _, sender = sender_of(20, max_bytes=1, max_in_flight=3, max_archive=3)
     sender.due(0.0)
     sender.acknowledged(Ack(7, 0, 0))
     assert len(sender.due(0.0)) == 3

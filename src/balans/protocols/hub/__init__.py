@@ -9,9 +9,13 @@ above it. The hub trims below the contiguous mark and sends the holes again. Bat
 lost, repeated, reordered or cut differently when they are sent again; nothing depends on it.
 A journal has a random identity, so a hub that lost its disk starts a new sequence.
 
+Beside the journal the head-end asks for a register now (`requests`), and for hours that never
+came; the hub keeps what it knows of its modules' hours in a `HourBook`.
+
 The broker's own acknowledgement proves nothing and is not used.
 """
 
+from balans.protocols.hub.asking import BUSY, NO_ANSWER, NO_INPUT, Asking
 from balans.protocols.hub.entries import (
     KIND_OF,
     Found,
@@ -39,9 +43,11 @@ from balans.protocols.hub.frames import (
     encode,
     encode_command_report,
 )
+from balans.protocols.hub.holes import HourBook, Question, Silence
 from balans.protocols.hub.live import Fairness, LoadStatus, NodeStatus, SiteStatus
 from balans.protocols.hub.plans import PlannedLoad, PlanReport, PlanState
 from balans.protocols.hub.ranges import Ranges
+from balans.protocols.hub.ranking import rank_of
 from balans.protocols.hub.requests import (
     ReadNoted,
     ReadNow,
@@ -50,7 +56,7 @@ from balans.protocols.hub.requests import (
     Wanted,
     WantedHours,
 )
-from balans.protocols.hub.sender import BatchSender, Journal, JournalBehindError
+from balans.protocols.hub.sender import BatchSender, Introduction, Journal, JournalBehindError
 from balans.protocols.hub.settings import (
     NO_POWER_LIMIT_W,
     Consents,
@@ -61,9 +67,13 @@ from balans.protocols.hub.settings import (
 )
 
 __all__ = [
+    "BUSY",
     "KIND_OF",
+    "NO_ANSWER",
+    "NO_INPUT",
     "NO_POWER_LIMIT_W",
     "Ack",
+    "Asking",
     "Batch",
     "BatchSender",
     "Command",
@@ -75,8 +85,10 @@ __all__ = [
     "Fairness",
     "Found",
     "Hello",
+    "HourBook",
     "HoursGone",
     "HubFrameError",
+    "Introduction",
     "Journal",
     "JournalBehindError",
     "LimitPeriod",
@@ -90,6 +102,7 @@ __all__ = [
     "PlanState",
     "PlannedLoad",
     "Poll",
+    "Question",
     "Ranges",
     "Rank",
     "ReadNoted",
@@ -97,6 +110,7 @@ __all__ = [
     "ReadResult",
     "ReadState",
     "Refused",
+    "Silence",
     "SiteStatus",
     "Topics",
     "Wanted",
@@ -107,4 +121,5 @@ __all__ = [
     "encode",
     "encode_command_report",
     "encode_news",
+    "rank_of",
 ]
