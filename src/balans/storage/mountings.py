@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
 from django.db.models import Q
 
-from balans.core.hours import hour_of
+from balans.core.hours import EPOCH, hour_of, time_of
 from balans.domain.metering import ManualState, Registers
 from balans.domain.metering.counter import (
     FOREVER,
@@ -25,6 +25,7 @@ from balans.storage.readings import registers
 
 DIAL_PARTS: Final = 1000
 """Dials are kept in thousandths of a Wh, varh or l."""
+HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,21 @@ class Mounting:
     pulse_worth: Fraction
     register_modulus: int
 
-    def mounted(self) -> Mounted:
-        """Return what the domain needs of it."""
+    def mounted(self, *, follows: bool = False, goes_on: bool = False) -> Mounted:
+        """Return what the domain needs of it.
+
+        Without a register of its own at an end within an hour it counts for the full hours only,
+        unless another meter stood there right before (`follows`) or after (`goes_on`): then what
+        both counted in that hour is missing.
+        """
+        start, end = self.valid_from, self.valid_to
+        if self.register_at_mount is None and not follows:
+            start = time_of(-((EPOCH - start) // HOUR))
+        if end is not None and self.register_at_removal is None and not goes_on:
+            end = max(start, time_of(hour_of(end)))
         return Mounted(
-            micro(self.valid_from),
-            FOREVER if self.valid_to is None else micro(self.valid_to),
+            micro(start),
+            FOREVER if end is None else micro(end),
             self.pulse_worth,
             self.register_modulus,
             self.register_at_mount,
@@ -100,17 +111,23 @@ def counters_of(
     row_of = {channel: row for row, channel in enumerate(channels)}
     dials = _dials([m.point_id for m in mountings if m.channel_id is None])
     counters: dict[int, list[Counter]] = defaultdict(list)
+    starts = {(one.point_id, one.valid_from) for one in mountings}
+    ends = {(one.point_id, one.valid_to) for one in mountings}
     for one in mountings:
         if one.channel_id is None:
             counters[one.point_id].append(_by_hand(one, dials[one.point_id]))
         else:
-            counters[one.point_id].append(_by_pulses(one, found, row_of[one.channel_id]))
+            mounted = one.mounted(
+                follows=(one.point_id, one.valid_from) in ends,
+                goes_on=(one.point_id, one.valid_to) in starts,
+            )
+            counters[one.point_id].append(_by_pulses(mounted, found, row_of[one.channel_id]))
     return counters
 
 
-def _by_pulses(mounting: Mounting, found: Registers, row: int) -> Counter:
+def _by_pulses(mounted: Mounted, found: Registers, row: int) -> Counter:
     return pulse_counter(
-        mounting.mounted(),
+        mounted,
         found.start_hour,
         found.values[row],
         found.estimated[row],
@@ -119,11 +136,12 @@ def _by_pulses(mounting: Mounting, found: Registers, row: int) -> Counter:
 
 
 def _by_hand(mounting: Mounting, dials: Sequence[tuple[int, int]]) -> Counter:
-    mounted = mounting.mounted()
-    ends = ((mounted.start, mounting.dial_at_mount), (mounted.end, mounting.dial_at_removal))
-    within = [dial for dial in dials if mounted.start <= dial[0] <= mounted.end]
+    start = micro(mounting.valid_from)
+    end = FOREVER if mounting.valid_to is None else micro(mounting.valid_to)
+    ends = ((start, mounting.dial_at_mount), (end, mounting.dial_at_removal))
+    within = [dial for dial in dials if start <= dial[0] <= end]
     own = [(time, _parts(dial)) for time, dial in ends if dial is not None]
-    return dial_counter(mounted.start, mounted.end, [*within, *own], DIAL_PARTS)
+    return dial_counter(start, end, [*within, *own], DIAL_PARTS)
 
 
 def _dials(point_ids: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
