@@ -40,7 +40,7 @@ where {" or ".join(f"(r.{h} is null and excluded.{h} is not null)" for h in HOUR
 OPEN_BATCHES = """
 select b.id, b.tenant_id, b.hub_id, h.code, h.site_id, b.payload
 from inbox_batch b join hub h on h.id = b.hub_id
-where b.flushed_at is null and b.note is null order by b.id limit %s
+where b.flushed_at is null and b.note is null order by b.id limit %b
 """
 
 SETTLE_BATCHES = """
@@ -54,9 +54,8 @@ where c.id = any(%s)
 """
 
 CHANNELS = """
-copy (select m.tenant_id, m.serial, c.input::int, c.id
-      from module m join channel c on c.module_id = m.id where m.serial = any(%s))
-to stdout (format binary)
+select m.tenant_id, m.serial, c.input::int, c.id
+from module m join channel c on c.module_id = m.id where m.serial = any(%s)
 """
 
 QUARANTINE = """
