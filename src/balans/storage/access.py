@@ -8,10 +8,12 @@ not even view does not exist for that person. A key of a program acts for its ow
 from dataclasses import dataclass
 from typing import Protocol
 
+from django.db.models import Q
+
 from balans.core.errors import BalansError
 from balans.storage import lookups
 from balans.storage.models import Grant, Load, MeteringPoint, Node
-from balans.storage.records import LoadInfo, NodeInfo, NodeTree, PointInfo
+from balans.storage.records import LoadInfo, NodeInfo, PointInfo
 from balans.usecases.rights import RIGHTS, Right, Role
 
 __all__ = [
@@ -21,14 +23,16 @@ __all__ = [
     "Person",
     "Right",
     "Role",
+    "ancestors_of",
     "granted_paths",
     "load_for",
     "node_for",
-    "node_tree",
     "point_for",
     "rights_on",
     "roles_of",
+    "search_nodes",
     "sites_of",
+    "top_nodes",
     "visible_nodes",
 ]
 
@@ -97,9 +101,35 @@ def visible_nodes(user: Person, right: Right = Right.VIEW) -> list[NodeInfo]:
     return lookups.nodes(Node.objects.filter(path__under=paths)) if paths else []
 
 
-def node_tree(user: Person) -> tuple[NodeTree, ...]:
-    """Return what `user` may view as trees, one for each topmost node granted."""
-    return lookups.nested(visible_nodes(user))
+def top_nodes(user: Person) -> list[NodeInfo]:
+    """Return the topmost nodes that `user` may view: those granted, but none below another."""
+    paths = granted_paths(user, Right.VIEW)
+    if not paths:
+        return []
+    found = lookups.nodes(Node.objects.filter(tenant_id=user.tenant_id, path__in=paths))
+    steps = [tuple(node.path.split(".")) for node in found]
+    tops = {own for own in steps if not any(own[:n] in steps for n in range(1, len(own)))}
+    return [node for node, own in zip(found, steps, strict=True) if own in tops]
+
+
+def ancestors_of(user: Person, node: NodeInfo) -> list[NodeInfo]:
+    """Return what `user` may view above `node`, from the top down."""
+    paths = granted_paths(user, Right.VIEW)
+    if not paths:
+        return []
+    return lookups.nodes(Node.objects.filter(id__in=node.ancestor_ids, path__under=paths))
+
+
+def search_nodes(user: Person, text: str, limit: int) -> list[NodeInfo]:
+    """Return up to `limit` nodes that `user` may view whose code or name holds `text`."""
+    paths = granted_paths(user, Right.VIEW)
+    if not paths:
+        return []
+    matches = Q(code__icontains=text) | Q(name__icontains=text)
+    rows = Node.objects.filter(matches, path__under=paths).order_by("code")
+    return lookups.nodes(
+        Node.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:limit]))
+    )
 
 
 def sites_of(user: Person, right: Right = Right.LIVE) -> list[NodeInfo]:

@@ -38,6 +38,24 @@ def node(node_id: int) -> NodeInfo:
     return nodes(Node.objects.filter(id=node_id))[0]
 
 
+def children_of(node_ids: Iterable[int], limit: int | None = None) -> list[NodeInfo]:
+    """Return the nodes right below those with `node_ids`, by code, at most `limit` of them."""
+    rows = Node.objects.filter(parent_id__in=list(node_ids)).order_by("code")
+    wanted = list(rows.values_list("pk", flat=True)[:limit])
+    return nodes(Node.objects.filter(pk__in=wanted))
+
+
+def count_children(node_id: int) -> int:
+    """Return how many nodes lie right below a node."""
+    return Node.objects.filter(parent_id=node_id).count()
+
+
+def parents_among(node_ids: Iterable[int]) -> frozenset[int]:
+    """Return those of `node_ids` that have nodes below them."""
+    rows = Node.objects.filter(parent_id__in=list(node_ids))
+    return frozenset(rows.values_list("parent_id", flat=True).distinct())
+
+
 def site_by_code(tenant_id: int, code: str) -> NodeInfo | None:
     """Return the node with `code`, for processes that act for the system; None if unknown."""
     found = nodes(Node.objects.filter(tenant_id=tenant_id, code=code))
