@@ -140,6 +140,10 @@ class Device:
         """MQTT topic filters of its messages."""
         return list(dict.fromkeys(topic for topic, _ in self._topics))
 
+    def means(self, topic: str) -> bool:
+        """Tell whether the device speaks on `topic`."""
+        return any(matches(pattern, topic) for pattern, _ in self._topics)
+
     @property
     def serials(self) -> range:
         """Serial numbers of the modules that stand for it."""
