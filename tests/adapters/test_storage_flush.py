@@ -245,10 +245,10 @@ def test_quarantine_that_the_database_refuses_blames_no_batch(
     hub.readings(Reading(1000, 1, HOUR, 4))
     whole = flush._store_readings
 
-    def refuses(readings: Any, now: datetime) -> FlushResult:
+    def refuses(readings: Any, now: datetime, *rest: Any) -> FlushResult:
         if (readings["register"] == 5).any():
             raise DataError("out of range")
-        return whole(readings, now)
+        return whole(readings, now, *rest)
 
     monkeypatch.setattr(flush, "_store_readings", refuses)
     result = flush_inbox(NOW + timedelta(days=9))
@@ -307,10 +307,10 @@ def test_a_batch_that_the_database_refuses_blocks_no_other(
         hub.readings(Reading(1000, 1, HOUR + i, 5 + i))
     whole = flush._store_readings
 
-    def refuses(readings: Any, now: datetime) -> FlushResult:
+    def refuses(readings: Any, now: datetime, *rest: Any) -> FlushResult:
         if (readings["register"] == 6).any():
             raise DataError("out of range")
-        return whole(readings, now)
+        return whole(readings, now, *rest)
 
     monkeypatch.setattr(flush, "_store_readings", refuses)
     result = flush_inbox(NOW)

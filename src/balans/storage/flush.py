@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from balans.core.hours import day_of, hour_of, time_of
 from balans.core.text import printable
 from balans.protocols.readings import Flag
-from balans.storage import findings, flush_sql, live, quarantine, recent, sealing
+from balans.storage import (
+    arrivals,
+    findings,
+    flush_sql,
+    live,
+    news,
+    quarantine,
+    recent,
+    sealing,
+)
 from balans.storage.balance_dirty import mark_channels
 from balans.storage.copying import binary_cursor, fixed_rows, row_type, write
 from balans.storage.dayrows import (
@@ -67,7 +76,7 @@ class FlushResult:
 
 
 def flush_inbox(now: datetime, max_batches: int = 500, *, clock_set: bool = False) -> FlushResult:
-    """Bring up to `max_batches` batches, the oldest first, into the tables and commit.
+    """Bring up to `max_batches` batches, the urgent and the oldest first, into the tables; commit.
 
     Then what waits in quarantine and can be stored now, in a transaction of its own.
 
@@ -77,7 +86,7 @@ def flush_inbox(now: datetime, max_batches: int = 500, *, clock_set: bool = Fals
         The time by the clock that the readings go by: hours more than ten years before or two
         days after it are put into quarantine.
     max_batches
-        Bound of one transaction. Call again while ``batches`` equals it.
+        Bound of one transaction. Call again until no batches are left.
     clock_set
         Whether that clock has jumped since the last flush: then what it took for an impossible
         hour is judged again.
@@ -121,8 +130,9 @@ def _flush(now: datetime, max_batches: int) -> FlushResult:
             return FlushResult()
         batches = _open_batches(max_batches)
         contents = unpack(batches)
-        result = _store_readings(contents.all_readings(), now)
+        result = _store_readings(contents.all_readings(), now, contents.received_s())
         commands = _store_reports(contents)
+        news.store(contents.news, now)
         _settle(batches, contents, now)
     return result + FlushResult(batches=len(batches), commands=commands)
 
@@ -142,7 +152,10 @@ def _open_batches(limit: int) -> list[StoredBatch]:
         return [StoredBatch(*row) for row in cursor.fetchall()]
 
 
-def _store_readings(readings: NDArray[np.void], now: datetime) -> FlushResult:
+def _store_readings(
+    readings: NDArray[np.void], now: datetime, received_s: NDArray[np.int64] | None = None
+) -> FlushResult:
+    """Store readings (n,); `received_s` (n,) is when they came, None for those in quarantine."""
     _find_channels(readings)
     known = readings["channel"] > 0
     possible = _possible(readings["hour"], now)
@@ -152,7 +165,11 @@ def _store_readings(readings: NDArray[np.void], now: datetime) -> FlushResult:
     good = readings if usable.all() else readings[usable]
     if not len(good):
         return FlushResult(quarantined=kept)
+    if received_s is not None:
+        arrivals.note(good, received_s[usable])
     rows = pivot(good)
+    if rows.repeated:
+        arrivals.count_inside(good, rows.contradicting)
     findings.record(_doubts(good), now)
     findings.record(_contradictions_inside(good, rows), now)
     note_flags(good)
@@ -201,6 +218,7 @@ def _place(rows: DayRows, now: datetime) -> FlushResult:
 
 def _keep_recent(rows: DayRows, now: datetime) -> FlushResult:
     kept = recent.keep(rows)
+    arrivals.add(kept.again)
     findings.record(_clashes(kept.clashes), now)
     return FlushResult(
         readings=kept.readings,
@@ -230,6 +248,9 @@ def _merge(rows: DayRows, now: datetime) -> FlushResult:
     with connection.cursor() as cursor:
         cursor.execute(flush_sql.COMPARE, days)
         same, other = (int(value) for value in cursor.fetchone())
+        if same or other:
+            cursor.execute(flush_sql.AGAIN, days)
+            arrivals.add(cursor.fetchall())
         if other:
             cursor.execute(flush_sql.CONTRADICTIONS, days)
             findings.record((_contradiction(*row) for row in cursor.fetchall()), now)

@@ -17,6 +17,12 @@ _JOINED = (
 COMPARE = f"select coalesce(sum({_SAME}), 0), coalesce(sum({_OTHER}), 0) from {_JOINED}"
 """Staged readings that are there already: with the same register, and with another one."""
 
+AGAIN = f"""
+select s.channel_id, sum({_SAME} + {_OTHER}), sum({_OTHER}) from {_JOINED}
+group by s.channel_id having sum({_SAME} + {_OTHER}) > 0
+"""
+"""The same by channel, for those that have any."""
+
 CONTRADICTIONS = f"""
 select s.tenant_id, m.serial, c.input, s.day + make_interval(hours => x.hour), x.held, x.sent
 from {_JOINED}
@@ -38,10 +44,14 @@ where {" or ".join(f"(r.{h} is null and excluded.{h} is not null)" for h in HOUR
 """What is stored wins; a row that gains nothing is not rewritten. Doubt comes with a register."""
 
 OPEN_BATCHES = """
-select b.id, b.tenant_id, b.hub_id, h.code, h.site_id, b.payload
-from inbox_batch b join hub h on h.id = b.hub_id
-where b.flushed_at is null and b.note is null order by b.id limit %b
+with waiting as (
+  select id, rank, row_number() over (order by rank, id) as n, min(rank) over () as first
+  from inbox_batch where flushed_at is null and note is null order by rank, id limit %s)
+select b.id, b.tenant_id, b.hub_id, h.code, h.site_id, b.payload, b.received
+from waiting w join inbox_batch b on b.id = w.id join hub h on h.id = b.hub_id
+where case when w.first < 3 then w.rank < 3 else w.n <= 100 end order by w.n
 """
+"""What is urgent goes alone, and the archive in small parts: no transaction holds up the next."""
 
 SETTLE_BATCHES = """
 update inbox_batch b set flushed_at = %s, note = n.note

@@ -7,6 +7,10 @@ that the contiguous mark can move on, and leave a finding.
 
 A journal has a new identity at every start of its hub, and keeps counting its offsets: a new
 identity begins where the one before was settled. Only what lies between the two is missing.
+
+Two hubs may bear one code by mistake: a card copied, a hub replaced and not switched off. Each has
+a journal of its own, so nothing is lost or mixed; that an earlier journal speaks after a later one
+gives them away, which is a finding.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +23,7 @@ from django.db import connection
 from balans.core.errors import BalansError
 from balans.protocols.hub import Ack, Batch, Hello, Ranges, encode
 from balans.storage import findings
+from balans.storage import hub_state as hubs
 from balans.storage.copying import binary_cursor
 from balans.storage.findings import Noticed, Severity
 from balans.storage.scope import system_scope
@@ -123,6 +128,7 @@ def take_hello(hub_code: str, hello: Hello, received: datetime) -> Ack:
     """
 
     def step(hub: _Hub, held: Ranges, lost: Ranges) -> Ranges:
+        hubs.take_hello(hub.id, hub.tenant_id, hello, received)
         settled = Ranges.of((*held.spans, *lost.spans))
         spans = ((0, hello.first), *hello.lost)
         gone = Ranges.of(span for s, e in spans for span in settled.missing(s, e).spans)
@@ -279,7 +285,7 @@ where j.hub_id = n.hub_id and j.journal_id = n.journal_id
 """
 _LATEST_JOURNAL = """
 select received + lost from hub_journal where hub_id = %s and journal_id <> %s
-order by last_seen desc, upper(received + lost) desc nulls last limit 1
+order by seq desc limit 1
 """
 _FORGET_JOURNALS = """
 delete from hub_journal where hub_id = %s and journal_id in

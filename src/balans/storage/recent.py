@@ -44,12 +44,16 @@ class Clash:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What `keep` did: new registers, blocks written, what was there already, and clashes."""
+    """What `keep` did: new registers, blocks written, what was there already, and clashes.
+
+    `again` is, by channel, how many were there already, and how many of them clash.
+    """
 
     readings: int
     blocks: int
     same: int
     clashes: Sequence[Clash]
+    again: Sequence[tuple[int, int, int]] = ()
 
 
 @dataclass(slots=True)
@@ -101,6 +105,7 @@ def keep(rows: DayRows) -> Kept:
             total.blocks + one.blocks,
             total.same + one.same,
             (*total.clashes, *one.clashes),
+            (*total.again, *one.again),
         )
     return total
 
@@ -144,7 +149,19 @@ def _keep(new: _Blocks) -> Kept:
         int(changed.sum()),
         int(both.sum() - other.sum()),
         clashes,
+        _again(held, both, other),
     )
+
+
+def _again(
+    held: _Blocks, both: NDArray[np.bool_], other: NDArray[np.bool_]
+) -> list[tuple[int, int, int]]:
+    row, place = np.nonzero(both)
+    channel = (held.key[row] >> _BLOCK_BITS) * BLOCK + place
+    found, at = np.unique(channel, return_inverse=True)
+    counts = np.bincount(at, minlength=len(found))
+    clashing = np.bincount(at, weights=other[row, place], minlength=len(found)).astype(np.int64)
+    return list(zip(found.tolist(), counts.tolist(), clashing.tolist(), strict=True))
 
 
 def _held(wanted: _Blocks) -> _Blocks:
@@ -212,7 +229,7 @@ def _day_rows(day: int, rows: Sequence[tuple[int, int, int, bytes, bytes, bytes]
     values, marks = _arrays([row[3:] for row in rows])
     owner = np.array([row[:2] for row in rows], np.int64)
     hour_of_day = np.array([row[2] for row in rows]) - day * 24
-    block, at = np.unique(owner[:, 1] << 32 | owner[:, 0], return_inverse=True)
+    block, at = np.unique(owner[:, 0] << 32 | owner[:, 1], return_inverse=True)
     whole = np.full((len(block), BLOCK, 24), MISSING, np.int32)
     whole[at, :, hour_of_day] = values
     bits = np.zeros((2, len(block), BLOCK), np.int32)

@@ -1,0 +1,155 @@
+"""When readings came, for the proof of completeness. Call inside a system scope.
+
+A time for every reading would cost more than the reading. The hours of all modules of a hub come
+together, so the hub's arrival of an hour is kept once; only a reading that came `LATE` after it
+has a row of its own. Repetitions are counted by channel.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from balans.core.hours import EPOCH
+from balans.domain.metering import MISSING
+from balans.storage.readings import registers
+
+LATE: Final = timedelta(hours=2)
+KEPT: Final = timedelta(days=400)
+"""So long the times are kept; after that it is known that a reading came, not when."""
+CELLS_MAX: Final = 4_000_000
+
+_HOUR_BITS: Final = 20
+
+
+def note(readings: NDArray[np.void], received_s: NDArray[np.int64]) -> None:
+    """Keep when readings came. Call before they are stored.
+
+    Parameters
+    ----------
+    readings
+        (n,) of type `READING`, of channels that are known.
+    received_s
+        (n,) when each came [s since 2000-01-01 UTC].
+    """
+    came = received_s
+    keys = (readings["hub"] << _HOUR_BITS) | readings["hour"]
+    hours, at = np.unique(keys, return_inverse=True)
+    first = np.full(len(hours), np.iinfo(np.int64).max)
+    last = np.zeros(len(hours), np.int64)
+    np.minimum.at(first, at, came)
+    np.maximum.at(last, at, came)
+    tenant = np.zeros(len(hours), np.int64)
+    tenant[at] = readings["tenant"]
+    before = _arrive(hours, tenant, first, last)
+    late = came - np.minimum(before, first)[at] >= LATE.total_seconds()
+    if late.any():
+        _keep_late(readings[late], came[late])
+
+
+def count_inside(readings: NDArray[np.void], contradicting: NDArray[np.intp]) -> None:
+    """Count those of `readings` that are there more than once among themselves, by channel.
+
+    `contradicting` are indices of those with another register than the first.
+    """
+    keys = (readings["channel"].astype(np.int64) << _HOUR_BITS) | readings["hour"]
+    _, first = np.unique(keys, return_index=True)
+    repeated = np.ones(len(readings), np.bool_)
+    repeated[first] = False
+    channels, at = np.unique(readings["channel"][repeated], return_inverse=True)
+    again = np.bincount(at, minlength=len(channels))
+    other = np.zeros(len(channels), np.int64)
+    np.add.at(other, np.searchsorted(channels, readings["channel"][contradicting]), 1)
+    add(list(zip(channels.tolist(), again.tolist(), other.tolist(), strict=True)))
+
+
+def add(rows: Sequence[tuple[int, int, int]]) -> None:
+    """Count (channel, readings that came again, of them with another register)."""
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(_AGAIN, [list(column) for column in zip(*rows, strict=True)])
+
+
+def forget(now: datetime) -> int:
+    """Delete times that are older than `KEPT`; return how many."""
+    oldest = _seconds(now - KEPT) // 3600
+    with connection.cursor() as cursor:
+        cursor.execute("delete from hub_arrival where hour < %s", [oldest])
+        count = cursor.rowcount
+        cursor.execute("delete from channel_late where hour < %s", [oldest])
+        return int(count + cursor.rowcount)
+
+
+def _seconds(time: datetime) -> int:
+    return int((time - EPOCH).total_seconds())
+
+
+def _arrive(
+    hours: NDArray[np.int64],
+    tenant: NDArray[np.int64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Keep arrivals of hours of hubs; return when each came first so far [s], or for ever."""
+    hub, hour = hours >> _HOUR_BITS, hours & ((1 << _HOUR_BITS) - 1)
+    lists = [column.tolist() for column in (hub, hour, tenant, first, last)]
+    with connection.cursor() as cursor:
+        cursor.execute(_BEFORE, lists[:2])
+        found = np.array(
+            [np.iinfo(np.int64).max if row is None else row for (row,) in cursor.fetchall()]
+        )
+        cursor.execute(_ARRIVE, lists)
+    return found
+
+
+def _keep_late(readings: NDArray[np.void], came: NDArray[np.int64]) -> None:
+    """Keep those of late readings that are not stored already."""
+    channels, row = np.unique(readings["channel"], return_inverse=True)
+    start, end = int(readings["hour"].min()), int(readings["hour"].max()) + 1
+    step = max(1, CELLS_MAX // (end - start))
+    for at in range(0, len(channels), step):
+        mine = (row >= at) & (row < at + step)
+        stored = registers(channels[at : at + step].tolist(), start, end).values
+        new = stored[row[mine] - at, readings["hour"][mine] - start] == MISSING
+        fresh = np.flatnonzero(mine)[new]
+        names = ("channel", "hour", "tenant")
+        lists = [readings[name][fresh].tolist() for name in names]
+        with connection.cursor() as cursor:
+            cursor.execute(_LATE, [*lists, came[fresh].tolist()])
+
+
+_TIME = "timestamptz '2000-01-01 00:00+00' + make_interval(secs => {})"
+_BEFORE = """
+select extract(epoch from a.first - timestamptz '2000-01-01 00:00+00')::bigint
+from unnest(%s::bigint[], %s::int[]) with ordinality as k (hub_id, hour, n)
+left join hub_arrival a using (hub_id, hour) order by k.n
+"""
+_ARRIVE = f"""
+insert into hub_arrival as a (hub_id, hour, tenant_id, first, last)
+select hub_id, hour, tenant_id, {_TIME.format("first")}, {_TIME.format("last")}
+from unnest(%s::bigint[], %s::int[], %s::int[], %s::bigint[], %s::bigint[])
+  as k (hub_id, hour, tenant_id, first, last)
+on conflict (hub_id, hour) do update set
+  first = least(a.first, excluded.first), last = greatest(a.last, excluded.last)
+where excluded.first < a.first or excluded.last > a.last + interval '1 minute'
+"""
+_LATE = f"""
+insert into channel_late (channel_id, hour, tenant_id, received)
+select distinct on (channel_id, hour) channel_id, hour, tenant_id, {_TIME.format("received")}
+from unnest(%s::int[], %s::int[], %s::int[], %s::bigint[])
+  as k (channel_id, hour, tenant_id, received)
+order by channel_id, hour, received
+on conflict (channel_id, hour) do nothing
+"""
+_AGAIN = """
+insert into channel_delivery as d (channel_id, tenant_id, duplicates, contradictions)
+select c.id, c.tenant_id, n.again, n.other
+from unnest(%s::int[], %s::bigint[], %s::bigint[]) as n (id, again, other)
+join channel c on c.id = n.id
+on conflict (channel_id) do update set
+  duplicates = d.duplicates + excluded.duplicates,
+  contradictions = d.contradictions + excluded.contradictions
+"""

@@ -1,0 +1,91 @@
+"""What hubs say of themselves in every `Hello`, and whether two of them bear one code.
+
+Call inside a system scope.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import connection
+
+from balans.core.text import printable
+from balans.protocols.hub import Hello
+from balans.storage import findings
+from balans.storage.findings import Noticed, Severity
+
+INTERLEAVED_MIN: Final = 2
+"""A message of the journal before may be overtaken by the first of the next one, but once."""
+STRAGGLER: Final = timedelta(seconds=5)
+TWO_HUBS: Final = "two hubs bear this code"
+TROUBLE: Final = "the hub is in trouble"
+
+
+def take_hello(hub_id: int, tenant_id: int, hello: Hello, at: datetime) -> None:
+    """Keep what a hub says of itself; a trouble that is new, or still there, is a finding."""
+    trouble = printable(hello.trouble)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _HELLO,
+            {
+                "hub": hub_id,
+                "tenant": tenant_id,
+                "at": at,
+                "software": printable(hello.software),
+                "site": hello.site,
+                "trouble": trouble,
+            },
+        )
+        if trouble:
+            place = f"hub {_code(hub_id)}"
+            findings.record([Noticed(tenant_id, place, TROUBLE, trouble)], at)
+
+
+def watch_identity(hub_id: int, journal: int, seq: int, at: datetime) -> None:
+    """Notice when a journal speaks after a later one of the same hub has introduced itself.
+
+    Parameters
+    ----------
+    seq
+        Order in which the journals of all hubs introduced themselves: no clock is compared but
+        to leave out what was on its way when the hub started anew.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LATER, [hub_id, seq, at - STRAGGLER])
+        (later,) = cursor.fetchone()
+        if later is None:
+            return
+        cursor.execute(_COUNT, [hub_id, journal])
+        count, tenant_id = cursor.fetchone()
+        if count < INTERLEAVED_MIN:
+            return
+    detail = f"journals {journal} and {later} speak by turns: give one hub another code"
+    found = Noticed(tenant_id, f"hub {_code(hub_id)}", TWO_HUBS, detail, Severity.ERROR)
+    findings.record([found], at)
+
+
+def _code(hub_id: int) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("select code from hub where id = %s", [hub_id])
+        return str(cursor.fetchone()[0])
+
+
+_HELLO = """
+insert into hub_state as s
+  (hub_id, tenant_id, hello_at, software, site, trouble, trouble_since)
+values (%(hub)s, %(tenant)s, %(at)s, %(software)s, %(site)s, %(trouble)s,
+  case when %(trouble)s <> '' then %(at)s::timestamptz end)
+on conflict (hub_id) do update set
+  hello_at = excluded.hello_at, software = excluded.software, site = excluded.site,
+  trouble = excluded.trouble,
+  trouble_since = case when excluded.trouble <> '' then
+    coalesce(s.trouble_since, excluded.trouble_since) end
+"""
+_LATER = """
+select max(journal_id) filter (where seq = newest) from (
+  select journal_id, seq, max(seq) over () as newest from hub_journal
+  where hub_id = %s and seq > %s and first_seen < %s) later
+"""
+_COUNT = """
+update hub_journal set interleaved = interleaved + 1 where hub_id = %s and journal_id = %s
+returning interleaved, tenant_id
+"""
