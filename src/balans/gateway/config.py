@@ -7,6 +7,7 @@ from pathlib import Path
 from balans.core.errors import InputError
 from balans.core.words import LimitSource
 from balans.domain.demand.model import Limit
+from balans.gateway.devices.config import DevicesConfig, devices_of
 from balans.protocols.address import parse_broker_address
 from balans.usecases.run_load_control import METER, ControlledSite, Sensor, SensorKind
 from balans.usecases.site_file import site_of
@@ -47,6 +48,8 @@ class GatewayConfig:
         Where health and figures are shown; None: not.
     page
         The local page; None: there is none.
+    devices
+        Meters of others that speak for themselves; None: there are none.
     label_secret
         Secret on the label of the hub: who shows it to the server may claim the hub.
     """
@@ -60,6 +63,7 @@ class GatewayConfig:
     metrics_port: int | None
     health_file: Path | None
     page: PageConfig | None = None
+    devices: DevicesConfig | None = None
     label_secret: str = field(default="", repr=False)
 
 
@@ -96,6 +100,7 @@ def parse_config(text: str, path: Path, default_mqtt_url: str | None = None) -> 
         metrics_port=_port(own, "metrics_port"),
         health_file=path.parent / own.text("health_file") if own.has("health_file") else None,
         page=_page(root),
+        devices=devices_of(root, path.parent, mqtt_url),
         label_secret=own.text("label_secret", "the secret on its label")
         if own.has("label_secret")
         else "",

@@ -28,6 +28,7 @@ from balans.core.hours import EPOCH_UNIX_S, HOUR_S
 from balans.gateway.concentrator import Concentrator
 from balans.gateway.config import GatewayConfig
 from balans.gateway.delivery import Delivery
+from balans.gateway.devices import Devices, Listening
 from balans.gateway.foresight import Foresight
 from balans.gateway.hours import Hours
 from balans.gateway.journal import Journal
@@ -92,6 +93,7 @@ class Gateway:
         self._reader = Reader(self._site_topics, self._hub_topics, self._metrics)
         self._remember(journal)
         self._control = self._new_control(config.controlled) if config.controlled else None
+        self._devices = self._new_devices()
         self._site = self._new_site_link()
         self._server = self._new_server_link()
         self._page = self._new_page()
@@ -110,6 +112,8 @@ class Gateway:
         if self._control:
             jobs += [self._control.run(self._site, self._server), self._scribe.run()]
             jobs += [foresight.run() for foresight in self._foresight()]
+        if self._devices:
+            jobs += [self._devices.link.run(), self._devices.run()]
         if self._page:
             jobs.append(serve(*self._page))
         with Monitor(
@@ -123,6 +127,8 @@ class Gateway:
             finally:
                 if self._control:
                     await self._control.close()
+                if self._devices:
+                    await self._devices.close()
                 await self._recorder.close()
 
     def _new_control(self, site: ControlledSite) -> SiteControl:
@@ -137,6 +143,23 @@ class Gateway:
         self._scribe = Scribe(self._recorder, files, self._metrics)
         topics = (self._site_topics, self._hub_topics)
         return SiteControl(control, self._clock, topics, self._scribe, self._metrics)
+
+    def _new_devices(self) -> Devices | None:
+        """Return what listens to meters of others, where there are such."""
+        config = self._config
+        if config.devices is None:
+            return None
+        client_id = f"balans-devices-{config.hub}-{uuid4().hex[:8]}"
+        devices = Devices(
+            config.devices.devices,
+            config.data_dir,
+            Listening(config.devices.mqtt_url, client_id, self._now_s),
+            self._recorder,
+            self._metrics,
+        )
+        for announcement in devices.announcements():
+            self._concentrator.take_announcement(announcement)
+        return devices
 
     def _remember(self, journal: Journal) -> None:
         """Learn from the journal which hours are here and what of it is urgent."""
@@ -190,6 +213,8 @@ class Gateway:
         subscriptions = [(topics.report(own), 1), (topics.answer(own), 1), (topics.announce, 1)]
         if self._control:
             subscriptions += [(topics.power, 0), (topics.all_states, 1), (topics.all_devices, 0)]
+        if self._devices:
+            subscriptions.append((topics.ask(own), 1))
         return Link(
             self._config.mqtt_url,
             f"balans-site-{own}-{uuid4().hex[:8]}",
@@ -245,6 +270,12 @@ class Gateway:
                 self._from_module(message)
             case module.Announce() if topic == topics.announce:
                 self._concentrator.take_announcement(message)
+            case module.Ask() | module.HoursWanted() if (
+                topic == topics.ask(self._config.hub) and self._devices
+            ):
+                answer = self._devices.take_question(message)
+                if answer:
+                    self._from_module(answer)
             case module.PowerSample() | module.PulseSample() | module.RelaySample() if (
                 topic == topics.power and self._control
             ):
@@ -305,6 +336,8 @@ class Gateway:
 
     def _troubles(self) -> list[str]:
         troubles = [] if self._site.connected else [f"no connection to {self._site.address}"]
+        if self._devices:
+            troubles += self._devices.troubles()
         if self._recorder.refusing:
             troubles.append(self._recorder.refusing)
         return troubles

@@ -6,13 +6,13 @@ crash the same readings are made, or those that may be missing are journalled ag
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from balans.adapters.mqtt import Link
 from balans.core.errors import InputError, UnavailableError
 from balans.domain.devices import Device, Outcome
-from balans.gateway.devices.config import DevicesConfig
 from balans.gateway.devices.keep import files_in, kept_of, restore
 from balans.gateway.devices.metrics import DeviceMetrics
 from balans.gateway.devices.pace import Pace
@@ -30,32 +30,38 @@ ENTRY_READINGS = 1_000
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The broker of the devices, the client's name there, and the time of the site [Unix s]."""
+
+    mqtt_url: str
+    client_id: str
+    now_s: Callable[[], float]
+
+
 class Devices:
     """The devices of a site.
 
     Parameters
     ----------
-    config
-        Which there are.
+    devices
+        By name.
     folder
         Where their counters are remembered.
-    client_id
-        Name at the broker.
-    now_s
-        Time of the site [Unix s].
+    listening
+        Where, under which name, and by which clock.
     """
 
     def __init__(
         self,
-        config: DevicesConfig,
+        devices: Mapping[str, Device],
         folder: Path,
-        client_id: str,
-        now_s: Callable[[], float],
+        listening: Listening,
         recorder: Recorder,
         metrics: Metrics,
     ) -> None:
-        self._devices = config.devices
-        self._now_s = now_s
+        self._devices = devices
+        self._now_s = listening.now_s
         self._recorder = recorder
         self._journalled = metrics.readings
         self._metrics = DeviceMetrics(metrics.registry)
@@ -71,8 +77,8 @@ class Devices:
         topics = {topic for device in self._devices.values() for topic in device.topics}
         self.refusing = ""
         self.link = Link(
-            config.mqtt_url,
-            client_id,
+            listening.mqtt_url,
+            listening.client_id,
             [(topic, 1) for topic in sorted(topics)],
             self.take,
         )
@@ -90,6 +96,11 @@ class Devices:
             for name, device in self._devices.items()
             for index, serial in enumerate(device.serials)
         ]
+
+    def troubles(self) -> list[str]:
+        """Return what is wrong, in sentences; nothing if all is well."""
+        troubles = [] if self.link.connected else [f"devices: no connection to {self.link.address}"]
+        return [*troubles, self.refusing] if self.refusing else troubles
 
     def take(self, topic: str, payload: bytes) -> None:
         """Take a message that has just been sent."""
