@@ -15,9 +15,8 @@ from django.db import connection
 
 from balans.core.text import printable
 from balans.core.words import DeviceKind
-
-DISPUTE: Final = timedelta(days=1)
-"""So long a second device with the same code, but another secret, forbids to claim either."""
+from balans.storage import prepared
+from balans.storage.found_devices import DISPUTE
 
 KEPT: Final = timedelta(days=30)
 """Hubs of nobody that have been silent for so long are forgotten."""
@@ -56,14 +55,14 @@ class Heard:
 def note(heard: Iterable[Heard], at: datetime) -> int:
     """Keep what announced itself at `at`, in the present transaction; return how many are open.
 
-    Call inside a system scope. What is registered, here or elsewhere, is passed over; the hub of
-    a registered module that has none yet is the one that heard it. The same device heard again
-    is the same row.
+    Call inside a system scope, with the time by the clock of the sites. What is registered, here
+    or elsewhere, is passed over; the hub of a registered module that has none yet is the one that
+    heard it. The same device heard again is the same row. What was prepared is accepted by itself.
     """
     unknown = [*_unknown_hubs(heard := list(heard)), *_unknown_modules(heard)]
     for one in unknown:
         _keep(one, at)
-    return len(unknown)
+    return len(unknown) - sum(_accept(one, at) for one in unknown)
 
 
 def forget_silent(now: datetime) -> int:
@@ -116,6 +115,19 @@ def _give_hub(one: Heard, serial: int) -> None:
             "update module set hub_id = %s where serial = %s and tenant_id = %s and hub_id is null",
             [one.hub_id, serial, one.tenant_id],
         )
+
+
+def _accept(one: Heard, at: datetime) -> bool:
+    if one.kind == DeviceKind.MODULE and one.tenant_id is not None:
+        return prepared.accept_module(one.tenant_id, one.code, at)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select from found_device where tenant_id is null and kind = 'hub' and code = %s"
+            " and other_claim_seen > %s",
+            [one.code, at - DISPUTE],
+        )
+        disputed = bool(cursor.rowcount)
+    return not disputed and prepared.accept_hub(one.code, one.claim, at)
 
 
 def _keep(one: Heard, at: datetime) -> None:
