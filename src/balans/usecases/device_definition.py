@@ -1,5 +1,6 @@
 """Read a device definition: a TOML file with messages, channels, samples and what they give."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from fractions import Fraction
 
 from balans.core.errors import InputError
 from balans.core.hours import HOUR_S, hour_of
+from balans.core.text import printable
 from balans.core.words import UNIT, Resource
 from balans.domain.devices import (
     AfterReset,
@@ -275,3 +277,26 @@ def unit_of(channel: ChannelRule) -> str:
     if channel.resource is None or channel.unit == PULSE:
         return "one pulse of the device"
     return f"1/{channel.pulses_per_unit} {UNIT[channel.resource]}"
+
+
+def sample_table(at: datetime, topic: str, payload: bytes) -> str:
+    """Return a message as a table ``[[sample]]`` of a definition.
+
+    Bytes that are no text become a comment: no definition can use them.
+    """
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return f"# {_quoted(topic)}: {len(payload)} bytes that are no text\n"
+    lines = text.replace("\r\n", "\n").strip("\n")
+    time = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    shown = _quoted(lines)
+    if "\n" in lines and "''" not in lines and printable(lines) == lines:
+        shown = f"'''\n{lines}\n'''"
+    return f"[[sample]]\nat = {time}\ntopic = {_quoted(topic)}\npayload = {shown}\n"
+
+
+def _quoted(text: str) -> str:
+    if "'" not in text and "\n" not in text and printable(text) == text:
+        return f"'{text}'"
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
