@@ -24,6 +24,7 @@ __all__ = [
     "Right",
     "Role",
     "ancestors_of",
+    "demand_everywhere",
     "granted_paths",
     "load_for",
     "node_for",
@@ -187,6 +188,21 @@ def load_for(user: Person, site_id: int, name: str, right: Right = Right.LIVE) -
         raise NotVisibleError(f"load {name}: not found")
     _demand(user, lookups.node(found[0].node_id), right, f"load {name}")
     return found[0]
+
+
+def demand_everywhere(user: Person, right: Right) -> None:
+    """Make sure that `user` has `right` on everything that the tenant has.
+
+    Raises
+    ------
+    ForbiddenError
+        If some top of the tenant's tree is without.
+    """
+    tops = Node.objects.filter(tenant_id=user.tenant_id, parent_id__isnull=True)
+    paths = granted_paths(user, right)
+    if not paths or tops.exclude(path__under=paths).exists():
+        word = right.replace("_", " ")
+        raise ForbiddenError(f"the right to {word} on the whole utility is missing")
 
 
 def _demand(user: Person, node: NodeInfo, right: Right, what: str) -> None:

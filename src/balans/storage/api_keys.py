@@ -19,10 +19,10 @@ from django.db import connection
 from balans.core.errors import InputError
 from balans.core.text import printable
 from balans.storage import access
-from balans.storage.access import Bound, NotVisibleError, Right
+from balans.storage.access import Bound, ForbiddenError, NotVisibleError, Right
 from balans.storage.commands import Author
 from balans.storage.scope import system_scope
-from balans.usecases.rights import Scope, rights_of_scopes
+from balans.usecases.rights import SCOPES, Scope, rights_of_scopes
 
 __all__ = ["ApiKey", "Caller", "KeyOrder", "NewKey", "Scope", "caller_of", "create", "revoke"]
 
@@ -84,6 +84,7 @@ class Caller:
     tenant_id: int
     is_active: bool
     username: str
+    ident: str
     scopes: frozenset[Scope]
     bound: Bound
 
@@ -98,7 +99,7 @@ def create(owner: Author, order: KeyOrder, now: datetime) -> NewKey:
     Parameters
     ----------
     owner
-        For whom the key acts; needs on the node every right that the scopes lend.
+        For whom the key acts; needs on the node a right that each of the scopes lends.
     order
         What it shall be.
     now
@@ -113,8 +114,10 @@ def create(owner: Author, order: KeyOrder, now: datetime) -> NewKey:
     """
     _check(order, now)
     node = access.node_for(owner, order.node_code)
-    for right in sorted(rights_of_scopes(order.scopes)):
-        access.node_for(owner, order.node_code, right)
+    rights = access.rights_on(owner, node)
+    idle = sorted(scope for scope in order.scopes if not SCOPES[scope] & rights)
+    if idle:
+        raise ForbiddenError(f"node {node.code}: the rights for {', '.join(idle)} are missing")
     in_force = [key for key in owned_by(owner) if key.is_in_force(now)]
     if len(in_force) >= KEYS_MAX:
         raise InputError(f"name: {KEYS_MAX} keys are in force already; revoke what is not used")
@@ -198,7 +201,7 @@ def caller_of(text: str, now: datetime) -> Caller | None:
             cursor.execute("update api_key set last_used = %s where id = %s", [now, key_id])
     known = _scopes(scopes)
     bound = Bound(path, rights_of_scopes(known))
-    return Caller(pk, tenant_id, active, username, frozenset(known), bound)
+    return Caller(pk, tenant_id, active, username, ident, frozenset(known), bound)
 
 
 def _check(order: KeyOrder, now: datetime) -> None:

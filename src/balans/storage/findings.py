@@ -84,3 +84,25 @@ def latest(limit: int = 100) -> list[DataFinding]:
             DataFinding(place, what, detail, Severity(severity), first, last, n)
             for place, what, detail, severity, first, last, n in cursor.fetchall()
         ]
+
+
+def listed(before: int | None, most: int) -> list[tuple[int, DataFinding]]:
+    """Return findings that the scope can see with their ids, the first seen last.
+
+    Parameters
+    ----------
+    before
+        Only those with a lesser id; None: all.
+    most
+        So many.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select id, place, what, detail, severity, first_seen, last_seen, n from finding"
+            " where %s::bigint is null or id < %s order by id desc limit %s",
+            [before, before, most],
+        )
+        return [
+            (key, DataFinding(place, what, detail, Severity(severity), first, last, n))
+            for key, place, what, detail, severity, first, last, n in cursor.fetchall()
+        ]

@@ -1,0 +1,75 @@
+"""How an operation is declared: with its scope, its answers, and the transaction it runs in."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, TypeVar
+
+from django.http import HttpRequest
+from ninja import Router
+
+from balans.storage.api_keys import Scope
+from balans.storage.scope import tenant_scope
+from balans.web.api.problems import Problem, ScopeError
+
+V = TypeVar("V", bound=Callable[..., Any])
+SCOPE_KEY: Final = "x-scope"
+ANY: Final = (401, 403, 422, 503)
+WITH_BODY: Final = (400, 413)
+
+
+class Operations:
+    """The operations of one chapter.
+
+    Parameters
+    ----------
+    chapter
+        Heading under which they stand in the description.
+    """
+
+    def __init__(self, chapter: str) -> None:
+        self.router = Router(tags=[chapter])
+
+    def get(self, path: str, scope: Scope, response: Any, **options: Any) -> Callable[[V], V]:
+        """Declare an operation that reads."""
+        return self._declare("GET", path, scope, {200: response}, **options)
+
+    def post(
+        self, path: str, scope: Scope, response: Any, *, status: int = 201, **options: Any
+    ) -> Callable[[V], V]:
+        """Declare an operation that makes something or lets something happen."""
+        return self._declare("POST", path, scope, {status: response}, **options)
+
+    def _declare(
+        self, method: str, path: str, scope: Scope, answers: dict[int, Any], **options: Any
+    ) -> Callable[[V], V]:
+        codes = [*ANY, *(WITH_BODY if method != "GET" else ()), *((404,) if "{" in path else ())]
+        codes += options.pop("also", ())
+        answers = {**answers, **dict.fromkeys(sorted(codes), Problem)}
+
+        def declare(view: V) -> V:
+            self.router.api_operation(
+                [method],
+                path,
+                response=answers,
+                operation_id=view.__name__,
+                description=f"{(view.__doc__ or '').strip()}\n\nScope: `{scope}`.",
+                openapi_extra={SCOPE_KEY: scope.value},
+                **options,
+            )(_guarded(view, scope))
+            return view
+
+        return declare
+
+
+def _guarded(view: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
+    """Return `view` in a transaction of the asker's tenant, if the asker is here for this."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        asker = request.auth  # type: ignore[attr-defined]  # set by ninja's authentication
+        if scope not in asker.scopes:
+            raise ScopeError(f"the key has not the scope {scope}")
+        with tenant_scope(asker.person.tenant_id, actor=asker.actor):
+            return view(request, *args, **kwargs)
+
+    return guarded
