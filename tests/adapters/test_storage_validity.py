@@ -1,7 +1,7 @@
 """Events, marks and edits: they reach every profile, whoever sends what again in whatever order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -145,6 +145,39 @@ def test_events_are_the_same_in_whatever_order_and_however_often(
         kept = cursor.fetchall()
     assert {row[:3] for row in kept} == told
     assert all(time_of(hour).year == year for _, _, hour, year in kept)
+
+
+def test_events_are_listed_with_place_start_and_end(alice: Utility) -> None:
+    """Over the new year of 2026, across two rows of the table; the last one still lasts."""
+    year = hour_of(datetime(2026, 1, 1, tzinfo=UTC))
+    lost, low = int(Flag.LINE_BREAK), int(Flag.LOW_BATTERY)
+    rows = [(h, 10, lost) for h in range(year - HOUR - 2, year - HOUR + 3)]
+    store(*rows, (0, 20, 0), (1, 20, lost | low), (2, 20, low), (3, 20, low))
+    now = hours(3)
+    query = events.EventQuery(start=datetime(2025, 12, 1, tzinfo=UTC), end=LATER)
+    with tenant_scope(alice.tenant_id):
+        city = access.node_for(alice.operator, "alice-city")
+        other = access.node_for(alice.operator, "alice-flat-2")
+        found = events.events_below(city, query, now)
+        told = [(e.kind.value, e.start, e.end, e.lasts) for e in found]
+        assert told == [
+            ("low_battery", hours(1), hours(4), True),
+            ("line_break", hours(1), hours(2), False),
+            ("line_break", time_of(year - 2), time_of(year + 3), False),
+        ]
+        assert [e.point_code for e in found] == ["alice-p1", "alice-p1", ""]
+        assert {(e.module, e.input, e.node_code) for e in found} == {(1000, 1, "alice-flat-1")}
+        assert events.events_below(other, query, now) == []
+        assert events.events_of(point_of(alice), query, now) == found[:2]
+        battery = replace(query, kinds=[EventKind.LOW_BATTERY])
+        assert events.events_below(city, battery, now) == found[:1]
+        first = events.events_below(city, replace(query, limit=2), now)
+        rest = events.events_below(city, replace(query, after=first[-1].cursor), now)
+        assert [*first, *rest] == found
+        old = replace(query, end=hours(0))
+        assert events.events_below(city, old, now) == found[2:]
+    with tenant_scope(alice.tenant_id + 1):
+        assert events.events_below(city, query, now) == []
 
 
 def test_a_mark_makes_energy_unknown_until_it_ends_or_is_taken_back(alice: Utility) -> None:

@@ -5,19 +5,26 @@ to the hour after the last. Kept is the union of all hours that were ever told w
 late, repeated and unordered readings leave the same events.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from balans.domain.metering import EventKind
+from balans.core.hours import hour_of, time_of
+from balans.domain.metering import MISSING, EventKind
 from balans.protocols.readings import Flag
+from balans.storage.readings import registers
+from balans.storage.records import NodeInfo, PointInfo
 
 KINDS: Final = {flag: EventKind(str(flag.name).lower()) for flag in Flag if flag}
+
+
+RECENT: Final = timedelta(hours=26)
+"""Whose last register with a flag is older has ended, or is silent, which others tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,8 @@ class EventInfo:
     """A stretch of time over which an input reported something.
 
     `end` is the hour after the last register with the flag; `lasts` while no later register has
-    come without it. `point_code` names the metering point the input served at `start`, if any.
+    come, within the last day. The metering point is the one the input served at `start`, if any;
+    the node is its own, else that of the module.
     """
 
     channel_id: int
@@ -34,11 +42,37 @@ class EventInfo:
     kind: EventKind
     start: datetime
     end: datetime
-    lasts: bool
     point_code: str
     point_name: str
     node_code: str
     node_name: str
+    lasts: bool = False
+
+    @property
+    def cursor(self) -> tuple[int, int, str]:
+        """Where the next page goes on, for `EventQuery.after`."""
+        return hour_of(self.start), self.channel_id, self.kind.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which events: those that overlap [start, end), of some `kinds`, `limit` from `after` on."""
+
+    start: datetime
+    end: datetime
+    kinds: Collection[EventKind] = tuple(EventKind)
+    limit: int = 100
+    after: tuple[int, int, str] | None = None
+
+
+def events_below(node: NodeInfo, query: EventQuery, now: datetime) -> list[EventInfo]:
+    """Return the events at `node` and below it, the latest start first."""
+    return _events("n.path <@ %s::ltree", [node.path], query, now)
+
+
+def events_of(point: PointInfo, query: EventQuery, now: datetime) -> list[EventInfo]:
+    """Return the events of the inputs that served `point` then, the latest start first."""
+    return _events("p.id = %s", [point.id], query, now)
 
 
 def note_flags(readings: NDArray[np.void]) -> None:
@@ -96,4 +130,64 @@ from unnest(%s::int[], %s::text[], %s::smallint[], %s::int[], %s::int[], %s::int
 group by n.channel_id, n.kind, n.year, n.tenant_id order by n.channel_id, n.kind, n.year
 on conflict (channel_id, kind, year) do update set hours = e.hours + excluded.hours
 where not e.hours @> excluded.hours
+"""
+
+
+def _events(where: str, values: Sequence[Any], query: EventQuery, now: datetime) -> list[EventInfo]:
+    start, end = hour_of(query.start), -(-(query.end - time_of(0)) // timedelta(hours=1))
+    years = query.start.year - 1, query.end.year + 1  # local years begin in another UTC year
+    kinds = [kind.value for kind in query.kinds]
+    page = "" if query.after is None else "and (f.start, f.channel_id, f.kind) < (%s, %s, %s)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _LIST.format(where=where, page=page),
+            [*years, kinds, start, end, *values, *(query.after or ()), query.limit],
+        )
+        rows = cursor.fetchall()
+    found = [
+        EventInfo(channel, module, number, EventKind(kind), time_of(first), time_of(stop), *names)
+        for channel, module, number, kind, first, stop, *names in rows
+    ]
+    return _with_lasting(found, now)
+
+
+def _with_lasting(found: list[EventInfo], now: datetime) -> list[EventInfo]:
+    recent = sorted({one.channel_id for one in found if one.end > now - RECENT})
+    if not recent:
+        return found
+    first = hour_of(now - RECENT)
+    there = registers(recent, first, hour_of(now) + 1).values != MISSING
+    row_of = {channel: row for row, channel in enumerate(recent)}
+    return [
+        replace(one, lasts=not there[row_of[one.channel_id], hour_of(one.end) - first :].any())
+        if one.end > now - RECENT
+        else one
+        for one in found
+    ]
+
+
+_LIST = """
+with joined as (
+  select e.channel_id, e.kind, range_agg(e.hours) as hours from channel_event e
+  where e.year between %s and %s and e.kind = any(%s) group by e.channel_id, e.kind),
+found as (
+  select j.channel_id, j.kind, lower(r) as start, upper(r) as stop
+  from joined j cross join lateral unnest(j.hours) r
+  where upper(r) > %s and lower(r) < %s)
+select f.channel_id, m.serial, c.input, f.kind, f.start, f.stop,
+  coalesce(p.code, ''), coalesce(p.name, ''), n.code, n.name
+from found f
+join channel c on c.id = f.channel_id
+join module m on m.id = c.module_id
+left join lateral (
+  select p.id, p.code, p.name, p.node_id from meter_mounting mm
+  join metering_point p on p.id = mm.point_id
+  where mm.channel_id = f.channel_id
+    and mm.valid_from <= timestamptz '2000-01-01 00:00+00' + make_interval(hours => f.start)
+    and (mm.valid_to is null
+         or mm.valid_to > timestamptz '2000-01-01 00:00+00' + make_interval(hours => f.start))
+  limit 1) p on true
+join node n on n.id = coalesce(p.node_id, m.node_id)
+where {where} {page}
+order by f.start desc, f.channel_id desc, f.kind desc limit %s
 """
