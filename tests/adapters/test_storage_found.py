@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from balans.core.hours import hour_of
 from balans.core.words import DeviceKind
 from balans.protocols.claim import claim_of
+from balans.protocols.hub import Batch, Entry, EntryKind
+from balans.protocols.readings import Reading, pack
 from balans.storage import found
+from balans.storage.flush import flush_inbox
 from balans.storage.found import Heard
+from balans.storage.inbox import store_batch
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
 from balans.usecases.registry_plan import RegistryPlan
@@ -112,3 +117,25 @@ def test_a_module_without_a_hub_gets_the_one_that_heard_it(plan: RegistryPlan) -
         assert found.note([module(alice, 1000)], NOW) == 0
         cursor.execute("select hub_id from module where serial = 1000")
         assert cursor.fetchone() == (alice[1],)
+
+
+def test_readings_of_an_unknown_module_tell_of_it(plan: RegistryPlan) -> None:
+    alice = ids(plan)
+    hour = hour_of(NOW)
+    readings = pack([Reading(4711, number, hour, 5) for number in (1, 3)])
+    entry = Entry(EntryKind.READINGS, readings)
+    store_batch("alice-hub", Batch.of(9, 0, (entry,)), NOW)
+    flush_inbox(NOW)
+    with tenant_scope(alice[0]), connection.cursor() as cursor:
+        cursor.execute("select code, inputs, hub_id from found_device")
+        assert cursor.fetchall() == [("4711", 3, alice[1])]
+
+
+def test_whoever_makes_up_codes_fills_no_disk(
+    plan: RegistryPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = ids(plan)
+    monkeypatch.setattr(found, "MOST", 3)
+    assert note(*(module(alice, n) for n in range(10))) == 3
+    assert note(*(module(alice, n) for n in range(2, 10))) == 1
+    assert note(*(Heard(kind=DeviceKind.HUB, code=f"h{n}") for n in range(10))) == 3

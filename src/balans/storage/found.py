@@ -22,6 +22,9 @@ KEPT: Final = timedelta(days=30)
 """Hubs of nobody that have been silent for so long are forgotten."""
 
 TEXT_MAX: Final = 100
+MOST: Final = 20_000
+"""So many devices are kept for a tenant, and of nobody: whoever makes up codes fills no disk."""
+
 CLAIM: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -60,6 +63,8 @@ def note(heard: Iterable[Heard], at: datetime) -> int:
     heard it. The same device heard again is the same row. What was prepared is accepted by itself.
     """
     unknown = [*_unknown_hubs(heard := list(heard)), *_unknown_modules(heard)]
+    prepared.lock_waiting(int(one.code) for one in unknown if one.kind == DeviceKind.MODULE)
+    unknown = _with_room(unknown)
     for one in unknown:
         _keep(one, at)
     return len(unknown) - sum(_accept(one, at) for one in unknown)
@@ -107,6 +112,29 @@ def _unknown_modules(heard: Iterable[Heard]) -> list[Heard]:
         for (tenant_id, serial), one in modules.items()
         if serial not in registered or registered[serial][:2] == (tenant_id, False)
     ]
+
+
+def _with_room(unknown: list[Heard]) -> list[Heard]:
+    """Return those of `unknown` that are kept already, or that there is room for."""
+    if not unknown:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select tenant_id, kind, code from found_device where (kind, code) in"
+            " (select * from unnest(%s::text[], %s::text[]))",
+            [[one.kind.value for one in unknown], [one.code for one in unknown]],
+        )
+        kept = set(cursor.fetchall())
+        cursor.execute("select tenant_id, count(*) from found_device group by tenant_id")
+        room = {tenant_id: MOST - n for tenant_id, n in cursor.fetchall()}
+    found = []
+    for one in unknown:
+        if (one.tenant_id, one.kind.value, one.code) not in kept:
+            room[one.tenant_id] = room.get(one.tenant_id, MOST) - 1
+            if room[one.tenant_id] < 0:
+                continue
+        found.append(one)
+    return found
 
 
 def _give_hub(one: Heard, serial: int) -> None:

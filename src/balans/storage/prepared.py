@@ -23,7 +23,7 @@ from balans.storage.access import Right
 from balans.storage.commands import Author
 from balans.storage.hubs import HubOrder, add_hub
 from balans.storage.models import Module
-from balans.storage.mounting import mount_at
+from balans.storage.mounting import lock_module, mount_at
 from balans.storage.records import NodeInfo
 from balans.storage.scope import system_scope, tenant_scope
 from balans.usecases.mount_order import InputOrder, MountOrder
@@ -139,6 +139,22 @@ def withdraw(author: Author, prepared_id: int, now: datetime) -> bool:
             [now, paths, prepared_id],
         )
         return bool(cursor.rowcount)
+
+
+def lock_waiting(serials: Iterable[int]) -> None:
+    """Lock those modules that a place waits for, before their rows are touched.
+
+    Whoever mounts one takes the lock first and the rows then; so neither waits for the other.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select distinct code::bigint from prepared_device where kind = 'module'"
+            " and state = 'waiting' and code = any(%s) order by 1",
+            [[str(serial) for serial in serials]],
+        )
+        waiting = [int(serial) for (serial,) in cursor.fetchall()]
+    for serial in waiting:
+        lock_module(serial)
 
 
 def accept_module(tenant_id: int, serial: str, now: datetime) -> bool:
