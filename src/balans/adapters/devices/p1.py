@@ -59,6 +59,8 @@ def _text(data: bytes) -> str:
         lines = data.decode("ascii").strip().splitlines()
     except UnicodeDecodeError as error:
         raise DeviceError(f"not a P1 telegram: no ASCII at byte {error.start}") from error
+    if not all(line.isprintable() for line in lines):
+        raise DeviceError("not a P1 telegram: control characters in a line")
     if len(lines) < 3 or not lines[0].startswith("/") or not lines[-1].startswith("!"):
         raise DeviceError("not a P1 telegram: expected lines from / to !")
     return "\r\n".join(lines) + "\r\n"

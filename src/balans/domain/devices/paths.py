@@ -75,6 +75,4 @@ def parse_path(text: str) -> Path:
             )
         steps.append(int(match[3]) if match[3] is not None else match[1] or match[2])
         at = match.end()
-    if text.endswith("."):
-        raise InputError(f"path {text!r}: ends with a dot")
     return Path(tuple(steps))

@@ -66,7 +66,7 @@ def _device(row: TomlTable, name: str, folder: Path) -> Device:
         inner.place = f"{row.place}.with"
         parameters |= parameters_of(inner)
     serial = _serial(row)
-    channels = _channels(row)
+    channels = _channels(row, [rule.name for rule in definition.channels])
     try:
         device = Device(definition, parameters, serial, channels, DECODERS)
     except InputError as error:
@@ -82,13 +82,14 @@ def _serial(row: TomlTable) -> int:
     return int(serial)
 
 
-def _channels(row: TomlTable) -> Sequence[str]:
-    if not row.has("channels"):
-        return ()
-    names = row.values["channels"]
-    good = isinstance(names, list) and names and all(isinstance(one, str) for one in names)
+def _channels(row: TomlTable, known: Sequence[str]) -> Sequence[str]:
+    """Return the channels wanted; where a device has several somebody has to say which."""
+    if not row.has("channels") and len(known) == 1:
+        return known
+    names = row.values.get("channels")
+    good = isinstance(names, list) and names and all(name in known for name in names)
     if not good or len(set(names)) != len(names):
-        raise row.fail("channels", 'names of channels, each once, such as ["import", "export"]')
+        raise row.fail("channels", "a list of some of " + ", ".join(known) + ", each once")
     return list(names)
 
 
