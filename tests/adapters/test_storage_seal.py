@@ -6,6 +6,7 @@ The tables come from the catalogue: a new table without a policy fails here.
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,9 +15,20 @@ from django.db import DatabaseError, DataError, connection, models, transaction
 
 from balans.core.hours import hour_of
 from balans.core.words import DeviceKind
+from balans.domain.metering import EditKind
 from balans.protocols.hub import Batch, Entry, EntryKind, Hello, PlanReport, SiteStatus
 from balans.protocols.readings import Flag, Reading, pack
-from balans.storage import api_keys, consents, findings, found, plans
+from balans.storage import (
+    access,
+    api_keys,
+    consents,
+    editing,
+    findings,
+    found,
+    manual,
+    marks,
+    plans,
+)
 from balans.storage.api_keys import KeyOrder, Scope
 from balans.storage.commands import Wish, create_command
 from balans.storage.findings import Noticed
@@ -73,6 +85,7 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         fill_mounting(tenant_id, site.id, consumer.pk)
         fill_delivery(tenant_id)
         fill_sealed(tenant_id)
+        fill_validity(user(f"{tenant}-operator"), f"{tenant}-p1")
     return tenant_id
 
 
@@ -111,6 +124,15 @@ ROWS_OF_DELIVERY = {
         "select tenant_id, id, 'r' || id, 'x', 'y', 'done', now(), now() from channel"
     ),
 }
+
+
+def fill_validity(operator: Any, code: str) -> None:
+    """Mark a point, edit a register of it, and hand in what its dial showed, with a photo."""
+    point = access.point_for(operator, code)
+    marks.mark_incorrect(operator, point, (NOW, None), "wet", NOW)
+    editing.edit(operator, point, [editing.Change(NOW, EditKind.CORRECT, 6)], "typed", NOW)
+    dial = manual.Dial(at=NOW, value=Decimal(7), photo=manual.JPEG)
+    manual.hand_in(operator, point, dial, NOW)
 
 
 def fill_sealed(tenant_id: int) -> None:

@@ -3,23 +3,29 @@
 References
 ----------
 PostgreSQL documentation, COPY, "Binary Format": 19 bytes of header; a row is its number of
-fields, each field its length and its bytes; 2 bytes of trailer.
+fields, each field its length and its bytes; 2 bytes of trailer. Arrays: dimensions, whether it
+has NULL, type of the elements, how many, number of the first; then each as its length and bytes.
 """
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from psycopg import Cursor
+from psycopg import Cursor
+from psycopg.adapt import Dumper, PyFormat
+from psycopg.pq import Format
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 _LENGTH = struct.Struct(">i")
+_ARRAY_HEAD = struct.Struct(">iiIii")
+_ARRAYS = {"int2": (2, 21, 1005), "int4": (4, 23, 1007), "int8": (8, 20, 1016)}
+"""Bytes of an element, its type, and the type of the array, by PostgreSQL's numbers."""
 
 
 def row_type(*fields: tuple[str, str], last: tuple[str, str, int] | None = None) -> np.dtype[Any]:
@@ -39,10 +45,7 @@ def row_type(*fields: tuple[str, str], last: tuple[str, str, int] | None = None)
 
 def fixed_rows(query: str, params: Sequence[Any], layout: np.dtype[Any]) -> NDArray[np.void]:
     """Return what `query` selects as an array (n,) of type `layout`."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"copy ({query}) to stdout (format binary)", params) as copy,
-    ):
+    with _copying(f"copy ({query}) to stdout (format binary)", params) as copy:
         data = b"".join(copy)
     count = (len(data) - len(HEADER) - len(TRAILER)) // layout.itemsize
     return np.frombuffer(data, layout, count=count, offset=len(HEADER))
@@ -50,10 +53,7 @@ def fixed_rows(query: str, params: Sequence[Any], layout: np.dtype[Any]) -> NDAr
 
 def rows_of_bytes(query: str, params: Sequence[Any]) -> Iterator[list[bytes]]:
     """Yield the rows that `query` selects, each field as its bytes; NULL as none."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"copy ({query}) to stdout (format binary)", params) as copy,
-    ):
+    with _copying(f"copy ({query}) to stdout (format binary)", params) as copy:
         data = b"".join(copy)
     at = len(HEADER)
     while (fields := int.from_bytes(data[at : at + 2], "big", signed=True)) >= 0:
@@ -67,28 +67,100 @@ def rows_of_bytes(query: str, params: Sequence[Any]) -> Iterator[list[bytes]]:
         yield row
 
 
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A parameter that is an array of integers, for `binary_cursor`."""
+
+    values: NDArray[np.integer]
+    kind: str = "int4"
+
+
+def arrays(query: str, params: Sequence[Any], *kinds: str) -> list[NDArray[np.integer]]:
+    """Return the columns of one row, each an ``array_agg`` without NULL; of no rows, empty ones.
+
+    Parameters
+    ----------
+    query, params
+        With ``%b`` in place of parameters.
+    kinds
+        Type of the elements of each column, as PostgreSQL names it: int2, int4, int8.
+    """
+    with binary_cursor() as cursor:
+        cursor.execute(query, params)
+        fields = [
+            cursor.pgresult.get_value(0, column) if cursor.pgresult else None
+            for column in range(len(kinds))
+        ]
+    found = []
+    for kind, field in zip(kinds, fields, strict=True):
+        layout = _element(kind)
+        count = (len(field) - _ARRAY_HEAD.size) // layout.itemsize if field else 0
+        values = np.frombuffer(field or b"", layout, count, _ARRAY_HEAD.size if count else 0)
+        found.append(values["value"])
+    return found
+
+
+def _element(kind: str) -> np.dtype[Any]:
+    return np.dtype([("length", ">i4"), ("value", f">i{_ARRAYS[kind][0]}")])
+
+
+def _packed(numbers: Numbers) -> bytes:
+    size, element, _ = _ARRAYS[numbers.kind]
+    rows = np.empty(len(numbers.values), _element(numbers.kind))
+    rows["length"] = size
+    rows["value"] = numbers.values
+    return _ARRAY_HEAD.pack(1, 0, element, len(rows), 1) + rows.tobytes()
+
+
 def int_of(field: bytes) -> int:
     """Return an integer or a date in binary; a date is days since 2000-01-01."""
     return int.from_bytes(field, "big", signed=True)
 
 
-def binary_cursor() -> "Cursor[tuple[Any, ...]]":
+def binary_cursor() -> Cursor[tuple[Any, ...]]:
     """Return a cursor whose parameters (``%b``) and results are binary.
 
     It belongs to the connection, and to the transaction, that Django holds: texts of bytes would
     be twice as long.
     """
-    from psycopg import Cursor
-
     connection.ensure_connection()
-    return Cursor(connection.connection)
+    cursor = Cursor(connection.connection)
+    cursor.adapters.register_dumper(Numbers, _NumbersDumper)
+    return cursor
+
+
+class _NumbersDumper(Dumper):
+    format = Format.BINARY
+
+    def dump(self, obj: Numbers) -> bytes:
+        return _packed(obj)
+
+    def get_key(self, obj: Numbers, format: PyFormat) -> tuple[type, str]:  # noqa: A002  (psycopg's name)
+        return (Numbers, obj.kind)
+
+    def upgrade(self, obj: Numbers, format: PyFormat) -> "_NumbersDumper":  # noqa: A002
+        found = _NumbersDumper(Numbers, self.connection)
+        found.oid = _ARRAYS[obj.kind][2]
+        return found
 
 
 def write(table: str, columns: Sequence[str], parts: Iterable[bytes]) -> None:
     """COPY the bytes of `parts`, header and trailer among them, into `table`."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"copy {table} ({', '.join(columns)}) from stdin (format binary)") as copy,
-    ):
+    statement = f"copy {table} ({', '.join(columns)}) from stdin (format binary)"
+    with _copying(statement) as copy:
         for data in parts:
             copy.write(data)
+
+
+@contextmanager
+def _copying(statement: str, params: Sequence[Any] | None = None) -> Iterator[Any]:
+    """COPY on Django's connection; errors are Django's.
+
+    Below the cursor of Django, since the one that logs queries takes no parameters of COPY.
+    """
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.cursor.copy(statement, params) as copy,
+    ):
+        yield copy
