@@ -14,6 +14,8 @@ HOURS = tuple(f"h{hour:02d}" for hour in range(24))
 STAGE_COLUMNS = ("channel_id", "day", "tenant_id", "est", "suspect", *HOURS)
 GRADE_BITS = 8
 """The grade of a reading stands above the flags of its module."""
+HANDED_OVER = 1 << 12
+"""Marks readings of an import: people know how old they are, no clock of a module is to blame."""
 ESTIMATED = Grade.ESTIMATED << GRADE_BITS
 DOUBTS = int(~Flag.LOW_BATTERY & 0xFF) | Grade.SUSPECT << GRADE_BITS
 """What puts the register itself in doubt; a low battery does not."""

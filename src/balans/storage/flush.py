@@ -28,9 +28,10 @@ from balans.storage import (
     sealing,
 )
 from balans.storage.balance_dirty import mark_channels
-from balans.storage.copying import binary_cursor, fixed_rows, row_type, write
+from balans.storage.copying import Int8s, arrays, binary_cursor, write
 from balans.storage.dayrows import (
     DOUBTS,
+    HANDED_OVER,
     STAGE_COLUMNS,
     DayRows,
     by_input,
@@ -51,8 +52,6 @@ AHEAD = timedelta(days=2)
 """How far a clock may be wrong: hours outside go to quarantine and open no partitions."""
 
 MOST_FINDINGS = 1000
-
-_CHANNEL = row_type(("tenant", ">i4"), ("serial", ">i8"), ("input", ">i4"), ("channel", ">i4"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,7 @@ def _store_readings(
     """Store readings (n,); `received_s` (n,) is when they came, None for those in quarantine."""
     _find_channels(readings)
     known = readings["channel"] > 0
-    possible = _possible(readings["hour"], now)
+    possible = _possible(readings, now)
     kept = quarantine.keep(readings[~known], quarantine.UNKNOWN, now)
     kept += quarantine.keep(readings[known & ~possible], quarantine.IMPOSSIBLE, now)
     usable = known & possible
@@ -183,24 +182,24 @@ def _store_readings(
 
 def _find_channels(readings: NDArray[np.void]) -> None:
     """Fill in the channel ids: an input counts only inside the tenant of the hub it came by."""
-    rows = _channels_of(np.unique(readings["module"]).tolist())
+    serials = np.unique(readings["module"])
+    tenants, modules, inputs, channels = arrays(
+        flush_sql.CHANNELS, [Int8s(serials)], "int4", "int8", "int2", "int4"
+    )
     wanted = (readings["module"] << 2) | readings["input"]
-    for tenant in np.unique(rows["tenant"]):
-        own = rows[rows["tenant"] == tenant]
-        keys = (own["serial"].astype(np.int64) << 2) | own["input"]
+    for tenant in np.unique(tenants):
+        own = tenants == tenant
+        keys = (modules[own].astype(np.int64) << 2) | inputs[own]
         order = np.argsort(keys)
         at = order[np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)]
         mine = (keys[at] == wanted) & (readings["tenant"] == tenant)
-        readings["channel"][mine] = own["channel"][at[mine]]
+        readings["channel"][mine] = channels[own][at[mine]]
 
 
-def _channels_of(serials: list[int]) -> NDArray[np.void]:
-    """Return the inputs of modules; binary COPY brings 100,000 of them ten times as fast."""
-    return fixed_rows(flush_sql.CHANNELS, [serials], _CHANNEL)
-
-
-def _possible(hours: NDArray[np.int32], now: datetime) -> NDArray[np.bool_]:
-    return (hours >= hour_of(now - OLDEST)) & (hours <= hour_of(now + AHEAD))
+def _possible(readings: NDArray[np.void], now: datetime) -> NDArray[np.bool_]:
+    handed_over = (readings["flags"] & HANDED_OVER) != 0
+    old = (readings["hour"] < hour_of(now - OLDEST)) & ~handed_over
+    return ~old & (readings["hour"] <= hour_of(now + AHEAD))
 
 
 def _place(rows: DayRows, now: datetime) -> FlushResult:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from balans.storage.import_hub import import_hub_code
 from balans.storage.models import (
     Channel,
     Contract,
@@ -41,14 +42,6 @@ from balans.usecases.registry_plan import (
     TenantPlan,
     ZonePlan,
 )
-
-IMPORT_HUB = "import-"
-"""Begin of the code of the hub that stands for imports, one a tenant; it is no equipment."""
-
-
-def import_hub_code(tenant_id: int) -> str:
-    """Return the code of the hub that stands for the imports of a tenant."""
-    return f"{IMPORT_HUB}{tenant_id}"
 
 
 def present_plan(tenant_id: int) -> RegistryPlan:

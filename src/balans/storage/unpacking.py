@@ -23,7 +23,8 @@ from balans.protocols.hub import (
     decode_news,
 )
 from balans.protocols.readings import RECORD_BYTES, PackedReadingsError
-from balans.storage.dayrows import GRADE_BITS, READING
+from balans.storage.dayrows import GRADE_BITS, HANDED_OVER, READING
+from balans.storage.import_hub import import_hub_code
 
 NOTE_LENGTH = 500
 
@@ -117,7 +118,10 @@ def _unpack_readings(
             return _one_by_one(stored, entries, contents)
         return [f"readings: {error}"]
     contents.received.append(stored.received)
-    contents.readings.append(readings_of(stored.tenant_id, stored.hub_id, records))
+    found = readings_of(stored.tenant_id, stored.hub_id, records)
+    if stored.hub_code == import_hub_code(stored.tenant_id):
+        found["flags"] |= HANDED_OVER
+    contents.readings.append(found)
     return []
 
 
