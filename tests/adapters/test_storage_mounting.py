@@ -13,10 +13,27 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from balans.core.words import DeviceKind, Phase, Resource
-from balans.storage import found, found_devices, mounting, remounting, sent_forms
+from balans.storage import (
+    access,
+    device_history,
+    found,
+    found_devices,
+    mount_tests,
+    mounting,
+    mounting_places,
+    remounting,
+    sent_forms,
+)
 from balans.storage.access import ForbiddenError, NotVisibleError
 from balans.storage.found import Heard
-from balans.storage.models import Channel, Meter, MeteringPoint, MeterMounting, Module
+from balans.storage.models import (
+    Channel,
+    Hub,
+    Meter,
+    MeteringPoint,
+    MeterMounting,
+    Module,
+)
 from balans.storage.mounting import Mounted, MountRefusedError
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
@@ -382,3 +399,69 @@ def test_a_form_that_failed_may_come_again() -> None:
     with pytest.raises(ZeroDivisionError):
         sent_forms.once(user(), token, NOW, lambda: {"n": 1 // 0})
     assert sent_forms.once(user(), token, NOW, lambda: {"n": 1}) == {"n": 1}
+
+
+@pytest.mark.usefixtures("alice")
+def test_the_history_of_a_module_tells_every_deed() -> None:
+    mount()
+    remounting.move_module(user(), 4711, "alice-flat-1", NOW + HOUR, {})
+    remounting.remove_module(user(), 4711, NOW + 2 * HOUR, {})
+    module = remounting.module_for(user(), 4711)
+    told = [
+        (one.deed.value, one.before, one.after, one.meter, one.input, one.actor)
+        for one in device_history.module_history(module.id)
+    ]
+    assert sorted(told) == sorted(
+        [
+            ("registered", "", "Flat 2", "", None, "test"),
+            ("mounted", "", "", "E77", 1, "test"),
+            ("mounted", "", "", "W77", 2, "test"),
+            ("ended", "", "", "E77", 1, "test"),
+            ("ended", "", "", "W77", 2, "test"),
+            ("moved", "Flat 2", "Flat 1", "", None, "test"),
+            ("removed", "", "", "", None, "test"),
+        ]
+    )
+
+
+@pytest.mark.usefixtures("alice")
+def test_places_in_the_order_people_count_them() -> None:
+    place = access.node_for(user(), "alice-city")
+    places = mounting_places.places_under(place)
+    assert [(one.path, one.leaf, one.modules, one.points) for one in places] == [
+        (("City",), False, 0, 0),
+        (("City", "House"), False, 0, 0),
+        (("City", "House", "Flat 1"), True, 2, 2),
+        (("City", "House", "Flat 2"), True, 0, 0),
+    ]
+    areas = mounting_places.areas_of(user())
+    assert [(one.node.code, one.leaves, one.done) for one in areas] == [("alice-house", 2, 1)]
+    areas = mounting_places.areas_of(user("alice-installer"))
+    assert [(one.node.code, one.leaves, one.done) for one in areas] == [("alice-flat-2", 1, 0)]
+    assert mounting_places.areas_of(user("alice-consumer")) == []
+
+
+@pytest.mark.usefixtures("alice")
+def test_the_test_reading_becomes_the_register_at_mounting() -> None:
+    wall = datetime.now(UTC)
+    mount(at=wall)
+    installer = user("alice-installer")
+    assert {one.state for one in mount_tests.try_module(installer, 4711, wall)} == {"no_hub"}
+    Module.objects.filter(serial=4711).update(hub=Hub.objects.get())
+    assert {one.state for one in mount_tests.try_module(installer, 4711, wall)} == {"queued"}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update read_request set state = 'done', register = 57, read_at = %s, done_at = %s",
+            [wall + timedelta(minutes=1)] * 2,
+        )
+    assert [
+        (one.number, one.state, one.register)
+        for one in mount_tests.try_module(installer, 4711, wall)
+    ] == [(1, "done", 57), (2, "done", 57)]
+    rows = MeterMounting.objects.filter(meter__serial__in=["E77", "W77"])
+    assert {row.register_at_mount for row in rows} == {57}
+    # much later the answer is asked for anew, and the register at mounting stays
+    later = wall + timedelta(minutes=10)
+    assert {one.state for one in mount_tests.try_module(installer, 4711, later)} == {"queued"}
+    with pytest.raises(ForbiddenError):
+        mount_tests.try_module(user("alice-consumer"), 1000, wall)

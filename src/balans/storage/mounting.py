@@ -8,7 +8,7 @@ order is kept.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from balans.core.errors import BalansError
 from balans.core.words import DeviceKind, Resource
 from balans.storage import access, found_devices, lookups
 from balans.storage.access import Right
+from balans.storage.balance_dirty import mark_points
 from balans.storage.commands import Author
 from balans.storage.models import Channel, Meter, MeteringPoint, MeterMounting, Module
 from balans.storage.records import NodeInfo
@@ -46,6 +47,7 @@ POINT_NAMES: Final[dict[Resource, str]] = {
     Resource.FUEL: "Fuel",
 }
 CODE_MAX: Final = 64
+HOUR: Final = timedelta(hours=1)
 OF_ONE_METER: Final = {Resource.ELECTRICITY.value, Resource.REACTIVE.value}
 
 
@@ -68,6 +70,7 @@ class MountedInput:
     meter: str
     point: str
     point_name: str
+    point_id: int
     channel_id: int
     new_point: bool = False
     new_meter: bool = False
@@ -119,6 +122,7 @@ def mount_at(
         module, new = _module(place, order, may_take_from)
         inputs = tuple(_Input(place, module, one, now).mount() for one in order.inputs)
         found_devices.accept(place.tenant_id, DeviceKind.MODULE, str(order.serial), now)
+        mark_points([one.point_id for one in inputs if one.changed], now - HOUR)
     changed = new or any(one.changed for one in inputs)
     return Mounted(order.serial, place.code, place.name, new, changed, inputs)
 
@@ -264,7 +268,7 @@ class _Input:
         self, channel: Channel, meter: Meter, point: MeteringPoint, news: tuple[bool, bool, bool]
     ) -> MountedInput:
         resource = Resource(point.resource)
-        place = (point.code, point.name, channel.pk)
+        place = (point.code, point.name, point.pk, channel.pk)
         return MountedInput(self.order.number, resource, meter.serial, *place, *news)
 
     def _meter(self) -> tuple[Meter, bool]:

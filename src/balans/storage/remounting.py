@@ -13,9 +13,11 @@ from decimal import Decimal
 from balans.core.words import DeviceKind, Phase, Resource
 from balans.storage import access, found_devices, lookups
 from balans.storage.access import NotVisibleError, Right
+from balans.storage.balance_dirty import mark_points
 from balans.storage.commands import Author
 from balans.storage.models import Channel, MeterMounting, Module
 from balans.storage.mounting import (
+    HOUR,
     MountRefusedError,
     end_mounting,
     kept_whole,
@@ -200,6 +202,7 @@ def _pass_on(row: MeterMounting, new: Module, now: datetime, dials: Dials) -> No
         valid_from=now,
         dial_at_mount=dial,
     )
+    mark_points([point.pk], now - HOUR)
 
 
 def _leave_meters(module: Module, now: datetime, dials: Dials) -> None:
@@ -211,6 +214,7 @@ def _leave_meters(module: Module, now: datetime, dials: Dials) -> None:
         MeterMounting.objects.create(
             tenant_id=tenant_id, meter=meter, point=point, valid_from=now, dial_at_mount=dial
         )
+        mark_points([point.pk], now - HOUR)
 
 
 def _dial(row: MeterMounting, dials: Dials) -> Decimal | None:
