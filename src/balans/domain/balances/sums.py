@@ -77,19 +77,34 @@ class Cells:
     ----------
     pulses
         Shape (p, n); 0 where unknown.
-    worth
-        What a pulse of each point is worth [Wh, varh or l], p of them.
+    worths
+        What a pulse can be worth [Wh, varh or l].
+    kind
+        Which of `worths` that of each point is, (p,).
     state
         Shape (p, n) of `State`.
     exact
-        Energies by (point, interval) that are no multiple of `worth`, such as that of a day on
-        which the meter was exchanged; `pulses` is 0 there.
+        Energies by (point, interval) that are no multiple of it, such as that of a day on which
+        the meter was exchanged; `pulses` is 0 there.
     """
 
     pulses: NDArray[np.int64]
-    worth: tuple[Fraction, ...]
+    worths: tuple[Fraction, ...]
+    kind: NDArray[np.integer]
     state: NDArray[np.uint8]
     exact: Mapping[tuple[int, int], Fraction] = field(default_factory=dict)
+
+    def take(self, rows: NDArray[np.integer]) -> "Cells":
+        """Return the cells of points `rows`, in that order; a point may come more than once."""
+        places: dict[int, list[int]] = {}
+        for place, row in enumerate(rows.tolist() if self.exact else ()):
+            places.setdefault(row, []).append(place)
+        exact = {
+            (place, interval): energy
+            for (row, interval), energy in self.exact.items()
+            for place in places.get(row, ())
+        }
+        return Cells(self.pulses[rows], self.worths, self.kind[rows], self.state[rows], exact)
 
     def energy(self, point: int, interval: int) -> Fraction | None:
         """Return the energy of one cell, None where unknown."""
@@ -97,7 +112,7 @@ class Cells:
             return None
         if (point, interval) in self.exact:
             return self.exact[point, interval]
-        return int(self.pulses[point, interval]) * self.worth[point]
+        return int(self.pulses[point, interval]) * self.worths[self.kind[point]]
 
 
 def summed(cells: Cells, slot: NDArray[np.integer], slots: int) -> Sums:
@@ -145,11 +160,10 @@ def _added(values: NDArray[np.int64], slot: NDArray[np.integer], slots: int) -> 
 
 
 def _energy(cells: Cells, slot: NDArray[np.integer], slots: int) -> NDArray[np.int64]:
-    worths = sorted(set(cells.worth)) or [Fraction(1)]
+    worths = cells.worths or (Fraction(1),)
     common = lcm(*(worth.denominator for worth in worths))
-    number = {worth: index for index, worth in enumerate(worths)}
-    kind = np.array([number[worth] for worth in cells.worth], np.int64)
-    pulses = _added(cells.pulses, slot.astype(np.int64) * len(worths) + kind, slots * len(worths))
+    place = slot.astype(np.int64) * len(worths) + cells.kind
+    pulses = _added(cells.pulses, place, slots * len(worths))
     pulses = pulses.reshape(slots, len(worths), -1)
     weights = [int(worth * common) * MILLI for worth in worths]
     highest = int(np.abs(pulses).max(initial=0))

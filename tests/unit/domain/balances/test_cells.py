@@ -70,7 +70,7 @@ def test_the_fast_path_is_the_exact_one(
 def test_sums_are_exact_and_rounded_once(course: Course, data: st.DataObject) -> None:
     pulses, state = intervals(course, np.arange(HOURS))
     points = len(pulses)
-    worth = tuple(data.draw(st.sampled_from(WORTHS)) for _ in range(points))
+    kind = np.array([data.draw(st.integers(0, 3)) for _ in range(points)])
     slot = np.array([data.draw(st.integers(0, 2)) for _ in range(points)])
     exact = {}
     for row, column in data.draw(
@@ -78,7 +78,7 @@ def test_sums_are_exact_and_rounded_once(course: Course, data: st.DataObject) ->
     ):
         exact[row, column] = data.draw(st.fractions(-100, 100, max_denominator=50))
         pulses[row, column], state[row, column] = 0, State.SUSPECT
-    cells = Cells(pulses, worth, state, exact)
+    cells = Cells(pulses, WORTHS, kind, state, exact)
     sums = summed(cells, slot, 3)
     for number in range(3):
         rows = np.flatnonzero(slot == number).tolist()
@@ -97,18 +97,20 @@ def test_sums_beyond_64_bits_on_the_way_are_exact() -> None:
     pulses = np.full((2, 1), 2**31 - 2, np.int64)
     worth = (Fraction(10**6, 7), Fraction(10**6, 11))
     slot = np.zeros(2, np.intp)
-    sums = summed(Cells(pulses, worth, np.ones((2, 1), np.uint8)), slot, 1)
+    sums = summed(Cells(pulses, worth, np.arange(2), np.ones((2, 1), np.uint8)), slot, 1)
     total = (2**31 - 2) * (worth[0] + worth[1]) * 1000
     assert abs(Fraction(int(sums.energy[0, 0])) - total) <= Fraction(1, 2)
 
 
 def test_no_points_make_no_sums() -> None:
-    empty = Cells(np.zeros((0, 3), np.int64), (), np.zeros((0, 3), np.uint8))
+    empty = Cells(np.zeros((0, 3), np.int64), (), np.zeros(0, np.intp), np.zeros((0, 3), np.uint8))
     sums = summed(empty, np.zeros(0, np.intp), 2)
     assert sums.energy.shape == (2, 3)
     assert not sums.is_complete.any()
 
 
 def test_nonsense_beyond_all_tables_stands_at_the_edge() -> None:
-    cells = Cells(np.full((1, 1), 2**31), (Fraction(10**12),), np.ones((1, 1), np.uint8))
+    cells = Cells(
+        np.full((1, 1), 2**31), (Fraction(10**12),), np.zeros(1, int), np.ones((1, 1), np.uint8)
+    )
     assert summed(cells, np.zeros(1, np.intp), 1).energy.item() == 2**63 - 1
