@@ -17,15 +17,16 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 from psycopg import Cursor
-from psycopg.adapt import Dumper, PyFormat
+from psycopg.adapt import Dumper
 from psycopg.pq import Format
+from typing_extensions import override
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 _LENGTH = struct.Struct(">i")
 _ARRAY_HEAD = struct.Struct(">iiIii")
-_ARRAYS = {"int2": (2, 21, 1005), "int4": (4, 23, 1007), "int8": (8, 20, 1016)}
-"""Bytes of an element, its type, and the type of the array, by PostgreSQL's numbers."""
+_ARRAYS = {"int2": (2, 21), "int4": (4, 23), "int8": (8, 20)}
+"""Bytes of an element, and its type by PostgreSQL's number."""
 
 
 def row_type(*fields: tuple[str, str], last: tuple[str, str, int] | None = None) -> np.dtype[Any]:
@@ -68,11 +69,17 @@ def rows_of_bytes(query: str, params: Sequence[Any]) -> Iterator[list[bytes]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
-    """A parameter that is an array of integers, for `binary_cursor`."""
+class Int4s:
+    """A parameter of `binary_cursor` that is an array of int4."""
 
     values: NDArray[np.integer]
-    kind: str = "int4"
+
+
+@dataclass(frozen=True, slots=True)
+class Int8s:
+    """A parameter of `binary_cursor` that is an array of int8."""
+
+    values: NDArray[np.integer]
 
 
 def arrays(query: str, params: Sequence[Any], *kinds: str) -> list[NDArray[np.integer]]:
@@ -104,12 +111,30 @@ def _element(kind: str) -> np.dtype[Any]:
     return np.dtype([("length", ">i4"), ("value", f">i{_ARRAYS[kind][0]}")])
 
 
-def _packed(numbers: Numbers) -> bytes:
-    size, element, _ = _ARRAYS[numbers.kind]
-    rows = np.empty(len(numbers.values), _element(numbers.kind))
+def _packed(values: NDArray[np.integer], kind: str) -> bytes:
+    size, element = _ARRAYS[kind]
+    rows = np.empty(len(values), _element(kind))
     rows["length"] = size
-    rows["value"] = numbers.values
+    rows["value"] = values
     return _ARRAY_HEAD.pack(1, 0, element, len(rows), 1) + rows.tobytes()
+
+
+class _Int4sDumper(Dumper):
+    format = Format.BINARY
+    oid = 1007
+
+    @override
+    def dump(self, obj: Int4s) -> bytes:
+        return _packed(obj.values, "int4")
+
+
+class _Int8sDumper(Dumper):
+    format = Format.BINARY
+    oid = 1016
+
+    @override
+    def dump(self, obj: Int8s) -> bytes:
+        return _packed(obj.values, "int8")
 
 
 def int_of(field: bytes) -> int:
@@ -125,23 +150,10 @@ def binary_cursor() -> Cursor[tuple[Any, ...]]:
     """
     connection.ensure_connection()
     cursor = Cursor(connection.connection)
-    cursor.adapters.register_dumper(Numbers, _NumbersDumper)
+    cursor.format = Format.BINARY
+    cursor.adapters.register_dumper(Int4s, _Int4sDumper)
+    cursor.adapters.register_dumper(Int8s, _Int8sDumper)
     return cursor
-
-
-class _NumbersDumper(Dumper):
-    format = Format.BINARY
-
-    def dump(self, obj: Numbers) -> bytes:
-        return _packed(obj)
-
-    def get_key(self, obj: Numbers, format: PyFormat) -> tuple[type, str]:  # noqa: A002  (psycopg's name)
-        return (Numbers, obj.kind)
-
-    def upgrade(self, obj: Numbers, format: PyFormat) -> "_NumbersDumper":  # noqa: A002
-        found = _NumbersDumper(Numbers, self.connection)
-        found.oid = _ARRAYS[obj.kind][2]
-        return found
 
 
 def write(table: str, columns: Sequence[str], parts: Iterable[bytes]) -> None:

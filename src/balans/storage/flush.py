@@ -199,7 +199,8 @@ def _find_channels(readings: NDArray[np.void]) -> None:
 def _possible(readings: NDArray[np.void], now: datetime) -> NDArray[np.bool_]:
     handed_over = (readings["flags"] & HANDED_OVER) != 0
     old = (readings["hour"] < hour_of(now - OLDEST)) & ~handed_over
-    return ~old & (readings["hour"] <= hour_of(now + AHEAD))
+    possible: NDArray[np.bool_] = ~old & (readings["hour"] <= hour_of(now + AHEAD))
+    return possible
 
 
 def _place(rows: DayRows, now: datetime) -> FlushResult:

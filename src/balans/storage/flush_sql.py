@@ -64,8 +64,8 @@ where c.id = any(%s)
 """
 
 CHANNELS = """
-select m.tenant_id, m.serial, c.input::int, c.id
-from module m join channel c on c.module_id = m.id where m.serial = any(%s)
+select array_agg(m.tenant_id), array_agg(m.serial), array_agg(c.input), array_agg(c.id)
+from module m join channel c on c.module_id = m.id where m.serial = any(%b)
 """
 
 QUARANTINE = """
