@@ -6,6 +6,7 @@ from django.urls import include, path
 from django.views.i18n import set_language
 
 from balans.web import decisions, faults, health, home, points
+from balans.web.accounts.keys import keys
 from balans.web.accounts.views import SignIn
 from balans.web.api.app import addresses as api_addresses
 from balans.web.cabinet import own
@@ -17,6 +18,7 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("login/", SignIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("keys/", keys, name="keys"),
     path("language/", login_not_required(set_language), name="language"),
     path("flats/<str:code>/", cabinet.flat, name="flat"),
     path("nodes/<str:code>/", nodes.node, name="node"),

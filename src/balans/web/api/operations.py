@@ -13,7 +13,7 @@ from balans.web.api.problems import Problem, ScopeError
 
 V = TypeVar("V", bound=Callable[..., Any])
 SCOPE_KEY: Final = "x-scope"
-ANY: Final = (401, 403, 422, 503)
+ANY: Final = (401, 403, 404, 422, 503)
 WITH_BODY: Final = (400, 413)
 
 
@@ -42,7 +42,7 @@ class Operations:
     def _declare(
         self, method: str, path: str, scope: Scope, answers: dict[int, Any], **options: Any
     ) -> Callable[[V], V]:
-        codes = [*ANY, *(WITH_BODY if method != "GET" else ()), *((404,) if "{" in path else ())]
+        codes = [*ANY, *(WITH_BODY if method != "GET" else ())]
         codes += options.pop("also", ())
         answers = {**answers, **dict.fromkeys(sorted(codes), Problem)}
 
