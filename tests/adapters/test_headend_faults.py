@@ -198,6 +198,7 @@ async def test_a_message_that_breaks_its_storing_stops_no_other(
 
     intake = Intake(
         FakeDatabase(take_hello=take),  # type: ignore[arg-type]
+        StoppedClock(),
         Metrics(),
         acknowledge,
         lambda place, _: complaints.append(place),

@@ -11,7 +11,7 @@ from balans.core.errors import UnavailableError
 from balans.headend.database import Database, RejectedError
 from balans.headend.metrics import Metrics
 from balans.protocols.hub import PlanReport, SiteStatus
-from balans.storage import findings, plans
+from balans.storage import arrivals, findings, found, plans, read_requests
 from balans.storage.findings import Noticed
 from balans.storage.flush import FlushResult, flush_inbox
 from balans.storage.inbox import purge
@@ -145,8 +145,8 @@ class Flusher:
 
     async def flush(self) -> None:
         """Flush until the inbox is empty or the database is away."""
-        result = FlushResult(batches=BATCHES)
-        while result.batches >= BATCHES:
+        result = FlushResult(batches=1)
+        while result.batches:
             now = self._clock.now()
             self._watch_clock(now)
             try:
@@ -221,8 +221,16 @@ async def tidy(database: Database, clock: Clock) -> None:
             count = await database.call(purge, clock.now())
             if count:
                 log.info("deleted %d batches that were flushed long ago", count)
+            await database.call(read_requests.purge)
+            await database.call(_forget, clock.now())
         except UnavailableError:
             pass
         except RejectedError as error:
             log.error("tidying: %s", error)  # noqa: TRY400  (its message says all)
         await asyncio.sleep(PURGE_S)
+
+
+def _forget(now: datetime) -> None:
+    with system_scope("headend"):
+        arrivals.forget(now)
+        found.forget_silent(now)

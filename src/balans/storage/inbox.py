@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 
 from balans.core.errors import BalansError
+from balans.core.text import printable
+from balans.core.words import DeviceKind
 from balans.protocols.hub import Ack, Batch, Hello, Ranges, encode
-from balans.storage import findings
+from balans.storage import findings, found
 from balans.storage import hub_state as hubs
 from balans.storage.copying import binary_cursor
 from balans.storage.findings import Noticed, Severity
+from balans.storage.found import Heard
 from balans.storage.scope import system_scope
 
 if TYPE_CHECKING:
@@ -138,7 +141,17 @@ def take_hello(hub_code: str, hello: Hello, received: datetime) -> Ack:
             _complain_of_loss(hub, hello.journal, gone, known, received)
         return Ranges.of((*settled.spans, *gone.spans))
 
-    return _commit(hub_code, hello.journal, received, step)
+    try:
+        return _commit(hub_code, hello.journal, received, step)
+    except HubUnknownError:
+        with system_scope(ACTOR, durable=True):
+            found.note([_unknown(hub_code, hello)], received)
+        raise
+
+
+def _unknown(code: str, hello: Hello) -> Heard:
+    software, claim = printable(hello.software), hello.claim
+    return Heard(kind=DeviceKind.HUB, code=code, software=software, claim=claim)
 
 
 def waiting() -> int:
