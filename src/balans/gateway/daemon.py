@@ -113,6 +113,8 @@ class Gateway:
             jobs += [self._control.run(self._site, self._server), self._scribe.run()]
             jobs += [foresight.run() for foresight in self._foresight()]
         if self._devices:
+            for announcement in self._devices.announcements():
+                self._concentrator.take_announcement(announcement)
             jobs += [self._devices.link.run(), self._devices.run()]
         if self._page:
             jobs.append(serve(*self._page))
@@ -150,16 +152,13 @@ class Gateway:
         if config.devices is None:
             return None
         client_id = f"balans-devices-{config.hub}-{uuid4().hex[:8]}"
-        devices = Devices(
+        return Devices(
             config.devices.devices,
             config.data_dir,
             Listening(config.devices.mqtt_url, client_id, self._now_s),
             self._recorder,
             self._metrics,
         )
-        for announcement in devices.announcements():
-            self._concentrator.take_announcement(announcement)
-        return devices
 
     def _remember(self, journal: Journal) -> None:
         """Learn from the journal which hours are here and what of it is urgent."""
@@ -342,9 +341,13 @@ class Gateway:
             troubles.append(self._recorder.refusing)
         return troubles
 
+    def _links(self) -> list[tuple[str, Link]]:
+        links = [("site", self._site), ("server", self._server)]
+        return [*links, ("devices", self._devices.link)] if self._devices else links
+
     async def _beat(self) -> None:
         while True:
-            for name, link in (("site", self._site), ("server", self._server)):
+            for name, link in self._links():
                 self._metrics.connected.labels(name).set(link.connected)
             with contextlib.suppress(OSError):
                 self._monitor.beat()

@@ -159,12 +159,18 @@ class Device:
         for name in self.channels:
             self._counters[name] = Counter(self._limits(name), state.get(name))
 
+    def has(self, serial: int, input_: int) -> bool:
+        """Tell whether one of its counters is this input."""
+        return 1 <= input_ <= INPUT_MAX and 0 <= self._index(serial, input_) < len(self.channels)
+
     def register(self, serial: int, input_: int) -> Point | None:
-        """Return the newest register [pulses] of an input and its time; None: not known."""
-        index = (serial - self.serial) * INPUT_MAX + input_ - 1
-        if not 0 <= index < len(self.channels):
-            return None
-        return self._counters[self.channels[index]].register
+        """Return the newest register [pulses] of an input that it has, and its time.
+
+        Returns
+        -------
+        None if it has not told any yet.
+        """
+        return self._counters[self.channels[self._index(serial, input_)]].register
 
     def take(self, topic: str, payload: bytes, now_s: float, *, kept: bool = False) -> Taken:
         """Take a message that came on `topic` at `now_s` [Unix s].
@@ -272,6 +278,9 @@ class Device:
             ]
             findings += [f"{value.channel}: {finding}" for finding in seen.findings]
         return Taken(Outcome.USED, tuple(readings), tuple(findings))
+
+    def _index(self, serial: int, input_: int) -> int:
+        return (serial - self.serial) * INPUT_MAX + input_ - 1
 
     def _input(self, channel: str) -> tuple[int, int]:
         index = self.channels.index(channel)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from balans.adapters.devices import DECODERS, definition_at
 from balans.core.errors import InputError
@@ -86,7 +87,7 @@ def _channels(row: TomlTable, known: Sequence[str]) -> Sequence[str]:
     """Return the channels wanted; where a device has several somebody has to say which."""
     if not row.has("channels") and len(known) == 1:
         return known
-    names = row.values.get("channels")
+    names: Any = row.values.get("channels")
     good = isinstance(names, list) and names and all(name in known for name in names)
     if not good or len(set(names)) != len(names):
         raise row.fail("channels", "a list of some of " + ", ".join(known) + ", each once")

@@ -13,6 +13,7 @@ from pathlib import Path
 from balans.adapters.mqtt import Link
 from balans.core.errors import InputError, UnavailableError
 from balans.domain.devices import Device, Outcome
+from balans.domain.devices.counter import REGISTER_MAX
 from balans.gateway.devices.keep import files_in, kept_of, restore
 from balans.gateway.devices.metrics import DeviceMetrics
 from balans.gateway.devices.pace import Pace
@@ -119,10 +120,16 @@ class Devices:
             found, absent = self._ring.wanted(question)
             self._journal(found)
             return absent
-        point = device.register(question.serial, question.input)
-        if point is None:
-            return Answer(question.id, question.serial, question.input, self._now_s(), None)
-        return Answer(question.id, question.serial, question.input, point.time_s, int(point.value))
+        return self._answer(device, question)
+
+    def _answer(self, device: Device, ask: Ask) -> Answer | None:
+        """Return the newest register and when it was; None where it has not been told yet."""
+        if not device.has(ask.serial, ask.input):
+            return Answer(ask.id, ask.serial, ask.input, self._now_s(), None)
+        point = device.register(ask.serial, ask.input)
+        if point is None or point.value > REGISTER_MAX:
+            return None
+        return Answer(ask.id, ask.serial, ask.input, point.time_s, int(point.value))
 
     async def run(self) -> None:
         """Write what has changed, until cancelled."""

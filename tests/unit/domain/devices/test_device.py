@@ -99,8 +99,8 @@ def test_the_newest_register_of_an_input_is_known() -> None:
     assert one.register(70, 1) is None
     send(one, {"total": 5}, NOW + 10)
     assert one.register(70, 1) == Point(NOW + 10, Fraction(5))
-    assert one.register(70, 2) is None
-    assert one.register(69, 1) is None
+    inputs = [(69, 3), (70, 0), (70, 1), (70, 2), (70, 4)]
+    assert [one.has(*place) for place in inputs] == [False, False, True, False, False]
 
 
 def test_what_is_not_meant_is_passed_over_and_what_is_meant_but_empty_is_refused() -> None:
