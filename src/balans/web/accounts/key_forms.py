@@ -65,12 +65,11 @@ class KeyForm(forms.Form):
         super().__init__(data, initial={"place": place})
         choices = [(scope.value, SCOPE_WORDS[scope]) for scope in scopes]
         self.fields["scopes"].choices = choices  # type: ignore[attr-defined]  # a choice field
-        for name in self.errors if self.is_bound else ():
-            if name in self.fields:
-                self.fields[name].widget.attrs |= {
-                    "aria-invalid": "true",
-                    "aria-describedby": f"id_{name}_error",
-                }
+        for name in [one for one in self.fields if self.is_bound and one in self.errors]:
+            self.fields[name].widget.attrs |= {
+                "aria-invalid": "true",
+                "aria-describedby": f"id_{name}_error",
+            }
 
     def order(self, now: datetime) -> KeyOrder:
         """Return what is wished for, once the form is valid."""
