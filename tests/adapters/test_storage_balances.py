@@ -88,26 +88,26 @@ def test_late_readings_reach_all_sums(alice: int) -> None:
     readings = steady(RATES, HOURS)
     late = {"f12": {hour: readings["f12"].pop(hour) for hour in range(-14, 12)}}
     deliver(readings)
-    day = {"start": NOON - timedelta(hours=13), "end": NOON + timedelta(hours=11)}
+    day = NOON - timedelta(hours=13), NOON + timedelta(hours=11), Step.DAY
     with tenant_scope(alice):
         assert seen(report(alice, "street"))[0] == (159, None, None)
-        assert seen(report(alice, "b1", step=Step.DAY, **day)) == [(24 * 105, None, None)]
+        assert seen(report(alice, "b1", *day)) == [(24 * 105, None, None)]
     deliver(late)
     with tenant_scope(alice):
         assert seen(report(alice, "street")) == [(159, 153, 6)] * 4
-        assert seen(report(alice, "b1", step=Step.DAY, **day)) == [(2520, 2400, 120)]
+        assert seen(report(alice, "b1", *day)) == [(2520, 2400, 120)]
 
 
 def test_the_register_at_midnight_ends_the_day_before(alice: int) -> None:
     readings = steady(RATES, HOURS)
     late = {"f12": {12: readings["f12"].pop(12)}}  # 00:00 UTC of the next day
     deliver(readings)
-    span = {"start": NOON + timedelta(hours=11), "end": NOON + timedelta(hours=12)}
+    span = NOON + timedelta(hours=11), NOON + timedelta(hours=12)
     with tenant_scope(alice):
-        assert seen(report(alice, "b1", **span)) == [(105, None, None)]
+        assert seen(report(alice, "b1", *span)) == [(105, None, None)]
     deliver(late)
     with tenant_scope(alice):
-        assert seen(report(alice, "b1", **span)) == [(105, 100, 5)]
+        assert seen(report(alice, "b1", *span)) == [(105, 100, 5)]
 
 
 def test_the_worker_does_it_too(alice: int) -> None:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "gateway": Entry("balans.cli.gateway:app", "Run a site: hub journal and load control."),
     "device": Entry("balans.cli.device:app", "Definitions of meters that speak for themselves."),
     "simulate": Entry("balans.cli.simulate:app", "Replay a site's profile, or play a town."),
+    "balance": Entry("balans.cli.balance:app", "Print inflow against outflow of a node."),
     "export": Entry("balans.cli.export:app", "Write stored readings to a file."),
     "bench": Entry("balans.cli.bench:app", "Measure control quality and speed."),
     "config": Entry("balans.cli.config:app", "Show the configuration in force."),

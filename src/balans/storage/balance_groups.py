@@ -204,6 +204,11 @@ def hand_groups(tenant_id: int, code: str | None = None) -> list[GroupInfo]:
     return list(_groups("by_hand and tenant_id = %s and code = %s", [tenant_id, code]))
 
 
+def hand_groups_by_code(code: str) -> list[GroupInfo]:
+    """Return the groups by hand with `code`: one, unless the scope sees several tenants."""
+    return list(_groups("by_hand and code = %s", [code]))
+
+
 def forest_of(group: GroupInfo, node: NodeInfo) -> Forest:
     """Return the groups that the balance of `group` can consist of; `node` is its node."""
     if group.by_hand:

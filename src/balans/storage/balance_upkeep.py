@@ -135,7 +135,7 @@ def periods(places: Places, kept: Kept, starts: Sequence[date], bounds: Sequence
     sums, there = read_periods(places, kept, starts)
     for run in runs(np.flatnonzero(~there.all(axis=0)).tolist()):
         some = sorted({places.slots[n][0] for n in np.flatnonzero(~there[:, run].all(axis=1))})
-        for part in _members(some).parts(_hours_between(bounds[run[0]], bounds[run[-1] + 1])):
+        for part in members(some).parts(_hours_between(bounds[run[0]], bounds[run[-1] + 1])):
             fresh = part.sums(bounds[run[0] : run[-1] + 2])
             chosen = [starts[n] for n in run]
             write_periods(part.tenants, part.places, kept, chosen, fresh)
@@ -146,7 +146,7 @@ def directly(places: Places, bounds: Sequence[datetime]) -> Sums:
     """Return the sums of slots between any bounds, from the registers; shape (slots, n)."""
     sums = Sums.none(len(places.slots), len(bounds) - 1)
     place_of = {slot: number for number, slot in enumerate(places.slots)}
-    for part in _members(places.group_ids).parts(_hours_between(bounds[0], bounds[-1])):
+    for part in members(places.group_ids).parts(_hours_between(bounds[0], bounds[-1])):
         fresh = part.sums(bounds)
         mine = [(n, place_of[slot]) for n, slot in enumerate(part.places.slots) if slot in place_of]
         for column, new in zip(sums.columns, fresh.columns, strict=True):
@@ -192,7 +192,8 @@ class Members:
             first = last
 
 
-def _members(group_ids: Iterable[int]) -> Members:
+def members(group_ids: Iterable[int]) -> Members:
+    """Return the points that groups sum themselves."""
     groups = list(group_ids)
     slots = slots_of(groups)
     places = Places(slots)
@@ -213,7 +214,7 @@ def _compute_days(days_of: dict[int, set[int]]) -> None:
         for run in runs(sorted(days)):
             groups_of[run[0], run[-1]].append(group_id)
     for (first, last), groups in sorted(groups_of.items()):
-        for part in _members(groups).parts((last - first + 1) * DAY_H):
+        for part in members(groups).parts((last - first + 1) * DAY_H):
             bounds = [time_of(hour) for hour in range(first * DAY_H, (last + 1) * DAY_H + 1)]
             sums = part.sums(bounds)
             shape = (len(part.places.slots), last - first + 1, DAY_H)
