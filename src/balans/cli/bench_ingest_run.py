@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 START = hour_of(datetime(2026, 9, 1, tzinfo=UTC))
-LATEST_H = 24
+LATEST_H = 12
 """Late readings come up to so many hours after their hour."""
 SETTLED = timedelta(hours=30)
 INTAKE_THREADS = 2

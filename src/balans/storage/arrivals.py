@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from balans.core.hours import EPOCH
 from balans.domain.metering import MISSING
-from balans.storage.readings import registers
+from balans.storage.matrix import at_hours
 
 LATE: Final = timedelta(hours=2)
 KEPT: Final = timedelta(days=400)
 """So long the times are kept; after that it is known that a reading came, not when."""
-CELLS_MAX: Final = 4_000_000
 
 _HOUR_BITS: Final = 20
 
@@ -107,18 +106,11 @@ def _arrive(
 
 def _keep_late(readings: NDArray[np.void], came: NDArray[np.int64]) -> None:
     """Keep those of late readings that are not stored already."""
-    channels, row = np.unique(readings["channel"], return_inverse=True)
-    start, end = int(readings["hour"].min()), int(readings["hour"].max()) + 1
-    step = max(1, CELLS_MAX // (end - start))
-    for at in range(0, len(channels), step):
-        mine = (row >= at) & (row < at + step)
-        stored = registers(channels[at : at + step].tolist(), start, end).values
-        new = stored[row[mine] - at, readings["hour"][mine] - start] == MISSING
-        fresh = np.flatnonzero(mine)[new]
-        names = ("channel", "hour", "tenant")
-        lists = [readings[name][fresh].tolist() for name in names]
-        with connection.cursor() as cursor:
-            cursor.execute(_LATE, [*lists, came[fresh].tolist()])
+    stored = at_hours(readings["channel"], readings["hour"])
+    fresh = np.flatnonzero(stored == MISSING)
+    lists = [readings[name][fresh].tolist() for name in ("channel", "hour", "tenant")]
+    with connection.cursor() as cursor:
+        cursor.execute(_LATE, [*lists, came[fresh].tolist()])
 
 
 _TIME = "timestamptz '2000-01-01 00:00+00' + make_interval(secs => {})"

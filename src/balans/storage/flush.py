@@ -19,6 +19,7 @@ from balans.core.text import printable
 from balans.protocols.readings import Flag
 from balans.storage import (
     arrivals,
+    channels,
     findings,
     flush_sql,
     live,
@@ -28,7 +29,7 @@ from balans.storage import (
     sealing,
 )
 from balans.storage.balance_dirty import mark_channels
-from balans.storage.copying import Int8s, arrays, binary_cursor, write
+from balans.storage.copying import binary_cursor, write
 from balans.storage.dayrows import (
     DOUBTS,
     HANDED_OVER,
@@ -155,7 +156,9 @@ def _store_readings(
     readings: NDArray[np.void], now: datetime, received_s: NDArray[np.int64] | None = None
 ) -> FlushResult:
     """Store readings (n,); `received_s` (n,) is when they came, None for those in quarantine."""
-    _find_channels(readings)
+    if not len(readings):
+        return FlushResult()
+    channels.find(readings)
     known = readings["channel"] > 0
     possible = _possible(readings, now)
     kept = quarantine.keep(readings[~known], quarantine.UNKNOWN, now)
@@ -178,22 +181,6 @@ def _store_readings(
         contradictions=len(rows.contradicting),
         quarantined=kept,
     )
-
-
-def _find_channels(readings: NDArray[np.void]) -> None:
-    """Fill in the channel ids: an input counts only inside the tenant of the hub it came by."""
-    serials = np.unique(readings["module"])
-    tenants, modules, inputs, channels = arrays(
-        flush_sql.CHANNELS, [Int8s(serials)], "int4", "int8", "int2", "int4"
-    )
-    wanted = (readings["module"] << 2) | readings["input"]
-    for tenant in np.unique(tenants):
-        own = tenants == tenant
-        keys = (modules[own].astype(np.int64) << 2) | inputs[own]
-        order = np.argsort(keys)
-        at = order[np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)]
-        mine = (keys[at] == wanted) & (readings["tenant"] == tenant)
-        readings["channel"][mine] = channels[own][at[mine]]
 
 
 def _possible(readings: NDArray[np.void], now: datetime) -> NDArray[np.bool_]:

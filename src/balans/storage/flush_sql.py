@@ -63,11 +63,6 @@ select c.id, m.serial, c.input from channel c join module m on m.id = c.module_i
 where c.id = any(%s)
 """
 
-CHANNELS = """
-select array_agg(m.tenant_id), array_agg(m.serial), array_agg(c.input), array_agg(c.id)
-from module m join channel c on c.module_id = m.id where m.serial = any(%b)
-"""
-
 QUARANTINE = """
 insert into inbox_quarantine
   (tenant_id, hub_id, module, input, hour, register, flags, reason, received)

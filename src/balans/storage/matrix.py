@@ -4,18 +4,19 @@ A register stands in a day row, in a sealed month, or, while its day lasts in a 
 in a block of recent hours. Day rows come first; the other two fill what is missing in them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import numpy as np
+from django.db import connection
 from numpy.typing import NDArray
 
 from balans.core.hours import EPOCH_DATE, day_of
 from balans.domain.metering import MISSING
 from balans.domain.metering.sealed import unpack_marks, unseal
-from balans.storage.copying import fixed_rows, int_of, row_type, rows_of_bytes
+from balans.storage.copying import Int4s, arrays, fixed_rows, int_of, row_type, rows_of_bytes
 from balans.storage.dayrows import HOURS
 from balans.storage.partitions import month_of, next_month
 
@@ -42,6 +43,26 @@ where channel_id = any(%s) and month between %s and %s
 _RECENT = """
 select block, hour, v, est, suspect from reading_recent
 where block = any(%s) and hour >= %s and hour < %s
+"""
+_RECENT_AT = """
+select array_agg(k.n), array_agg(k.register) from (
+  select w.n, get_byte(r.v, w.at) | get_byte(r.v, w.at + 1) << 8
+    | get_byte(r.v, w.at + 2) << 16 | get_byte(r.v, w.at + 3) << 24 as register
+  from (select block, hour, place * 4 as at, n
+        from unnest(%b::int[], %b::int[], %b::int[]) with ordinality as k (block, hour, place, n)) w
+  join reading_recent r on r.block = w.block and r.hour = w.hour) k
+where k.register >= 0
+"""
+_DAYS_AT = f"""
+select array_agg(k.n), array_agg(k.register) from (
+  select w.n, (array[{", ".join(f"r.{hour}" for hour in HOURS)}])[w.hour + 1] as register
+  from unnest(%b::int[], %b::int[], %b::int[]) with ordinality as w (channel, day, hour, n)
+  join reading_day r on r.channel_id = w.channel and r.day = date '2000-01-01' + w.day) k
+where k.register is not null
+"""
+_ANY_SEALED = """
+select m from unnest(%s::date[]) as m where exists (select from reading_month where month = m)
+order by m
 """
 
 
@@ -77,6 +98,36 @@ def read(channel_ids: Sequence[int] | NDArray[np.integer], first_day: int, days:
         _add_months(found, ids)
         _add_recent(found)
     return found
+
+
+def at_hours(channels: NDArray[np.integer], hours: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Return the stored register (n,) of each channel at its hour, both (n,)."""
+    found = np.full(len(channels), MISSING, np.int32)
+    day, hour = np.divmod(hours, 24)
+    wanted = [Int4s(channels), Int4s(day), Int4s(hour)]
+    for query, params in (
+        (_RECENT_AT, [Int4s(channels // BLOCK), Int4s(hours), Int4s(channels % BLOCK)]),
+        (_DAYS_AT, wanted),
+    ):
+        which, registers = arrays(query, params, "int8", "int4")
+        found[which - 1] = registers
+    left = np.flatnonzero(found == MISSING)
+    months = [day_of(int(one) * 24) for one in np.unique(day[left])]
+    for month in sealed_of(months):
+        first, days = day_number(month), days_of(month)
+        mine = left[(day[left] >= first) & (day[left] < first + days)]
+        part = Matrix.empty(np.unique(channels[mine]).astype(np.int32), first, days)
+        _add_months(part, part.channels.tolist())
+        row = np.searchsorted(part.channels, channels[mine])
+        found[mine] = part.values[row, hours[mine] - first * 24]
+    return found
+
+
+def sealed_of(days: Iterable[date]) -> list[date]:
+    """Return the months of `days` of which something is sealed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ANY_SEALED, [sorted({month_of(day) for day in days})])
+        return [month for (month,) in cursor.fetchall()]
 
 
 def _last_day(matrix: Matrix) -> int:

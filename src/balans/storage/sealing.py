@@ -17,7 +17,15 @@ from balans.domain.metering.sealed import pack_marks, seal
 from balans.storage import flush_sql
 from balans.storage.copying import binary_cursor, write
 from balans.storage.dayrows import STAGE_COLUMNS, DayRows, copy_data
-from balans.storage.matrix import Matrix, day_number, day_rows, days_of, put_days, unsealed
+from balans.storage.matrix import (
+    Matrix,
+    day_number,
+    day_rows,
+    days_of,
+    put_days,
+    sealed_of,
+    unsealed,
+)
 from balans.storage.partitions import (
     drop_empty,
     make_partitions,
@@ -111,9 +119,7 @@ def reopen(channels: NDArray[np.integer], days: NDArray[np.integer]) -> int:
         The same length; days since 2000-01-01. Called by the one process that writes.
     """
     firsts = {int(day): day_number(month_of(day_of(int(day) * 24))) for day in np.unique(days)}
-    with connection.cursor() as cursor:
-        cursor.execute(_ANY_SEALED, [[day_of(month * 24) for month in set(firsts.values())]])
-        sealed = {day_number(month) for (month,) in cursor.fetchall()}
+    sealed = {day_number(month) for month in sealed_of(day_of(day * 24) for day in firsts)}
     if not sealed:
         return 0
     months = np.array([firsts[int(day)] for day in np.unique(days)])
@@ -177,9 +183,6 @@ _INSERT = """
 insert into reading_month (month, channel_id, tenant_id, base, v, est, suspect)
 select %b::date, * from
   unnest(%b::int[], %b::int[], %b::int[], %b::bytea[], %b::bytea[], %b::bytea[])
-"""
-_ANY_SEALED = """
-select m from unnest(%s::date[]) as m where exists (select from reading_month where month = m)
 """
 _TAKE = """
 delete from reading_month r using unnest(%b::int[], %b::date[]) as w (channel_id, month)

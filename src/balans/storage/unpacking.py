@@ -93,6 +93,8 @@ def _unpack_one(stored: StoredBatch, contents: Contents) -> list[str]:
         return [str(error)]
     if not isinstance(batch, Batch):
         return ["no batch"]
+    if {entry.kind for entry in batch.entries} == {EntryKind.READINGS}:
+        return _unpack_readings(stored, batch.entries, contents)
     of_kind: dict[int, list[Entry]] = {}
     for entry in batch.entries:
         of_kind.setdefault(entry.kind, []).append(entry)

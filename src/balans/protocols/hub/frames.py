@@ -193,12 +193,13 @@ _codec: Codec[msgspec.Struct] = Codec(Message, HubFrameError)
 _report_codec: Codec[CommandReport] = Codec(CommandReport, HubFrameError)
 
 
+_KIND_BYTES = [bytes([kind]) for kind in range(256)]
+
+
 def entries_crc(entries: tuple[Entry, ...]) -> int:
     """Return the CRC-32 over kinds and data of `entries`."""
-    crc = 0
-    for entry in entries:
-        crc = zlib.crc32(entry.data, zlib.crc32(bytes([entry.kind]), crc))
-    return crc
+    parts = [part for entry in entries for part in (_KIND_BYTES[entry.kind], entry.data)]
+    return zlib.crc32(b"".join(parts))
 
 
 def encode(message: Message) -> bytes:

@@ -34,7 +34,7 @@ create table reading_recent (
   v bytea not null check (length(v) = 1024),  -- 256 int4, little-endian, -1 = missing
   est bytea,                          -- bit k: the register of channel k was estimated
   suspect bytea,                      -- bit k: it is doubted
-  primary key (tenant_id, block, hour));
+  primary key (block, hour, tenant_id));
 create index reading_recent_hour on reading_recent (hour);
 alter table reading_recent alter v set storage main;
 """
@@ -42,6 +42,24 @@ alter table reading_recent alter v set storage main;
 FLUSH = """
 alter table reading_stage add column if not exists est int;
 create index inbox_quarantine_hour on inbox_quarantine (reason, hour);
+"""
+
+CHANNELS = """
+-- Says whether what the flush remembers of modules and inputs is still true: each change of them
+-- adds a row. It belongs to no tenant, and tells nothing but that something changed.
+create table channel_news (
+  id bigint generated always as identity primary key,
+  mark uuid not null default gen_random_uuid());
+
+create function balans_channel_news() returns trigger language plpgsql as $$
+begin
+  insert into channel_news default values;
+  return null;
+end $$;
+create trigger channel_news after insert or update or delete or truncate on channel
+  for each statement execute function balans_channel_news();
+create trigger channel_news after insert or update or delete or truncate on module
+  for each statement execute function balans_channel_news();
 """
 
 
@@ -52,4 +70,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL(SEALED + seal("reading_month")),
         migrations.RunSQL(RECENT + seal("reading_recent")),
         migrations.RunSQL(FLUSH),
+        migrations.RunSQL(CHANNELS),
     ]
