@@ -91,10 +91,10 @@ class HeadEnd:
         self._findings = Findings(self._database)
         self._outbox = Outbox(self._database, clock, self._metrics, self._publish)
         self._reading = Reading(self._database, self._metrics, self._publish)
-        self._holes = Holes(self._database, clock, self._metrics, self._publish)
         self._intake = Intake(
             self._database, clock, self._metrics, self._acknowledge, self._complain_of, self._greet
         )
+        self._holes = Holes(self._database, clock, self._metrics, self._publish, self._intake.busy)
         self._live = LivePictures(self._database, self._metrics)
         self._plans = Plans(self._database, self._metrics)
         self._flusher = Flusher(self._database, clock, self._metrics, self._intake.stored)

@@ -22,6 +22,7 @@ from balans.storage.inbox import HubUnknownError, store_batch, take_hello
 WAITING_MAX = 200
 """Of each rank."""
 WORKERS = 2
+BUSY_S = 15.0
 log = logging.getLogger(__name__)
 
 Acknowledge = Callable[[str, Ack], Awaitable[None]]
@@ -105,12 +106,21 @@ class Intake:
         self._complain = complain
         self._on_hello = on_hello
         self._messages = Queue()
+        self._archived_s: dict[str, float] = {}
 
     def take(self, hub: str, content: Hello | Batch) -> None:
         """Let a message of `hub` wait for its turn."""
+        if isinstance(content, Batch) and content.rank >= Rank.ARCHIVE:
+            self._archived_s[hub] = asyncio.get_running_loop().time()
         if not self._messages.put(Message(hub, content, self._clock.now())):
             self._metrics.overflow.inc()
         self._metrics.waiting.set(len(self._messages))
+
+    def busy(self) -> list[str]:
+        """Return the hubs that upload an archive."""
+        since_s = asyncio.get_running_loop().time() - BUSY_S
+        self._archived_s = {hub: at for hub, at in self._archived_s.items() if at >= since_s}
+        return list(self._archived_s)
 
     async def run(self) -> None:
         """Store until cancelled."""

@@ -103,15 +103,23 @@ class Holes:
     ----------
     clock
         Time of the sites.
+    busy
+        Returns the hubs that upload an archive: what is missing may be on its way.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, metrics: Metrics, publish: Publish
+        self,
+        database: Database,
+        clock: Clock,
+        metrics: Metrics,
+        publish: Publish,
+        busy: Callable[[], list[str]],
     ) -> None:
         self._database = database
         self._clock = clock
         self._metrics = metrics
         self._publish = publish
+        self._busy = busy
 
     async def run(self) -> None:
         """Look at one hub after the other, until cancelled."""
@@ -119,7 +127,9 @@ class Holes:
         while True:
             began_s = loop.time()
             try:
-                found = await self._database.call(holes.next_wanted, self._clock.now())
+                found = await self._database.call(
+                    holes.next_wanted, self._clock.now(), self._busy()
+                )
                 if found is not None and found.hours:
                     self._metrics.wanted.inc(len(found.hours))
                     wanted = encode(Wanted(found.hours))

@@ -1,11 +1,12 @@
 """Hours that are not in the database though their hub's journal is: they are asked for again.
 
 A hub is looked at now and then: the hours of its modules that are missing between their mounting
-and its newest hour. What was missing at two looks in a row, and is neither on its way nor known to
-be gone, is asked for, less and less often. Functions open their own scope.
+and its newest hour. What was missing at two looks in a row, and is not known to be gone, is asked
+for, less and less often. Looks and questions go by the clock of the database, which passes also
+while that of a replay stands still. Functions open their own scope.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -27,9 +28,10 @@ ACTOR: Final = "headend"
 RING: Final = timedelta(days=60)
 """What a module holds at least."""
 GRACE_H: Final = 2
-LOOK_AGAIN: Final = timedelta(minutes=10)
-ASK_FIRST: Final = timedelta(hours=1)
-ASK_MOST_DOUBLINGS: Final = 5
+LOOK_AGAIN: Final = timedelta(seconds=30)
+ASK_AGAIN: Final = timedelta(minutes=1)
+"""Before the second question; then twice as long each time."""
+DOUBLINGS_MOST: Final = 10
 SPANS_MAX: Final = 100
 WANTED_MAX: Final = 500
 
@@ -55,29 +57,32 @@ class _Channel:
     asks: int
 
 
-def next_wanted(now: datetime, look_again: timedelta = LOOK_AGAIN) -> HubHoles | None:
+def next_wanted(
+    now: datetime, busy: Collection[str] = (), look_again: timedelta = LOOK_AGAIN
+) -> HubHoles | None:
     """Look at the hub whose turn it is; return what to ask of it, None when it is no hub's turn.
-
-    A hub with data on its way (a backlog, or batches that are not flushed) is looked at later.
 
     Parameters
     ----------
     now
         By the clock of the sites.
+    busy
+        Codes of hubs that upload an archive, and may bring what is missing: not looked at. Nor are
+        hubs with batches that are not flushed.
     look_again
         So long a hub is left alone after a look.
     """
     with system_scope(ACTOR, durable=True), connection.cursor() as cursor:
-        cursor.execute(_NEXT, {"now": now, "before": now - look_again, "after": now + look_again})
+        cursor.execute(_NEXT, {"busy": list(busy), "pause": look_again.total_seconds()})
         row = cursor.fetchone()
         if row is None:
             return None
-        hub_id, code, newest = row
-        hours = tuple(_wanted(hub_id, newest, now)) if newest is not None else ()
+        hub_id, code, newest, clock = row
+        hours = tuple(_wanted(hub_id, newest, now, clock)) if newest is not None else ()
     return HubHoles(code, hours)
 
 
-def _wanted(hub_id: int, newest: int, now: datetime) -> Iterator[WantedHours]:
+def _wanted(hub_id: int, newest: int, now: datetime, clock: datetime) -> Iterator[WantedHours]:
     channels = _channels(hub_id)
     end = min(newest, hour_of(now)) - GRACE_H
     start = max(hour_of(now - RING), 0)
@@ -87,7 +92,7 @@ def _wanted(hub_id: int, newest: int, now: datetime) -> Iterator[WantedHours]:
     count = 0
     for one, there in zip(channels, stored, strict=True):
         holes = _holes(one, there, start)
-        spans = _to_ask(one, holes, now) if count < WANTED_MAX else ()
+        spans = _to_ask(one, holes, clock) if count < WANTED_MAX else ()
         if spans:
             count += 1
             yield WantedHours(one.serial, one.input, spans[:SPANS_MAX])
@@ -108,15 +113,15 @@ def _holes(one: _Channel, there: NDArray[np.bool_], start: int) -> Ranges:
     return Ranges.of(span for run in runs for span in one.gone.missing(*run).spans)
 
 
-def _to_ask(one: _Channel, holes: Ranges, now: datetime) -> tuple[tuple[int, int], ...]:
+def _to_ask(one: _Channel, holes: Ranges, clock: datetime) -> tuple[tuple[int, int], ...]:
     """Return what was missing at the last look, too, if it is time to ask for it; note that."""
     again = Ranges.of(span for s, e in holes.spans for span in one.wanted.within(s, e).spans)
     if not again.spans:
         return ()
-    pause = ASK_FIRST * 2 ** min(one.asks, ASK_MOST_DOUBLINGS)
-    if one.asked_at is not None and one.asked_at <= now < one.asked_at + pause:
+    pause = ASK_AGAIN * 2 ** min(max(one.asks - 1, 0), DOUBLINGS_MOST)
+    if one.asked_at is not None and one.asked_at <= clock < one.asked_at + pause:
         return ()
-    _keep(one, holes, now, one.asks + 1)
+    _keep(one, holes, clock, one.asks + 1)
     return again.spans
 
 
@@ -151,17 +156,16 @@ def _ranges(multirange: "Sequence[Range[int]] | None") -> Ranges:
 
 
 _NEXT = """
-update hub_state set looked_at = %(now)s where hub_id = (
-  select s.hub_id from hub_state s
-  where (s.looked_at is null or s.looked_at < s.hello_at or s.looked_at < %(before)s
-         or s.looked_at > %(after)s)
+update hub_state set looked_at = clock_timestamp() where hub_id = (
+  select s.hub_id from hub_state s join hub h on h.id = s.hub_id
+  where (s.looked_at is null or s.looked_at > clock_timestamp()
+         or s.looked_at < clock_timestamp() - make_interval(secs => %(pause)s))
+    and h.code <> all(%(busy)s)
     and not exists (select from inbox_batch b where b.hub_id = s.hub_id
                     and b.flushed_at is null and b.note is null)
-    and exists (select from hub_journal j where j.hub_id = s.hub_id and j.journal_id = s.journal_id
-                and j.received + j.lost @> int8range(0, s.next_offset))
-  order by s.looked_at nulls first limit 1 for update skip locked)
+  order by s.looked_at nulls first limit 1 for update of s skip locked)
 returning hub_id, (select code from hub h where h.id = hub_id),
-  (select max(hour) from hub_arrival a where a.hub_id = hub_state.hub_id)
+  (select max(hour) from hub_arrival a where a.hub_id = hub_state.hub_id), clock_timestamp()
 """
 _CHANNELS = """
 select c.id, c.tenant_id, m.serial, c.input,

@@ -33,8 +33,6 @@ def take_hello(hub_id: int, tenant_id: int, hello: Hello, at: datetime) -> None:
                 "software": printable(hello.software),
                 "site": hello.site,
                 "trouble": trouble,
-                "journal": hello.journal,
-                "next": hello.next,
             },
         )
         if trouble:
@@ -73,13 +71,12 @@ def _code(hub_id: int) -> str:
 
 _HELLO = """
 insert into hub_state as s
-  (hub_id, tenant_id, hello_at, software, site, trouble, trouble_since, journal_id, next_offset)
+  (hub_id, tenant_id, hello_at, software, site, trouble, trouble_since)
 values (%(hub)s, %(tenant)s, %(at)s, %(software)s, %(site)s, %(trouble)s,
-  case when %(trouble)s <> '' then %(at)s::timestamptz end, %(journal)s, %(next)s)
+  case when %(trouble)s <> '' then %(at)s::timestamptz end)
 on conflict (hub_id) do update set
   hello_at = excluded.hello_at, software = excluded.software, site = excluded.site,
-  trouble = excluded.trouble, journal_id = excluded.journal_id,
-  next_offset = excluded.next_offset,
+  trouble = excluded.trouble,
   trouble_since = case when excluded.trouble <> '' then
     coalesce(s.trouble_since, excluded.trouble_since) end
 """

@@ -20,8 +20,6 @@ create table hub_state (
   site text not null,
   trouble text not null,
   trouble_since timestamptz,
-  journal_id bigint not null default 0,  -- as introduced: this journal holds entries below that
-  next_offset bigint not null default 0,
   looked_at timestamptz);                -- when its modules' hours were last looked at for holes
 """
 
