@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -38,7 +38,7 @@ def registry_sheets(plan: RegistryPlan) -> list[WrittenSheet]:
     ]
 
 
-def csv_text(sheets: Sequence[WrittenSheet]) -> str:
+def csv_text(sheets: Iterable[WrittenSheet]) -> str:
     """Return sheets as one CSV file, each under a line with its name in brackets."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

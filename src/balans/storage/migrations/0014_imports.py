@@ -8,8 +8,8 @@ IMPORTS = """
 -- A reading handed over from elsewhere may be an estimate.
 alter table reading_stage add column if not exists est int;
 
--- Content is gzip. A row is never changed but for its state and result, so nothing is lost of
--- what does not fit into hourly registers.
+-- Content is gzip. Rows are never changed, so nothing is lost of what does not fit into hourly
+-- registers.
 create table import_file (
   id bigint generated always as identity primary key,
   tenant_id int not null references tenant (id),
@@ -22,8 +22,7 @@ create table import_file (
   author text not null,
   received timestamptz not null,
   state text not null check (state in ('checked', 'refused', 'applied')),
-  finished timestamptz,
-  result jsonb not null default '{}');
+  result jsonb not null);            -- counts
 alter table import_file alter content set storage external;
 create index import_file_newest on import_file (tenant_id, id desc);
 create index import_file_same on import_file (tenant_id, sha256);
