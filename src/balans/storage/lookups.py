@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from balans.core.errors import UnavailableError
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
 from balans.protocols.hub import LimitPeriod
-from balans.storage.models import Consent, Hub, Limit, Load, MeteringPoint, Node, TariffZone
+from balans.storage.models import Consent, Hub, Limit, Load, MeteringPoint, Node, TariffZone, Tenant
 from balans.storage.records import (
     HubInfo,
     LimitInfo,
@@ -275,3 +275,8 @@ def timezones() -> list[str]:
     """Return the different time zones of the nodes in the scope, by name."""
     named = Node.objects.exclude(timezone="").order_by("timezone")
     return list(named.values_list("timezone", flat=True).distinct())
+
+
+def tenant_ids() -> dict[str, int]:
+    """Return the ids of the tenants in the scope, by code."""
+    return dict(Tenant.objects.order_by("code").values_list("code", "id"))
