@@ -24,7 +24,7 @@ def test_definitions_are_listed_shown_and_checked(tmp_path: Path) -> None:
     assert rows["tasmota"]["channels"][0] == {
         "name": "import",
         "resource": "electricity",
-        "pulse": "1/1000 kWh",
+        "pulse": "1000/kWh",
     }
     assert "tasmota: Tasmota plug" in run("list", folder=tmp_path).stdout
     own = tmp_path / "own.toml"

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.adapters.test_gateway import LIMIT_S, T0, Bench, bench_on, until
 
+from balans.adapters.devices import definition_at
 from balans.adapters.localmqtt import LocalBroker, Mosquitto
 from balans.adapters.mqtt import Link
-from balans.core.hours import EPOCH_UNIX_S, HOUR_S
+from balans.core.hours import EPOCH_UNIX_S, HOUR_S, hour_of
 from balans.protocols import hub, module
 from balans.protocols.hub import EntryKind, Found, ReadNow, ReadState, WantedHours, decode_news
 from balans.protocols.hub.entries import HoursGone
@@ -36,6 +38,13 @@ name = "house"
 definition = "own.toml"
 serial = 4000000011
 with = { device = "cellar" }
+"""
+METER = """
+[[device]]
+name = "meter"
+definition = "dsmr-p1"
+serial = 4000000021
+channels = ["import-t1", "import-t2", "export", "gas"]
 """
 OWN = """
 title = "A total in pulses, each an hour of its own"
@@ -178,8 +187,8 @@ async def test_values_around_an_hour_become_a_reading_and_the_module_is_announce
     found = [decode_news(e.kind, e.data) for e in entries if e.kind == EntryKind.FOUND]
     told = {(n.serial, n.inputs, n.kind) for n in found if isinstance(n, Found)}
     assert told == {
-        (4000000001, 1, "boiler: Tasmota plug or meter with energy monitoring"),
-        (4000000011, 1, "house: A total in pulses, each an hour of its own"),
+        (4000000001, 1, "boiler (tasmota): import 1000/kWh"),
+        (4000000011, 1, "house (own): count as the device counts"),
     }
 
 
@@ -300,6 +309,40 @@ def gather_noise(sent: list[bytes]) -> None:
         sent.append(noise)
 
     add()
+
+
+async def test_a_meter_that_writes_to_a_port(plug: Plug) -> None:
+    first, second = definition_at("dsmr-p1", Path()).samples[:2]
+    done = asyncio.Event()
+    bench = plug.bench
+    await bench.stop()
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bench.clock.set(first.at_s)
+        writer.write(first.payload + b"\r\n")
+        await until(lambda: messages(bench) == 1, "the first telegram")
+        bench.clock.set(second.at_s)
+        writer.write(second.payload + b"\r\n")
+        await done.wait()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    number = server.sockets[0].getsockname()[1]
+    start = bench.config.read_text().partition("[[device]]")[0]
+    bench.config.write_text(f'{start}{METER}port = "tcp://127.0.0.1:{number}"\n')
+    await bench.ready()
+    hour = hour_of(datetime(2026, 1, 12, 11, tzinfo=UTC))
+    expected = [
+        Reading(4000000021, 1, hour, 1_581_123),
+        Reading(4000000021, 2, hour, 1_435_707),
+        Reading(4000000021, 3, hour, 12_500),
+        Reading(4000000022, 1, hour, 981_462),
+    ]
+    await journalled(plug, expected)
+    done.set()
+    server.close()
+    await asyncio.sleep(0.1)
 
 
 @pytest.mark.mosquitto

@@ -187,7 +187,7 @@ def _month_there(_partition: None) -> None:
         ({"old": "nothing"}, "old meter"),
         ({"new": NewMeter(serial="alice-m1")}, "new meter"),
         ({"new": NewMeter(serial=" ")}, "new meter"),
-        ({"new": NewMeter(serial="alice-m2")}, "meter alice-m2"),
+        ({"new": NewMeter(serial="alice-m2")}, "alice-m2 measures"),
         ({"at": LATER + timedelta(hours=1)}, "time"),
         ({"at": hours(0.5)}, "register_at_removal"),
         ({"outputs": (OutputExchange(point="alice-w1"),)}, "point alice-w1"),

@@ -115,7 +115,7 @@ class Gateway:
         if self._devices:
             for announcement in self._devices.announcements():
                 self._concentrator.take_announcement(announcement)
-            jobs += [self._devices.link.run(), self._devices.run()]
+            jobs += [*self._devices.ears.jobs(), self._devices.run()]
         if self._page:
             jobs.append(serve(*self._page))
         with Monitor(
@@ -153,9 +153,9 @@ class Gateway:
             return None
         client_id = f"balans-devices-{config.hub}-{uuid4().hex[:8]}"
         return Devices(
-            config.devices.devices,
+            config.devices,
             config.data_dir,
-            Listening(config.devices.mqtt_url, client_id, self._now_s),
+            Listening(client_id, self._now_s),
             self._recorder,
             self._metrics,
         )
@@ -343,7 +343,8 @@ class Gateway:
 
     def _links(self) -> list[tuple[str, Link]]:
         links = [("site", self._site), ("server", self._server)]
-        return [*links, ("devices", self._devices.link)] if self._devices else links
+        devices = self._devices.ears.links if self._devices else []
+        return [*links, *(("devices", link) for link in devices)]
 
     async def _beat(self) -> None:
         while True:

@@ -273,10 +273,14 @@ def _parsed(row: TomlTable, key: str, text: str) -> Path:
 
 
 def unit_of(channel: ChannelRule) -> str:
-    """Return what one pulse of `channel` stands for, to be registered with the meter."""
+    """Return what a pulse of `channel` is, to be registered with the meter.
+
+    >>> unit_of(ChannelRule("import", Resource.ELECTRICITY, (), "Wh", Fraction(1000)))
+    '1000/kWh'
+    """
     if channel.resource is None or channel.unit == PULSE:
-        return "one pulse of the device"
-    return f"1/{channel.pulses_per_unit} {UNIT[channel.resource]}"
+        return "as the device counts"
+    return f"{channel.pulses_per_unit}/{UNIT[channel.resource]}"
 
 
 def sample_table(at: datetime, topic: str, payload: bytes) -> str:

@@ -87,6 +87,31 @@ def test_a_wrong_device_says_where(old: str, new: str, complaint: str) -> None:
     assert complaint in str(told.value)
 
 
+def test_a_meter_at_a_port() -> None:
+    for port, told in [("/dev/ttyUSB0", "/dev/ttyUSB0"), ("tcp://p1:23", "p1")]:
+        config = parse_config(GATEWAY + SITE + P1 + f'port = "{port}"\n', PATH)
+        assert config.devices is not None
+        address = config.devices.ports["meter"]
+        assert told in (address.path, address.host)
+    old = parse_config(GATEWAY + SITE + P1 + 'port = "/dev/ttyS0"\nspeed = 9600\n', PATH)
+    assert old.devices is not None
+    assert old.devices.ports["meter"].speed == 9600
+
+
+def test_a_wrong_port_says_where() -> None:
+    for text, complaint in [
+        (P1 + 'port = "usb"', "device[0].port: 'usb': expected /dev/"),
+        (
+            P1 + 'port = "/dev/x"\nspeed = 300',
+            "device[0].speed = 300: expected one of 9600, 115200",
+        ),
+        (DEVICE + 'port = "/dev/x"', "expected none: this device speaks to a broker"),
+    ]:
+        with pytest.raises(InputError) as told:
+            parse_config(GATEWAY + SITE + text + "\n", PATH)
+        assert complaint in str(told.value)
+
+
 def test_a_missing_parameter_and_a_wrong_broker_say_where() -> None:
     esphome = DEVICE.replace("tasmota", "esphome")
     with pytest.raises(InputError, match=r"device\[0\] \(boiler\): .* needs a value for sensor"):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from balans.adapters.devices import DECODERS, definition_at
+from balans.adapters.devices import DECODERS, PortAddress, definition_at, parse_port
+from balans.adapters.devices.port import SPEEDS
 from balans.core.errors import InputError
-from balans.domain.devices import Device
+from balans.domain.devices import Device, Format
 from balans.protocols.address import parse_broker_address
 from balans.usecases.device_definition import parameters_of
 from balans.usecases.toml_table import TomlTable, one_table, sub_tables
@@ -23,10 +24,13 @@ class DevicesConfig:
         The broker that they speak to.
     devices
         By name; each is fresh, without anything remembered.
+    ports
+        Where telegrams come from that no broker brings, by name of the device.
     """
 
     mqtt_url: str
     devices: dict[str, Device]
+    ports: dict[str, PortAddress]
 
 
 def devices_of(root: TomlTable, folder: Path, mqtt_url: str) -> DevicesConfig | None:
@@ -50,13 +54,17 @@ def devices_of(root: TomlTable, folder: Path, mqtt_url: str) -> DevicesConfig | 
         parse_broker_address(mqtt_url, f"{own.file}: {own.place}.mqtt_url")
         own.finish()
     devices: dict[str, Device] = {}
+    ports: dict[str, PortAddress] = {}
     for row in sub_tables(root, "device"):
         name = row.name()
         if name in devices:
             raise row.fail("name", "a name that no other device has")
         devices[name] = _device(row, name, folder)
+        if row.has("port"):
+            ports[name] = _port(row, devices[name])
+        row.finish()
         _check_serials(row, name, devices)
-    return DevicesConfig(mqtt_url, devices) if devices else None
+    return DevicesConfig(mqtt_url, devices, ports) if devices else None
 
 
 def _device(row: TomlTable, name: str, folder: Path) -> Device:
@@ -72,8 +80,17 @@ def _device(row: TomlTable, name: str, folder: Path) -> Device:
         device = Device(definition, parameters, serial, channels, DECODERS)
     except InputError as error:
         raise InputError(f"{row.file}: {row.place} ({name}): {error}") from None
-    row.finish()
     return device
+
+
+def _port(row: TomlTable, device: Device) -> PortAddress:
+    if any(rule.format is not Format.P1 for rule in device.definition.messages):
+        raise row.fail("port", "none: this device speaks to a broker")
+    speed = row.number("speed", 0, 1e6, max(SPEEDS))
+    if speed not in SPEEDS:
+        raise row.fail("speed", "one of " + ", ".join(str(one) for one in SPEEDS))
+    text = row.text("port", "/dev/… or tcp://host:port")
+    return parse_port(text, int(speed), f"{row.file}: {row.place}.port")
 
 
 def _serial(row: TomlTable) -> int:

@@ -6,14 +6,15 @@ crash the same readings are made, or those that may be missing are journalled ag
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from balans.adapters.mqtt import Link
 from balans.core.errors import InputError, UnavailableError
 from balans.domain.devices import Device, Outcome
 from balans.domain.devices.counter import REGISTER_MAX
+from balans.gateway.devices.config import DevicesConfig
+from balans.gateway.devices.ears import Ears
 from balans.gateway.devices.keep import files_in, kept_of, restore
 from balans.gateway.devices.metrics import DeviceMetrics
 from balans.gateway.devices.pace import Pace
@@ -23,19 +24,20 @@ from balans.gateway.recorder import Recorder
 from balans.protocols.hub import Entry, EntryKind
 from balans.protocols.module import Announce, Answer, Ask, HoursAbsent, HoursWanted
 from balans.protocols.readings import INPUT_MAX, PackedReadingsError, Reading, pack, readings_of
+from balans.usecases.device_definition import unit_of
 from balans.wiring.service import Complaints
 
 SAVE_S = 60.0
 RETRY_S = 5.0
 ENTRY_READINGS = 1_000
+KIND_MAX = 100
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The broker of the devices, the client's name there, and the time of the site [Unix s]."""
+    """The client's name at the broker of the devices, and the time of the site [Unix s]."""
 
-    mqtt_url: str
     client_id: str
     now_s: Callable[[], float]
 
@@ -45,23 +47,28 @@ class Devices:
 
     Parameters
     ----------
-    devices
-        By name.
+    config
+        Which there are, and where they are heard.
     folder
         Where their counters are remembered.
     listening
-        Where, under which name, and by which clock.
+        Under which name, and by which clock.
+
+    Attributes
+    ----------
+    ears
+        What has to run for them to be heard.
     """
 
     def __init__(
         self,
-        devices: Mapping[str, Device],
+        config: DevicesConfig,
         folder: Path,
         listening: Listening,
         recorder: Recorder,
         metrics: Metrics,
     ) -> None:
-        self._devices = devices
+        self._devices = config.devices
         self._now_s = listening.now_s
         self._recorder = recorder
         self._journalled = metrics.readings
@@ -75,15 +82,8 @@ class Devices:
         self._changed = False
         self._wake = asyncio.Event()
         self._round: asyncio.Future[None] | None = None
-        topics = {topic for device in self._devices.values() for topic in device.topics}
         self.refusing = ""
-        self.link = Link(
-            listening.mqtt_url,
-            listening.client_id,
-            [(topic, 1) for topic in sorted(topics)],
-            self.take,
-        )
-        self.link.on_kept = self.take_kept
+        self.ears = Ears(config, listening.client_id, self)
 
     def announcements(self) -> list[Announce]:
         """Return what the virtual modules say of themselves."""
@@ -91,7 +91,7 @@ class Devices:
             Announce(
                 serial,
                 inputs=min(INPUT_MAX, len(device.channels) - index * INPUT_MAX),
-                kind=f"{name}: {device.definition.title}"[:200],
+                kind=_kind(name, device, index),
                 software="gateway",
             )
             for name, device in self._devices.items()
@@ -100,7 +100,7 @@ class Devices:
 
     def troubles(self) -> list[str]:
         """Return what is wrong, in sentences; nothing if all is well."""
-        troubles = [] if self.link.connected else [f"devices: no connection to {self.link.address}"]
+        troubles = self.ears.troubles()
         return [*troubles, self.refusing] if self.refusing else troubles
 
     def take(self, topic: str, payload: bytes) -> None:
@@ -110,6 +110,11 @@ class Devices:
     def take_kept(self, topic: str, payload: bytes) -> None:
         """Take a message that the broker had kept."""
         self._take(topic, payload, kept=True)
+
+    def take_telegram(self, name: str, telegram: bytes) -> None:
+        """Take a telegram from the port of the device `name`."""
+        device = self._devices[name]
+        self._from(name, device, device.topics[0], telegram, kept=False)
 
     def take_question(self, question: Ask | HoursWanted) -> Answer | HoursAbsent | None:
         """Answer a question to a module, if it is one of these; hours found are journalled."""
@@ -221,3 +226,11 @@ class Devices:
         self._journalled.inc(len(readings))
         self._ring.add(readings)
         await asyncio.to_thread(self._hours.write, self._ring.packed())
+
+
+def _kind(name: str, device: Device, index: int) -> str:
+    """Return what module number `index` of a device is, for whoever accepts it."""
+    rules = device.definition
+    channels = device.channels[index * INPUT_MAX : (index + 1) * INPUT_MAX]
+    inputs = ", ".join(f"{one} {unit_of(rules.channel(one))}" for one in channels)
+    return f"{name} ({rules.name}): {inputs}"[:KIND_MAX]
