@@ -27,7 +27,9 @@ class PointReading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Served:
+class Served:
+    """An input that counted for a point from `start` until before `end`."""
+
     channel_id: int
     module: int
     input: int
@@ -43,11 +45,11 @@ def point_readings(point: PointInfo, start: datetime, end: datetime) -> list[Poi
     out.
     """
     first, last = _hour_at_or_after(start), _hour_at_or_after(end)
-    served = _served(point, start, end)
-    found = registers(sorted({one.channel_id for one in served}), first, last)
-    row_of = {channel: row for row, channel in enumerate(sorted({s.channel_id for s in served}))}
+    inputs = served(point, start, end)
+    found = registers(sorted({one.channel_id for one in inputs}), first, last)
+    row_of = {channel: row for row, channel in enumerate(sorted({s.channel_id for s in inputs}))}
     readings = []
-    for one in served:
+    for one in inputs:
         row = row_of[one.channel_id]
         for column in np.flatnonzero(found.values[row] != MISSING).tolist():
             time = time_of(first + column)
@@ -57,12 +59,13 @@ def point_readings(point: PointInfo, start: datetime, end: datetime) -> list[Poi
     return sorted(readings, key=lambda reading: reading.time)
 
 
-def _served(point: PointInfo, start: datetime, end: datetime) -> list[_Served]:
+def served(point: PointInfo, start: datetime, end: datetime) -> list[Served]:
+    """Return the inputs that counted for a point in [start, end], the first first."""
     rows = MeterMounting.objects.filter(
         point_id=point.id, channel_id__isnull=False, valid_from__lt=end
     ).exclude(valid_to__lt=start)
     return [
-        _Served(*row)
+        Served(*row)
         for row in rows.order_by("valid_from").values_list(
             "channel_id", "channel__module__serial", "channel__input", "valid_from", "valid_to"
         )

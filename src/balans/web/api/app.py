@@ -13,7 +13,17 @@ from ninja.openapi.schema import OpenAPISchema
 from typing_extensions import override
 
 from balans import __version__
-from balans.web.api import findings, problems, readings, registry
+from balans.web.api import (
+    balances,
+    delivery,
+    events,
+    findings,
+    problems,
+    readings,
+    registry,
+    service,
+    validity,
+)
 from balans.web.api.askers import ApiKey, Session
 from balans.web.api.problems import MEDIA_TYPE, problem
 
@@ -27,7 +37,7 @@ time without an offset is local to the node. Energies and volumes stand in the u
 names. What is missing is null, never zero. Errors are problems (RFC 9457) with a `code` that stays
 and, where fields are wrong, each with its message.
 """
-CHAPTERS: Final = (registry, readings, findings)
+CHAPTERS: Final = (registry, readings, delivery, validity, balances, events, findings, service)
 
 
 class Api(NinjaAPI):

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from django.http import HttpRequest
 from ninja import Router
+from ninja.responses import Status
 
 from balans.storage.api_keys import Scope
 from balans.storage.scope import tenant_scope
@@ -14,7 +15,7 @@ from balans.web.api.problems import Problem, ScopeError
 V = TypeVar("V", bound=Callable[..., Any])
 SCOPE_KEY: Final = "x-scope"
 ANY: Final = (401, 403, 404, 422, 503)
-WITH_BODY: Final = (400, 413)
+CHANGES: Final = (400, 409, 413)
 
 
 class Operations:
@@ -31,20 +32,20 @@ class Operations:
 
     def get(self, path: str, scope: Scope, response: Any, **options: Any) -> Callable[[V], V]:
         """Declare an operation that reads."""
-        return self._declare("GET", path, scope, {200: response}, **options)
+        return self._declare("GET", path, scope, (200, response), **options)
 
     def post(
         self, path: str, scope: Scope, response: Any, *, status: int = 201, **options: Any
     ) -> Callable[[V], V]:
         """Declare an operation that makes something or lets something happen."""
-        return self._declare("POST", path, scope, {status: response}, **options)
+        return self._declare("POST", path, scope, (status, response), **options)
 
     def _declare(
-        self, method: str, path: str, scope: Scope, answers: dict[int, Any], **options: Any
+        self, method: str, path: str, scope: Scope, good: tuple[int, Any], **options: Any
     ) -> Callable[[V], V]:
-        codes = [*ANY, *(WITH_BODY if method != "GET" else ())]
+        codes = [*ANY, *(CHANGES if method != "GET" else ())]
         codes += options.pop("also", ())
-        answers = {**answers, **dict.fromkeys(sorted(codes), Problem)}
+        answers = {good[0]: good[1], **dict.fromkeys(sorted(codes), Problem)}
 
         def declare(view: V) -> V:
             self.router.api_operation(
@@ -55,13 +56,13 @@ class Operations:
                 description=f"{(view.__doc__ or '').strip()}\n\nScope: `{scope}`.",
                 openapi_extra={SCOPE_KEY: scope.value},
                 **options,
-            )(_guarded(view, scope))
+            )(_guarded(view, scope, good[0]))
             return view
 
         return declare
 
 
-def _guarded(view: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
+def _guarded(view: Callable[..., Any], scope: Scope, status: int) -> Callable[..., Any]:
     """Return `view` in a transaction of the asker's tenant, if the asker is here for this."""
 
     @wraps(view)
@@ -70,6 +71,6 @@ def _guarded(view: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
         if scope not in asker.scopes:
             raise ScopeError(f"the key has not the scope {scope}")
         with tenant_scope(asker.person.tenant_id, actor=asker.actor):
-            return view(request, *args, **kwargs)
+            return Status(status, view(request, *args, **kwargs))
 
     return guarded

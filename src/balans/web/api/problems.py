@@ -17,6 +17,8 @@ from balans.storage.access import ForbiddenError, NotVisibleError
 from balans.web.faults import RETRY_S, UNAVAILABLE
 
 MEDIA_TYPE: Final = "application/problem+json"
+FIELD_CODES: Final = {"reason", "period", "dial", "time", "note", "photo", "register", "empty"}
+"""Codes of refusals that name the field that is to blame."""
 log = logging.getLogger(__name__)
 
 
@@ -129,6 +131,16 @@ def _unreadable(_request: HttpRequest, error: Exception) -> HttpResponse:
     return problem(400, "unreadable", str(error) or "the request cannot be read")
 
 
+def _refused(_request: HttpRequest, error: BalansError) -> HttpResponse:
+    """Answer for what the rules of the product refuse: with the field where one is to blame."""
+    found = getattr(error, "findings", ())
+    errors = [(one.where, one.what) for one in found]
+    field = getattr(error, "field", "") or (error.code if error.code in FIELD_CODES else "")
+    if field and not errors:
+        errors = [(field, str(error))]
+    return problem(422 if errors else 409, error.code, str(error), errors)
+
+
 def _forbidden(_request: HttpRequest, error: BalansError) -> HttpResponse:
     return problem(403, error.code, str(error))
 
@@ -154,6 +166,7 @@ _HANDLERS: Final[dict[type[Exception], Any]] = {
     Http404: _not_found,
     ForbiddenError: _forbidden,
     ScopeError: _forbidden,
+    BalansError: _refused,
     RequestDataTooBig: _too_big,
     SuspiciousOperation: _unreadable,
     MultiPartParserError: _unreadable,

@@ -20,7 +20,7 @@ from balans.storage.records import NodeInfo, PointInfo
 from balans.web.api.askers import ApiRequest
 from balans.web.api.operations import Operations
 from balans.web.api.paging import Page, PageAsked, decode, page_of
-from balans.web.api.values import NodeCode, PointCode, Under
+from balans.web.api.values import NodeCode, PointCode, Under, amount
 
 operations = Operations("Registry")
 
@@ -69,8 +69,8 @@ class PointOut(Schema):
 class MountingOut(Schema):
     """A meter at the point from `valid_from` until before `valid_to`.
 
-    Registers are the channel's [pulses], dials what the meter showed [Wh, varh or l]. A pulse is
-    worth `pulse_weight` times `transformer_ratio` [Wh, varh or l], both as fractions.
+    Registers are the channel's [pulses], dials what the meter showed, in the unit of the point. A
+    pulse is worth `pulse_weight` times `transformer_ratio` [Wh, varh or l], both as fractions.
     """
 
     meter: str
@@ -80,8 +80,8 @@ class MountingOut(Schema):
     valid_to: datetime | None
     register_at_mount: int | None
     register_at_removal: int | None
-    dial_at_mount: str | None
-    dial_at_removal: str | None
+    dial_at_mount: float | None
+    dial_at_removal: float | None
     pulse_weight: str
     transformer_ratio: str
     register_modulus: int
@@ -205,8 +205,8 @@ def mounting_out(one: ListedMounting) -> MountingOut:
         valid_to=one.valid_to,
         register_at_mount=one.register_at_mount,
         register_at_removal=one.register_at_removal,
-        dial_at_mount=None if one.dial_at_mount is None else str(one.dial_at_mount),
-        dial_at_removal=None if one.dial_at_removal is None else str(one.dial_at_removal),
+        dial_at_mount=amount(one.dial_at_mount),
+        dial_at_removal=amount(one.dial_at_removal),
         pulse_weight=str(one.pulse_weight),
         transformer_ratio=str(one.transformer_ratio),
         register_modulus=one.register_modulus,

@@ -1,22 +1,35 @@
 """Kinds of values that operations share: codes, times, energies."""
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from ninja import Field, Path
 
-from balans.core.words import UNIT, Resource
 from balans.web.api.problems import FieldsError
 
+TEXT: Final = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+"""Text without control characters but for tab and line break."""
+BIGGEST: Final = 2**63 - 1
 CODE: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 EARLIEST = datetime(2000, 1, 2, tzinfo=UTC)
 LATEST = datetime(2099, 12, 30, tzinfo=UTC)
 DIGITS: Final = 9
 PER_UNIT: Final = 1000
 
+Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=TEXT)]
+Note = Annotated[str, Field(max_length=500, pattern=TEXT)]
+Time = Annotated[
+    str,
+    Field(
+        max_length=40,
+        description="ISO 8601; without an offset it is local to the node; a date is its midnight.",
+        examples=["2026-01-12T17:00", "2026-01-12T16:00:00Z"],
+    ),
+]
+Number = Annotated[int, Path(..., ge=1, le=BIGGEST)]
 NodeCode = Annotated[str, Path(..., pattern=CODE, description="Code of the node.")]
 PointCode = Annotated[str, Path(..., pattern=CODE, description="Code of the metering point.")]
 Under = Annotated[str | None, Field(pattern=CODE, description="On this node and below it.")]
@@ -76,16 +89,11 @@ def day_of(field: str, text: str) -> date:
         raise FieldsError([(field, "expected a date as ISO 8601")]) from error
 
 
-def amount(energy: Fraction | None) -> float | None:
+def amount(energy: Fraction | Decimal | None) -> float | None:
     """Return an energy or volume [Wh, varh or l] in the unit that is shown [kWh, kvarh or m³]."""
     return None if energy is None else round(float(energy / PER_UNIT), DIGITS)
 
 
-def unit_of(resource: Resource) -> str:
-    """Return the unit of `amount` for a resource."""
-    return UNIT[resource]
-
-
-def local(times: Sequence[datetime], zone: ZoneInfo) -> list[datetime]:
-    """Return `times` with the offset of `zone`."""
-    return [time.astimezone(zone) for time in times]
+def local(time: datetime | None, zone: ZoneInfo) -> datetime | None:
+    """Return `time` with the offset of `zone`."""
+    return None if time is None else time.astimezone(zone)
