@@ -2,26 +2,30 @@
 
 Messages wait by rank: what is urgent is stored first, however many hubs upload their archives. One
 that cannot be stored now waits; when too many wait, new ones are dropped, since hubs send again
-whatever is not acknowledged. Two messages are stored at a time; those of one journal wait for each
-other in the database, and acknowledgements may overtake each other harmlessly.
+whatever is not acknowledged. What waits is committed together, by two workers; batches of one
+journal wait for each other in the database, and acknowledgements may overtake each other
+harmlessly.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from balans.core.clock import Clock
+from balans.core.errors import BalansError
 from balans.headend.database import Database, RejectedError
 from balans.headend.metrics import Metrics
 from balans.protocols.hub import Ack, Batch, Hello, Rank
-from balans.storage.inbox import HubUnknownError, store_batch, take_hello
+from balans.storage.inbox import HubUnknownError, store_batches, take_hello
 
 WAITING_MAX = 200
 """Of each rank."""
 WORKERS = 2
+GROUP_MAX, GROUP_BYTES = 50, 2_000_000
+"""So many batches of any hubs are committed together, when they wait."""
 BUSY_S = 15.0
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,13 @@ class Message:
     hub: str
     content: Hello | Batch
     received: datetime
+
+    @property
+    def size(self) -> int:
+        """Bytes of the entries."""
+        if isinstance(self.content, Hello):
+            return 0
+        return sum(len(entry.data) for entry in self.content.entries)
 
     @property
     def rank(self) -> Rank:
@@ -66,12 +77,19 @@ class Queue:
         self._filled.set()
         return True
 
-    async def get(self) -> Message:
-        """Take the most urgent message."""
+    async def get(self) -> list[Message]:
+        """Take the most urgent message; if it is a batch, with others of its rank behind it."""
         while not len(self):
             self._filled.clear()
             await self._filled.wait()
-        return next(queue for queue in self._waiting.values() if queue).popleft()
+        queue = next(queue for queue in self._waiting.values() if queue)
+        taken, size = [queue.popleft()], 0
+        while queue and len(taken) < GROUP_MAX and size < GROUP_BYTES:
+            if isinstance(taken[-1].content, Hello) or isinstance(queue[0].content, Hello):
+                break
+            taken.append(queue.popleft())
+            size += taken[-1].size
+        return taken
 
 
 class Intake:
@@ -130,30 +148,43 @@ class Intake:
 
     async def _work(self) -> None:
         while True:
-            message = await self._messages.get()
+            messages = await self._messages.get()
             with self._metrics.store_s.time():
-                ack = await self._store(message)
-            if ack is not None:
-                await self._acknowledge(message.hub, ack)
+                acks = await self._store(messages)
+            for message, ack in zip(messages, acks, strict=True):
+                if ack is not None:
+                    await self._acknowledge(message.hub, ack)
 
-    async def _store(self, message: Message) -> Ack | None:
+    async def _store(self, messages: Sequence[Message]) -> list[Ack | None]:
         """Return what is held after COMMIT; None for what cannot be stored."""
-        hub, content = message.hub, message.content
         try:
-            if isinstance(content, Hello):
-                ack = await self._database.insist(take_hello, hub, content, message.received)
-                self._metrics.hellos.inc()
-                self._on_hello(hub)
-            else:
-                ack = await self._database.insist(store_batch, hub, content, message.received)
-                self._metrics.batches.inc()
-                self._metrics.entries.inc(len(content.entries))
-                self.stored.set()
+            return await self._try(messages)
         except (HubUnknownError, RejectedError) as error:
-            self._complain(f"hub {hub}", str(error))
-            return None
+            problem: Exception = error
         except Exception as error:  # the next message is another hub's, and must not wait for this
-            log.exception("hub %s: a %s not stored", hub, type(content).__name__)
-            self._complain(f"hub {hub}", repr(error))
-            return None
-        return ack
+            log.exception("hub %s: not stored", messages[0].hub)
+            problem = error
+        if len(messages) > 1:  # one of them is to blame, and the others are not
+            return [ack for one in messages for ack in await self._store([one])]
+        known = isinstance(problem, BalansError)
+        self._complain(f"hub {messages[0].hub}", str(problem) if known else repr(problem))
+        return [None]
+
+    async def _try(self, messages: Sequence[Message]) -> list[Ack | None]:
+        first = messages[0]
+        if isinstance(first.content, Hello):
+            held = await self._database.insist(take_hello, first.hub, first.content, first.received)
+            self._metrics.hellos.inc()
+            self._on_hello(first.hub)
+            return [held]
+        batches = [(one.hub, one.content) for one in messages if isinstance(one.content, Batch)]
+        received = min(one.received for one in messages)
+        acks = await self._database.insist(store_batches, batches, received)
+        for (hub, batch), ack in zip(batches, acks, strict=True):
+            if ack is None:
+                self._complain(f"hub {hub}", "not registered")
+            else:
+                self._metrics.batches.inc()
+                self._metrics.entries.inc(len(batch.entries))
+        self.stored.set()
+        return acks

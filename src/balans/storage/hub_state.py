@@ -3,6 +3,7 @@
 Call inside a system scope.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,27 +41,27 @@ def take_hello(hub_id: int, tenant_id: int, hello: Hello, at: datetime) -> None:
             findings.record([Noticed(tenant_id, place, TROUBLE, trouble)], at)
 
 
-def watch_identity(hub_id: int, journal: int, seq: int, at: datetime) -> None:
+def watch_identities(journals: Sequence[tuple[int, int, int]], at: datetime) -> None:
     """Notice when a journal speaks after a later one of the same hub has introduced itself.
 
     Parameters
     ----------
-    seq
-        Order in which the journals of all hubs introduced themselves: no clock is compared but
-        to leave out what was on its way when the hub started anew.
+    journals
+        Hub, journal, and the order in which journals introduced themselves: clocks are compared
+        only to leave out what was on its way when the hub started anew.
     """
+    if not journals:
+        return
     with connection.cursor() as cursor:
-        cursor.execute(_LATER, [hub_id, seq, at - STRAGGLER])
-        (later,) = cursor.fetchone()
-        if later is None:
-            return
-        cursor.execute(_COUNT, [hub_id, journal])
-        count, tenant_id = cursor.fetchone()
-        if count < INTERLEAVED_MIN:
-            return
-    detail = f"journals {journal} and {later} speak by turns: give one hub another code"
-    found = Noticed(tenant_id, f"hub {_code(hub_id)}", TWO_HUBS, detail, Severity.ERROR)
-    findings.record([found], at)
+        columns = [list(column) for column in zip(*journals, strict=True)]
+        cursor.execute(_LATER, [*columns, at - STRAGGLER])
+        for hub_id, journal, later in cursor.fetchall():
+            cursor.execute(_COUNT, [hub_id, journal])
+            count, tenant_id, code = cursor.fetchone()
+            if count >= INTERLEAVED_MIN:
+                detail = f"journals {journal} and {later} speak by turns: give one another code"
+                found = Noticed(tenant_id, f"hub {code}", TWO_HUBS, detail, Severity.ERROR)
+                findings.record([found], at)
 
 
 def _code(hub_id: int) -> str:
@@ -81,11 +82,12 @@ on conflict (hub_id) do update set
     coalesce(s.trouble_since, excluded.trouble_since) end
 """
 _LATER = """
-select max(journal_id) filter (where seq = newest) from (
-  select journal_id, seq, max(seq) over () as newest from hub_journal
-  where hub_id = %s and seq > %s and first_seen < %s) later
+select k.hub_id, k.journal_id, (array_agg(j.journal_id order by j.seq desc))[1]
+from unnest(%s::bigint[], %s::bigint[], %s::bigint[]) as k (hub_id, journal_id, seq)
+join hub_journal j on j.hub_id = k.hub_id and j.seq > k.seq and j.first_seen < %s
+group by k.hub_id, k.journal_id
 """
 _COUNT = """
 update hub_journal set interleaved = interleaved + 1 where hub_id = %s and journal_id = %s
-returning interleaved, tenant_id
+returning interleaved, tenant_id, (select code from hub where hub.id = hub_journal.hub_id)
 """

@@ -24,8 +24,7 @@ from balans.core.errors import BalansError
 from balans.core.text import printable
 from balans.core.words import DeviceKind
 from balans.protocols.hub import Ack, Batch, Hello, Ranges, encode
-from balans.storage import findings, found
-from balans.storage import hub_state as hubs
+from balans.storage import findings, found, hub_state
 from balans.storage.copying import binary_cursor
 from balans.storage.findings import Noticed, Severity
 from balans.storage.found import Heard
@@ -131,7 +130,7 @@ def take_hello(hub_code: str, hello: Hello, received: datetime) -> Ack:
     """
 
     def step(hub: _Hub, held: Ranges, lost: Ranges) -> Ranges:
-        hubs.take_hello(hub.id, hub.tenant_id, hello, received)
+        hub_state.take_hello(hub.id, hub.tenant_id, hello, received)
         settled = Ranges.of((*held.spans, *lost.spans))
         spans = ((0, hello.first), *hello.lost)
         gone = Ranges.of(span for s, e in spans for span in settled.missing(s, e).spans)
@@ -204,10 +203,12 @@ def _lock_journals(wanted: set[tuple[_Hub, int]], at: datetime) -> dict[tuple[in
     rows = [(hub.tenant_id, hub.id, journal) for hub, journal in wanted]
     with connection.cursor() as cursor:
         cursor.execute(_LOCK_JOURNALS, [at, at, *map(list, zip(*rows, strict=True))])
-        return {
-            (hub_id, journal): _Journal(_ranges(received), _ranges(lost), Ranges())
-            for hub_id, journal, received, lost in cursor.fetchall()
-        }
+        found = cursor.fetchall()
+    hub_state.watch_identities([(hub, journal, seq) for hub, journal, _, _, seq in found], at)
+    return {
+        (hub_id, journal): _Journal(_ranges(received), _ranges(lost), Ranges())
+        for hub_id, journal, received, lost, _ in found
+    }
 
 
 def _insert(batches: Sequence[tuple[_Hub, Batch]], received: datetime) -> None:
@@ -219,6 +220,7 @@ def _insert(batches: Sequence[tuple[_Hub, Batch]], received: datetime) -> None:
         [batch.journal for _, batch in batches],
         [batch.first for _, batch in batches],
         [len(batch.entries) for _, batch in batches],
+        [batch.rank for _, batch in batches],
         [encode(batch) for _, batch in batches],
     ]
     with binary_cursor() as cursor:
@@ -283,13 +285,14 @@ insert into hub_journal (first_seen, last_seen, tenant_id, hub_id, journal_id)
 select %s, %s, * from unnest(%s::int[], %s::bigint[], %s::bigint[]) as j (tenant, hub, journal)
 order by hub, journal
 on conflict (hub_id, journal_id) do update set last_seen = excluded.last_seen
-returning hub_id, journal_id, received, lost
+returning hub_id, journal_id, received, lost, seq
 """
 """In order, so that two who lock several wait for each other and do not lock each other out."""
 _INSERT_BATCHES = """
-insert into inbox_batch (received, tenant_id, hub_id, journal_id, first_offset, n, payload)
-select %b::timestamptz, * from
-  unnest(%b::int[], %b::bigint[], %b::bigint[], %b::bigint[], %b::int[], %b::bytea[])
+insert into inbox_batch
+  (received, tenant_id, hub_id, journal_id, first_offset, n, rank, payload)
+select %b::timestamptz, * from unnest(%b::int[], %b::bigint[], %b::bigint[], %b::bigint[],
+  %b::int[], %b::smallint[], %b::bytea[])
 """
 _NOTE_RECEIVED = """
 update hub_journal j set received = j.received + n.received::int8multirange
