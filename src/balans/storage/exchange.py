@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from balans.core.errors import BalansError, Finding
+from balans.core.errors import BalansError
 from balans.domain.metering import MISSING
 from balans.storage import access
 from balans.storage.access import Right
@@ -16,7 +16,16 @@ from balans.storage.commands import Author
 from balans.storage.models import Channel, Meter, MeterMounting
 from balans.storage.mountings import Mounting, counters_of, mountings_of
 from balans.storage.records import PointInfo
-from balans.usecases.exchange_meter import Cut, Exchange, NewMeter, Period, check_exchange, cut
+from balans.usecases.exchange_meter import (
+    Cut,
+    Exchange,
+    Flaw,
+    NewMeter,
+    Period,
+    check_exchange,
+    cut,
+    flaw,
+)
 
 HOUR: Final = timedelta(hours=1)
 
@@ -26,7 +35,7 @@ class ExchangeRefusedError(BalansError):
 
     code = "exchange"
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[Flaw]) -> None:
         super().__init__("\n".join(map(str, findings)))
         self.findings = tuple(findings)
 
@@ -44,7 +53,7 @@ def exchange_meter(user: Author, exchange: Exchange, now: datetime) -> int:
         Naming each point and field that is wrong. Then nothing was changed.
     """
     if exchange.at > now:
-        raise _refused("time", f"{exchange.at.isoformat()} is to come")
+        raise _refused("future", "time", f"{exchange.at.isoformat()} is to come")
     rows = _rows(user, exchange)
     for row in rows:
         access.point_for(user, row.point.code, Right.REGISTRY)
@@ -60,7 +69,7 @@ def exchange_meter(user: Author, exchange: Exchange, now: datetime) -> int:
     except IntegrityError as error:
         diag = getattr(error.__cause__, "diag", None)
         what = f"{diag.message_primary}: {diag.message_detail}" if diag else str(error)
-        raise _refused(f"meter {exchange.new.serial}", what) from error
+        raise _refused("conflict", f"meter {exchange.new.serial}", what) from error
     return len(rows)
 
 
@@ -68,6 +77,12 @@ def mountings_at(point: PointInfo) -> list[Mounting]:
     """Return all meters that were ever at `point`, the latest first."""
     first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     return mountings_of([point.id], first, last)[::-1]
+
+
+def channel_names(channel_ids: Sequence[int]) -> dict[int, str]:
+    """Return channels as people write them: serial number of the module, dash, input."""
+    rows = Channel.objects.filter(id__in=channel_ids).select_related("module")
+    return {row.pk: f"{row.module.serial}-{row.input}" for row in rows}
 
 
 def _rows(user: Author, exchange: Exchange) -> list[MeterMounting]:
@@ -119,12 +134,13 @@ def _new_meter(tenant_id: int, old: Meter, new: NewMeter) -> Meter:
     meter = Meter.objects.filter(tenant_id=tenant_id, serial=new.serial).first()
     if meter is not None:
         if meter.resource != old.resource:
-            raise _refused(f"meter {new.serial}", f"measures {meter.resource}")
+            raise _refused("resource", "new meter", f"{new.serial} measures {meter.resource}")
         asked = (new.pulse_weight, new.transformer_ratio, new.register_modulus)
         held = (meter.pulse_weight, meter.transformer_ratio, meter.register_modulus)
         for wanted, there in zip(asked, held, strict=True):
             if wanted is not None and wanted != there:
-                raise _refused(f"meter {new.serial}", f"is registered with {there}, not {wanted}")
+                what = f"{new.serial} is registered with {there}, not {wanted}"
+                raise _refused("registered", "new meter", what)
         return meter
     weight = old.pulse_weight if new.pulse_weight is None else new.pulse_weight
     ratio = old.transformer_ratio if new.transformer_ratio is None else new.transformer_ratio
@@ -149,7 +165,8 @@ def _apply(row: MeterMounting, meter: Meter, at: datetime, change: Cut) -> None:
     }
     channel_id = _channel_id(row, change.channel)
     if _elsewhere(meter, row, at, change.end):
-        raise _refused(f"meter {meter.serial}", "was mounted elsewhere at that time")
+        what = f"{meter.serial} was mounted elsewhere at that time"
+        raise _refused("elsewhere", "new meter", what)
     for name, value in old.items():
         setattr(row, name, value)
     row.save(update_fields=list(old))
@@ -177,7 +194,8 @@ def _channel_id(row: MeterMounting, channel: tuple[int, int] | None) -> int | No
     ).values_list("id", flat=True)
     for channel_id in found:
         return channel_id
-    raise _refused(f"point {row.point.code}: channel", f"module {serial} has no input {number}")
+    what = f"module {serial} has no input {number}"
+    raise _refused("no_channel", f"point {row.point.code}: channel", what)
 
 
 def _elsewhere(meter: Meter, row: MeterMounting, at: datetime, end: datetime | None) -> bool:
@@ -188,5 +206,5 @@ def _elsewhere(meter: Meter, row: MeterMounting, at: datetime, end: datetime | N
     return rows.exclude(valid_from=at, point__node_id=row.point.node_id).exists()
 
 
-def _refused(where: str, what: str) -> ExchangeRefusedError:
-    return ExchangeRefusedError([Finding(where, what)])
+def _refused(code: str, where: str, what: str) -> ExchangeRefusedError:
+    return ExchangeRefusedError([flaw(code, where, what)])

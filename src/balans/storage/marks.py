@@ -17,7 +17,7 @@ from balans.storage.access import Right
 from balans.storage.balance_dirty import mark_points
 from balans.storage.commands import Author
 from balans.storage.models import PointMark
-from balans.storage.records import PointInfo
+from balans.storage.records import NodeInfo, PointInfo
 
 REASON_MAX: Final = 500
 AHEAD_MAX: Final = timedelta(days=366)
@@ -144,6 +144,18 @@ def marks_of(
     return _infos(rows if void else rows.filter(void=False))
 
 
+def marks_below(node: NodeInfo, start: datetime, end: datetime, limit: int) -> list[MarkInfo]:
+    """Return up to `limit` marks of a node and all below it in [start, end), the latest first."""
+    rows = PointMark.objects.filter(
+        Q(valid_to__isnull=True) | Q(valid_to__gt=start),
+        tenant_id=node.tenant_id,
+        point__node__path__under=node.path,
+        valid_from__lt=end,
+        void=False,
+    )
+    return _infos(rows, limit)
+
+
 def _own(user: Author, mark_id: int) -> PointMark:
     found = PointMark.objects.filter(id=mark_id, tenant_id=user.tenant_id)
     row = found.select_for_update(of=("self",)).select_related("point").first()
@@ -155,7 +167,7 @@ def _own(user: Author, mark_id: int) -> PointMark:
     return row
 
 
-def _infos(rows: "QuerySet[PointMark]") -> list[MarkInfo]:
+def _infos(rows: "QuerySet[PointMark]", limit: int | None = None) -> list[MarkInfo]:
     return [
         MarkInfo(
             id=row.pk,
@@ -173,5 +185,5 @@ def _infos(rows: "QuerySet[PointMark]") -> list[MarkInfo]:
             ended_at=row.ended_at,
             void=row.void,
         )
-        for row in rows.select_related("point__node").order_by("-valid_from", "-id")
+        for row in rows.select_related("point__node").order_by("-valid_from", "-id")[:limit]
     ]

@@ -72,6 +72,13 @@ class Exchange:
         return next(found, OutputExchange(point=point))
 
 
+@dataclass(frozen=True, slots=True)
+class Flaw(Finding):
+    """Something that keeps an exchange from being made; `code` names its kind."""
+
+    code: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
     """A mounting of the old meter as it stands in the registry.
@@ -109,7 +116,7 @@ class Cut:
     dial_at_end: Decimal | None
 
 
-def check_exchange(exchange: Exchange, periods: Sequence[Period]) -> list[Finding]:
+def check_exchange(exchange: Exchange, periods: Sequence[Period]) -> list[Flaw]:
     """Return what is wrong with `exchange`; `periods` are the old meter's that `at` lies in."""
     return list(_findings(exchange, periods))
 
@@ -144,57 +151,64 @@ def _register_of_dial(period: Period, dial: Decimal | None) -> int | None:
     return (period.origin + round(pulses)) % period.modulus
 
 
-def _findings(exchange: Exchange, periods: Sequence[Period]) -> Iterator[Finding]:
+def _findings(exchange: Exchange, periods: Sequence[Period]) -> Iterator[Flaw]:
     if not exchange.new.serial.strip():
-        yield Finding("new meter", "expected its serial number")
+        yield flaw("serial", "new meter", "expected its serial number")
     if exchange.new.serial == exchange.old:
-        yield Finding("new meter", f"{exchange.old} is the old one")
+        yield flaw("same_meter", "new meter", f"{exchange.old} is the old one")
     if not periods:
         when = exchange.at.isoformat()
-        yield Finding("old meter", f"{exchange.old} was mounted nowhere at {when}")
+        yield flaw("not_there", "old meter", f"{exchange.old} was mounted nowhere at {when}")
     there = {period.point for period in periods}
     for output in exchange.outputs:
         if output.point not in there:
-            yield Finding(f"point {output.point}", f"meter {exchange.old} was not there then")
+            what = f"meter {exchange.old} was not there then"
+            yield flaw("other_point", f"point {output.point}", what)
     for period in periods:
         yield from _of_period(exchange, period)
 
 
-def _of_period(exchange: Exchange, period: Period) -> Iterator[Finding]:
+def _of_period(exchange: Exchange, period: Period) -> Iterator[Flaw]:
     place = f"point {period.point}"
     output = exchange.output(period.point)
     if exchange.at <= period.start:
-        yield Finding(place, f"the old meter came only at {period.start.isoformat()}")
+        what = f"the old meter came only at {period.start.isoformat()}"
+        yield flaw("too_early", f"{place}: time", what)
     for name in ("register_at_removal", "register_at_mount"):
         value = getattr(output, name)
         if value is not None and not 0 <= value <= REGISTER_MAX:
-            yield Finding(f"{place}: {name}", f"{value}: expected 0 to {REGISTER_MAX}")
+            yield flaw("range", f"{place}: {name}", f"{value}: expected 0 to {REGISTER_MAX}")
     for name in ("dial_at_removal", "dial_at_mount"):
         dial = getattr(output, name)
         if dial is not None and not 0 <= dial < DIAL_MAX:
-            yield Finding(f"{place}: {name}", f"{dial}: expected 0 to {DIAL_MAX}")
+            yield flaw("range", f"{place}: {name}", f"{dial}: expected 0 to {DIAL_MAX}")
     first, last = period.dial_at_mount, output.dial_at_removal
     if first is not None and last is not None and last < first:
-        yield Finding(f"{place}: dial_at_removal", f"{last} is less than {first} at mounting")
+        what = f"{last} is less than {first} at mounting"
+        yield flaw("dial_less", f"{place}: dial_at_removal", what)
     yield from _of_ends(exchange, period, place)
 
 
-def _of_ends(exchange: Exchange, period: Period, place: str) -> Iterator[Finding]:
+def _of_ends(exchange: Exchange, period: Period, place: str) -> Iterator[Flaw]:
     """Yield what the sums through the exchange would miss."""
     found = cut(exchange, period)
     if found.channel is None:
-        if found.dial_at_removal is None or found.dial_at_mount is None:
-            yield Finding(place, "expected both dials, since no channel counts the pulses")
+        for name in ("dial_at_removal", "dial_at_mount"):
+            if getattr(found, name) is None:
+                what = "expected it, since no channel counts the pulses"
+                yield flaw("need_dial", f"{place}: {name}", what)
         return
     at = exchange.at
     if (at.minute, at.second, at.microsecond) == (0, 0, 0):
         return
     if period.channel is not None and found.register_at_removal is None:
-        yield Finding(
-            f"{place}: register_at_removal",
-            "expected it, or the old dial, where no full hour is given",
-        )
+        what = "expected it, or the old dial, where no full hour is given"
+        yield flaw("need_register", f"{place}: register_at_removal", what)
     if found.register_at_mount is None:
-        yield Finding(
-            f"{place}: register_at_mount", "expected it for another channel within an hour"
-        )
+        what = "expected it for another channel within an hour"
+        yield flaw("need_register", f"{place}: register_at_mount", what)
+
+
+def flaw(code: str, where: str, what: str) -> Flaw:
+    """Return a flaw that keeps an exchange from being made."""
+    return Flaw(where, what, code=code)

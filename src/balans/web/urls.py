@@ -13,6 +13,7 @@ from balans.web.cabinet import own
 from balans.web.cabinet import views as cabinet
 from balans.web.console import control, day, live, nodes, transformer, tree
 from balans.web.live import stream
+from balans.web.validity_paths import validity_paths
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -32,6 +33,7 @@ urlpatterns = [
     path("sites/<str:code>/transformer/", transformer.transformer, name="site-transformer"),
     path("points/<str:code>/", points.point, name="point"),
     path("points/<str:code>/readings.csv", points.point_csv, name="point-csv"),
+    *validity_paths,
     path("api/", include((api_addresses(), "api"))),
     path("favicon.ico", home.favicon, name="favicon"),
     path("healthz", health.healthz, name="healthz"),

@@ -37,6 +37,8 @@ def node(request: HttpRequest, code: str) -> HttpResponse:
         "children": opened(person(request), below),
         "more": more_note(more),
         "site": found if _is_site(found, rights) else None,
+        "reads": Right.READINGS in rights,
+        "judges": Right.JUDGE in rights,
         **(_meters(found) if Right.READINGS in rights else {}),
     }
     return render(request, "console/node.html", context)

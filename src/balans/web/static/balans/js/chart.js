@@ -114,7 +114,15 @@ class Chart {
   }
 
   series(series) {
-    return { ...STYLES[series.style], spanGaps: false, points: { show: false } };
+    const style = { ...STYLES[series.style], spanGaps: false, points: { show: false } };
+    if (this.data.tones && series.style === "bar") style.paths = this.toned();
+    return style;
+  }
+
+  // Bars that each have the colour of how good their value is.
+  toned() {
+    const colours = { unit: 3, values: () => this.data.tones.map((tone) => tint(tone)) };
+    return uPlot.paths.bars({ size: [0.72, 48], align: 1, disp: { fill: colours, stroke: colours } });
   }
 
   span() {
@@ -180,7 +188,8 @@ class Chart {
       const shown = value == null ? "–" : `${this.number.format(value)}\u00a0${this.data.unit}`;
       return `${series.name} ${shown}`;
     });
-    return [this.data.at[index], ...values].join(" · ");
+    const word = this.data.words?.[index];
+    return [this.data.at[index], ...values, ...(word ? [word] : [])].join(" · ");
   }
 
   // Adds minutes of the live stream, or brings the newest up to date, and drops the oldest.
