@@ -18,7 +18,7 @@ from balans.domain.metering import MISSING, Quality, Registers
 from balans.storage import matrix
 from balans.storage.dayrows import HOURS
 from balans.storage.edits import overlay
-from balans.storage.records import NodeInfo, PointInfo
+from balans.storage.records import NodeInfo
 
 EXPORT_CHANNELS = 200
 STORED = np.dtype([("module", "u4"), ("input", "u1"), ("hour", "i4"), ("register", "i4")])
@@ -62,25 +62,6 @@ def registers(channel_ids: Sequence[int], start_hour: int, end_hour: int) -> Reg
         found.suspect[rows, hours],
     )
     return overlay(channel_ids, stored)
-
-
-def last_reading(point: PointInfo) -> datetime | None:
-    """Return the time of the newest stored register of a point's channels, None without any."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"select day, {', '.join(f'{hour} is not null' for hour in HOURS)} from reading_day"
-            " where channel_id in (select channel_id from meter_mounting where point_id = %s)"
-            f" and num_nonnulls({', '.join(HOURS)}) > 0 order by day desc limit 30",
-            [point.id],
-        )
-        rows = cursor.fetchall()
-    hours = [
-        (day - EPOCH_DATE).days * 24 + hour
-        for day, *there in rows
-        for hour, is_there in enumerate(there)
-        if is_there
-    ]
-    return time_of(max(hours)) if hours else None
 
 
 def count_stored(hub_code: str | None = None) -> int:
