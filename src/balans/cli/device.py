@@ -1,6 +1,7 @@
 """``balans device``: the definitions of meters of others, and trying one."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,6 +107,7 @@ async def _record(url: str, topic: str, count: int, seconds: float) -> int:
         if seen >= count:
             done.set()
 
+    print(f"listening for {topic}; Ctrl-C ends it", file=sys.stderr)
     link = Link(url, f"balans-record-{uuid4().hex[:8]}", [(topic, 1)], take)
     running = asyncio.ensure_future(link.run())
     try:

@@ -1,6 +1,7 @@
 """Definitions as data: those that come with the product keep their promises, wrong ones say why."""
 
 import contextlib
+import re
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from balans.adapters.devices import DECODERS, built_in, definition_at, names
 from balans.core.errors import InputError
 from balans.domain.devices import Definition, Device, Outcome
+from balans.gateway.config import parse_config
 from balans.usecases.check_device import check_definition
 from balans.usecases.device_definition import parse_definition, sample_table
 
+HOW_TO = Path(__file__).parents[3] / "docs/how-to/add-a-device.md"
 GOOD = """
 title = "A plug"
 source = "its maker"
@@ -157,6 +160,20 @@ def test_a_definition_is_found_by_name_or_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff")
     with pytest.raises(InputError, match="not UTF-8 at byte 0"):
         definition_at("bytes.toml", tmp_path)
+
+
+def test_the_how_to_works_as_it_is_written(tmp_path: Path) -> None:
+    text = HOW_TO.read_text(encoding="utf-8")
+    samples, head, expected, house = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    told = re.findall(r"```\n(import at .*?)```", text, re.DOTALL)[0]
+    before = parse_definition(head + samples, "plug.toml", "plug")
+    findings = [str(finding) for finding in check_definition(before, DECODERS)]
+    assert "\n".join(findings) + "\n" == told
+    (tmp_path / "plug.toml").write_text(head + samples + expected)
+    assert check_definition(definition_at("plug.toml", tmp_path), DECODERS) == []
+    devices = parse_config(house, tmp_path / "house.toml").devices
+    assert devices is not None
+    assert devices.devices["washer"].topics == ["zigbee2mqtt/washer"]
 
 
 @given(st.text(), st.binary())
