@@ -54,9 +54,7 @@ FLAWS: Final = {
     "range": lazy("This number is too large."),
     "dial_less": lazy("That is less than it showed when it was mounted."),
     "need_dial": lazy("Needed, since no module counts the pulses."),
-    "need_register": lazy(
-        "Needed within an hour: give it, what the old meter showed, or a full hour."
-    ),
+    "need_register": lazy("Needed within an hour, or give what the old meter showed."),
     "future": lazy("This time is to come."),
     "resource": lazy("That meter measures something else."),
     "registered": lazy("That meter is registered with another pulse weight."),
