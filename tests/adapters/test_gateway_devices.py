@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -210,6 +211,28 @@ async def test_a_gateway_that_is_killed_goes_on_where_it_was(plug: Plug) -> None
     await ready(bench)
     await plug.tell(10_800, 0.8)
     await journalled(plug, [first, second, Reading(4000000001, 1, HOUR + 3, 100_800)])
+
+
+@pytest.mark.slow
+async def test_random_kills_cost_at_most_the_hour_they_fall_into(plug: Plug) -> None:
+    bench, chance, kills, hours = plug.bench, Random(4), 0, 8
+    for hour in range(1, hours + 1):
+        for at_s in (HOUR_S * hour - 30, HOUR_S * hour + 30):
+            await plug.tell(at_s, 100 + at_s / HOUR_S)
+            if chance.random() < 0.3:
+                await asyncio.sleep(0.05 * chance.random())
+                await bench.stop(signal.SIGKILL)
+                await ready(bench)
+                kills += 1
+    assert kills >= 3
+    await plug.tell(HOUR_S * (hours + 1), 101 + hours)
+    last = Reading(4000000001, 1, HOUR + hours + 1, 1000 * (101 + hours))
+    await until(lambda: last in hourly(plug), "the last hour")
+    registers = {one.hour: one for one in hourly(plug)}
+    assert len(registers) == len(hourly(plug)), "an hour was told twice, differently"
+    for hour, one in registers.items():
+        assert one == Reading(4000000001, 1, hour, 1000 * (100 + hour - HOUR))
+    assert len(registers) >= hours + 1 - kills
 
 
 async def test_what_could_not_be_written_is_written_when_it_can(plug: Plug) -> None:

@@ -7,7 +7,7 @@ from balans.core.errors import Finding
 from balans.core.hours import time_of
 from balans.domain.devices import Decoder, Definition, Device, Format, Outcome, Taken
 from balans.domain.metering.words import Quality
-from balans.protocols.readings import Flag, Grade, Reading
+from balans.protocols.readings import INPUT_MAX, Flag, Grade, Reading
 
 GRADES = {
     Grade.MEASURED: Quality.MEASURED,
@@ -35,7 +35,7 @@ def check_definition(definition: Definition, decoders: Mapping[Format, Decoder])
         if taken.outcome is not (Outcome.OTHER if sample.ignored else Outcome.USED):
             findings.append(Finding(f"sample[{index}]", _why(taken, sample.topic)))
         for reading in taken.readings:
-            name = device.channels[3 * reading.module + reading.input - 1]
+            name = device.channels[INPUT_MAX * reading.module + reading.input - 1]
             found[name, reading.hour] = reading
     return [*findings, *_compared(definition, found)]
 
