@@ -217,8 +217,8 @@ async def test_a_gateway_that_is_killed_goes_on_where_it_was(plug: Plug) -> None
 async def test_random_kills_cost_at_most_the_hour_they_fall_into(plug: Plug) -> None:
     bench, chance, kills, hours = plug.bench, Random(4), 0, 8
     for hour in range(1, hours + 1):
-        for at_s in (HOUR_S * hour - 30, HOUR_S * hour + 30):
-            await plug.tell(at_s, 100 + at_s / HOUR_S)
+        for at_s in (HOUR_S * hour - 36, HOUR_S * hour + 36):
+            await plug.tell(at_s, round(100 + at_s / HOUR_S, 2))
             if chance.random() < 0.3:
                 await asyncio.sleep(0.05 * chance.random())
                 await bench.stop(signal.SIGKILL)
