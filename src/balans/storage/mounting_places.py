@@ -6,6 +6,7 @@ from typing import Final
 
 from django.db import connection
 
+from balans.core.words import NodeKind
 from balans.storage import access, lookups
 from balans.storage.access import Right
 from balans.storage.commands import Author
@@ -57,6 +58,22 @@ def areas_of(author: Author) -> list[Area]:
     nodes = lookups.nodes(Node.objects.filter(id__in=list(found)))
     areas = [Area(node, *found[node.id]) for node in nodes]
     return sorted(areas, key=lambda area: _natural(area.node.name))
+
+
+def sites_of(author: Author) -> list[NodeInfo]:
+    """Return the nodes above flats where `author` may register a hub, each after its parent."""
+    paths = access.granted_paths(author, Right.REGISTRY)
+    rows = Node.objects.filter(path__under=paths).exclude(kind=NodeKind.FLAT.value)
+    chosen = rows.order_by("path").values("id")[:PLACES_MAX]
+    return lookups.nodes(Node.objects.filter(id__in=chosen)) if paths else []
+
+
+def building_of(author: Author, node: NodeInfo) -> NodeInfo:
+    """Return the building that `node` lies in, as far as `author` may mount there, else `node`."""
+    above = lookups.nodes(Node.objects.filter(id__in=node.ancestor_ids))
+    buildings = [one for one in above if one.kind == NodeKind.BUILDING]
+    mine = [one for one in buildings if Right.REGISTRY in access.rights_on(author, one)]
+    return mine[-1] if mine else node
 
 
 def _walk(

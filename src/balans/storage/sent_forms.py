@@ -54,3 +54,17 @@ def forget_old(now: datetime) -> int:
     with system_scope(), connection.cursor() as cursor:
         cursor.execute("delete from sent_form where at < %s", [now - KEPT])
         return int(cursor.rowcount)
+
+
+def recent(person: Person, kind: str, limit: int) -> list[tuple[datetime, Answer]]:
+    """Return the newest answers of a kind that `person` got, with their times."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select at, answer from sent_form where tenant_id = %s and account_id = %s"
+            " and answer->>'kind' = %s order by at desc limit %s",
+            [person.tenant_id, person.pk, kind, limit],
+        )
+        return [
+            (at, json.loads(answer) if isinstance(answer, str) else answer)
+            for at, answer in cursor.fetchall()
+        ]

@@ -253,7 +253,7 @@ class _Row:
                 resource=resource,
                 meter=self.text("meter"),
                 pulse_weight=weight,
-                transformer_ratio=self.read("ratio", _ratio, Fraction(1)),
+                transformer_ratio=self.read("ratio", parse_ratio, Fraction(1)),
                 dial=self.optional("dial", parse_dial),
                 phase=self.optional("phase", _word(Phase)),
                 role=self.read("role", _word(PointRole), PointRole.CONSUMER),
@@ -297,7 +297,8 @@ def _truth(text: str) -> bool:
     return text.lower() in TRUE
 
 
-def _ratio(text: str) -> Fraction:
+def parse_ratio(text: str) -> Fraction:
+    """Return a transformer ratio such as ``100/5`` or ``20``, or raise `InputError`."""
     above, _, below = text.replace(" ", "").replace(",", ".").partition("/")
     if not all(
         part.replace(".", "", 1).isdigit() and part.isascii() for part in (above, below or "1")

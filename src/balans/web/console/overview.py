@@ -7,7 +7,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from balans.storage import access, live
+from balans.storage import access, found_devices, live
+from balans.storage.access import Right
 from balans.storage.records import NodeInfo
 from balans.web.clock import site_clock
 from balans.web.console.tree import branches, opened
@@ -36,6 +37,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "asked": asked,
         "is_cut": len(nodes) == FOUND_MAX and bool(asked),
         "is_empty": not nodes and not asked,
+        "may_mount": bool(access.granted_paths(user, Right.REGISTRY)),
+        "waiting": found_devices.count_open(user),
     }
     return render(request, "console/overview.html", context)
 
