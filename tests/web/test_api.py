@@ -150,6 +150,8 @@ def test_states_say_what_was_delivered(ask: Ask) -> None:
         ("nodes", {"limit": 0}, "limit"),
         ("nodes", {"limit": 501}, "limit"),
         ("nodes", {"kind": "castle"}, "kind"),
+        ("nodes", {"form": "2026-01-11"}, "form"),
+        ("nodes/alice-city", {"limit": 5}, "limit"),
         ("nodes", {"cursor": "rubbish"}, "cursor"),
         ("nodes", {"cursor": "WzFd"}, "cursor"),  # [1], of a list by number
         ("nodes", {"cursor": "WyJcdTAwMDAiXQ"}, "cursor"),  # a zero character

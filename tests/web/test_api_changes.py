@@ -206,7 +206,9 @@ WRONG: list[Wrong] = [
     ("dials", {"dial": -1}, "dial"),
     ("dials", {"dial": "NaN"}, "dial"),
     ("dials", {"dial": 1, "at": "2027-01-01"}, "time"),
+    ("dials", {"dial": 1, "unit": "kWh"}, "unit"),
     ("read-now", {"reason": "x" * 201}, "reason"),
+    ("read-now", {"reasons": "x"}, "reasons"),
 ]
 
 

@@ -14,7 +14,7 @@ from balans.storage.point_readings import Served, served
 from balans.storage.read_requests import ReadRequest
 from balans.web.api.askers import ApiRequest
 from balans.web.api.operations import Operations
-from balans.web.api.values import Note, PointCode, When, period
+from balans.web.api.values import Body, Note, PointCode, When, period
 from balans.web.clock import site_clock
 
 operations = Operations("Delivery")
@@ -58,7 +58,7 @@ class ProofOut(Schema):
     gaps: list[GapOut]
 
 
-class Ask(Schema):
+class Ask(Body):
     """Why the meter shall be read now."""
 
     reason: Note = Field("", max_length=200)

@@ -1,8 +1,9 @@
 """How an operation is declared: with its scope, its answers, and the transaction it runs in."""
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from django.http import HttpRequest
 from ninja import Router
@@ -10,7 +11,7 @@ from ninja.responses import Status
 
 from balans.storage.api_keys import Scope
 from balans.storage.scope import tenant_scope
-from balans.web.api.problems import Problem, ScopeError
+from balans.web.api.problems import FieldsError, Problem, ScopeError
 
 V = TypeVar("V", bound=Callable[..., Any])
 SCOPE_KEY: Final = "x-scope"
@@ -62,14 +63,28 @@ class Operations:
         return declare
 
 
+def _parameters(view: Callable[..., Any]) -> frozenset[str]:
+    """Return the names that a query may have: those of the model that `view` takes as ``asked``."""
+    model = inspect.signature(view).parameters.get("asked")
+    if model is None:
+        return frozenset()
+    fields = get_args(model.annotation)[0].model_fields
+    return frozenset(field.alias or name for name, field in fields.items())
+
+
 def _guarded(view: Callable[..., Any], scope: Scope, status: int) -> Callable[..., Any]:
     """Return `view` in a transaction of the asker's tenant, if the asker is here for this."""
+    known = _parameters(view)
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         asker = request.auth  # type: ignore[attr-defined]  # set by ninja's authentication
         if scope not in asker.scopes:
             raise ScopeError(f"the key has not the scope {scope}")
+        unknown = sorted(set(request.GET) - known)
+        if unknown:
+            expected = ", ".join(sorted(known)) or "none"
+            raise FieldsError([(name, f"is not known; known: {expected}") for name in unknown])
         with tenant_scope(asker.person.tenant_id, actor=asker.actor):
             return Status(status, view(request, *args, **kwargs))
 

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from ninja import Field, Query, Schema
+from pydantic import StrictBool, StrictInt
 
 from balans.domain.metering import EditKind, ManualSource, ManualState
 from balans.storage import access, editing, lookups, manual, marks
@@ -20,6 +21,7 @@ from balans.web.api.operations import Operations
 from balans.web.api.readings import LONGEST, Step
 from balans.web.api.values import (
     PER_UNIT,
+    Body,
     NodeCode,
     Note,
     Number,
@@ -47,7 +49,7 @@ class Period(Schema):
     to: When = None
 
 
-class MarkIn(Schema):
+class MarkIn(Body):
     """A period over which a point shall count as incorrect; without `to` until further notice."""
 
     since: Time = Field(..., alias="from")
@@ -55,7 +57,7 @@ class MarkIn(Schema):
     reason: Reason
 
 
-class MarkEnd(Schema):
+class MarkEnd(Body):
     """When a mark shall end; absent: now."""
 
     at: When = None
@@ -76,15 +78,15 @@ class MarkOut(Schema):
     void: bool
 
 
-class ChangeIn(Schema):
+class ChangeIn(Body):
     """A register [pulses] as it shall count at a full hour; none for strike and withdraw."""
 
     time: Time
     kind: EditKind
-    register_pulses: Annotated[int, Field(ge=0, le=REGISTER_MAX)] | None = None
+    register_pulses: Annotated[StrictInt, Field(ge=0, le=REGISTER_MAX)] | None = None
 
 
-class EditIn(Schema):
+class EditIn(Body):
     """Changes of registers, all of them or none."""
 
     reason: Reason
@@ -109,7 +111,7 @@ class EditOut(Schema):
     at: datetime
 
 
-class DialIn(Schema):
+class DialIn(Body):
     """What the face of the meter showed, in the unit of the point; without `at` now."""
 
     dial: Annotated[Decimal, Field(ge=0, lt=10**12, max_digits=18, decimal_places=6)]
@@ -117,14 +119,14 @@ class DialIn(Schema):
     note: Note = ""
 
 
-class Judgement(Schema):
+class Judgement(Body):
     """Why; with `set_register` the register of the nearest hour follows from an accepted dial."""
 
     reason: Note = ""
-    set_register: bool = False
+    set_register: StrictBool = False
 
 
-class Refusal(Schema):
+class Refusal(Body):
     """Why a dial shall not count; its author reads it."""
 
     reason: Reason

@@ -7,8 +7,16 @@ from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from ninja import Field, Path
+from pydantic import BaseModel, ConfigDict
 
 from balans.web.api.problems import FieldsError
+
+
+class Body(BaseModel):
+    """What a request brings. Fields that are not known are refused: they are slips of the pen."""
+
+    model_config = ConfigDict(extra="forbid")
+
 
 TEXT: Final = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
 """Text without control characters but for tab and line break."""
