@@ -25,6 +25,7 @@ from balans.protocols.hub import (
 from balans.protocols.readings import Flag, Grade, Reading, pack
 from balans.storage import findings, flush, lookups
 from balans.storage.commands import get_command, recent
+from balans.storage.completeness import last_reading
 from balans.storage.dayrows import ESTIMATED, READING, STAGE_COLUMNS, copy_data, pivot
 from balans.storage.flush import FlushResult, flush_inbox
 from balans.storage.inbox import store_batch, waiting
@@ -32,7 +33,6 @@ from balans.storage.partitions import ensure_partitions
 from balans.storage.readings import (
     count_stored,
     export_rows,
-    last_reading,
     registers,
     stored_readings,
 )
@@ -355,7 +355,7 @@ def test_an_export_is_sorted_and_names_the_point(hub: Hub, tenant_id: int) -> No
         assert count_stored() == count_stored("alice-hub") == 4
         assert count_stored("no-hub") == 0
         point, water = lookups.points_of(flat) if flat else []
-        assert last_reading(point) == last_reading(water) == NOW
+        assert last_reading(point, NOW) == last_reading(water, NOW) == NOW
 
 
 def site(tenant_id: int) -> NodeInfo:

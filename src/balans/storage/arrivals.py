@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from balans.core.hours import EPOCH
 from balans.domain.metering import MISSING
+from balans.storage.copying import Int4s, Int8s, binary_cursor
 from balans.storage.matrix import at_hours
 
 LATE: Final = timedelta(hours=2)
@@ -36,13 +37,15 @@ def note(readings: NDArray[np.void], received_s: NDArray[np.int64]) -> None:
     """
     came = received_s
     keys = (readings["hub"] << _HOUR_BITS) | readings["hour"]
-    hours, at = np.unique(keys, return_inverse=True)
+    begins = np.flatnonzero(np.diff(keys, prepend=-1))  # a batch brings runs of one hour
+    hours, at_run = np.unique(keys[begins], return_inverse=True)
     first = np.full(len(hours), np.iinfo(np.int64).max)
     last = np.zeros(len(hours), np.int64)
-    np.minimum.at(first, at, came)
-    np.maximum.at(last, at, came)
+    np.minimum.at(first, at_run, np.minimum.reduceat(came, begins))
+    np.maximum.at(last, at_run, np.maximum.reduceat(came, begins))
     tenant = np.zeros(len(hours), np.int64)
-    tenant[at] = readings["tenant"]
+    tenant[at_run] = readings["tenant"][begins]
+    at = np.repeat(at_run, np.diff(begins, append=len(keys)))
     before = _arrive(hours, tenant, first, last)
     late = came - np.minimum(before, first)[at] >= LATE.total_seconds()
     if late.any():
@@ -94,13 +97,12 @@ def _arrive(
 ) -> NDArray[np.int64]:
     """Keep arrivals of hours of hubs; return when each came first so far [s], or for ever."""
     hub, hour = hours >> _HOUR_BITS, hours & ((1 << _HOUR_BITS) - 1)
-    lists = [column.tolist() for column in (hub, hour, tenant, first, last)]
-    with connection.cursor() as cursor:
-        cursor.execute(_BEFORE, lists[:2])
+    with binary_cursor() as cursor:
+        cursor.execute(_BEFORE, [Int8s(hub), Int4s(hour)])
         found = np.array(
             [np.iinfo(np.int64).max if row is None else row for (row,) in cursor.fetchall()]
         )
-        cursor.execute(_ARRIVE, lists)
+        cursor.execute(_ARRIVE, [Int8s(hub), Int4s(hour), Int4s(tenant), Int8s(first), Int8s(last)])
     return found
 
 
@@ -108,21 +110,21 @@ def _keep_late(readings: NDArray[np.void], came: NDArray[np.int64]) -> None:
     """Keep those of late readings that are not stored already."""
     stored = at_hours(readings["channel"], readings["hour"])
     fresh = np.flatnonzero(stored == MISSING)
-    lists = [readings[name][fresh].tolist() for name in ("channel", "hour", "tenant")]
-    with connection.cursor() as cursor:
-        cursor.execute(_LATE, [*lists, came[fresh].tolist()])
+    named = [Int4s(readings[name][fresh]) for name in ("channel", "hour", "tenant")]
+    with binary_cursor() as cursor:
+        cursor.execute(_LATE, [*named, Int8s(came[fresh])])
 
 
 _TIME = "timestamptz '2000-01-01 00:00+00' + make_interval(secs => {})"
 _BEFORE = """
 select extract(epoch from a.first - timestamptz '2000-01-01 00:00+00')::bigint
-from unnest(%s::bigint[], %s::int[]) with ordinality as k (hub_id, hour, n)
+from unnest(%b::bigint[], %b::int[]) with ordinality as k (hub_id, hour, n)
 left join hub_arrival a using (hub_id, hour) order by k.n
 """
 _ARRIVE = f"""
 insert into hub_arrival as a (hub_id, hour, tenant_id, first, last)
 select hub_id, hour, tenant_id, {_TIME.format("first")}, {_TIME.format("last")}
-from unnest(%s::bigint[], %s::int[], %s::int[], %s::bigint[], %s::bigint[])
+from unnest(%b::bigint[], %b::int[], %b::int[], %b::bigint[], %b::bigint[])
   as k (hub_id, hour, tenant_id, first, last)
 on conflict (hub_id, hour) do update set
   first = least(a.first, excluded.first), last = greatest(a.last, excluded.last)
@@ -131,7 +133,7 @@ where excluded.first < a.first or excluded.last > a.last + interval '1 minute'
 _LATE = f"""
 insert into channel_late (channel_id, hour, tenant_id, received)
 select distinct on (channel_id, hour) channel_id, hour, tenant_id, {_TIME.format("received")}
-from unnest(%s::int[], %s::int[], %s::int[], %s::bigint[])
+from unnest(%b::int[], %b::int[], %b::int[], %b::bigint[])
   as k (channel_id, hour, tenant_id, received)
 order by channel_id, hour, received
 on conflict (channel_id, hour) do nothing

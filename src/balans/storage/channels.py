@@ -12,6 +12,7 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from balans.storage.copying import Int8s, arrays
+from balans.storage.dayrows import distinct
 
 NEWS_MOST = 1_000
 _INPUT_BITS = 2
@@ -40,7 +41,7 @@ def find(readings: NDArray[np.void]) -> None:
     An input counts only inside the tenant of the hub it came by. What is not registered stays 0.
     """
     _check()
-    for tenant in np.unique(readings["tenant"]).tolist():
+    for tenant in distinct(readings["tenant"]):
         mine = np.flatnonzero(readings["tenant"] == tenant)
         wanted = readings["module"][mine] << _INPUT_BITS | readings["input"][mine]
         channel = _channels(tenant, wanted)

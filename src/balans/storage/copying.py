@@ -47,7 +47,7 @@ def row_type(*fields: tuple[str, str], last: tuple[str, str, int] | None = None)
 def fixed_rows(query: str, params: Sequence[Any], layout: np.dtype[Any]) -> NDArray[np.void]:
     """Return what `query` selects as an array (n,) of type `layout`."""
     with _copying(f"copy ({query}) to stdout (format binary)", params) as copy:
-        data = b"".join(copy)
+        data = _all_of(copy)
     count = (len(data) - len(HEADER) - len(TRAILER)) // layout.itemsize
     return np.frombuffer(data, layout, count=count, offset=len(HEADER))
 
@@ -55,7 +55,7 @@ def fixed_rows(query: str, params: Sequence[Any], layout: np.dtype[Any]) -> NDAr
 def rows_of_bytes(query: str, params: Sequence[Any]) -> Iterator[list[bytes]]:
     """Yield the rows that `query` selects, each field as its bytes; NULL as none."""
     with _copying(f"copy ({query}) to stdout (format binary)", params) as copy:
-        data = b"".join(copy)
+        data = _all_of(copy)
     at = len(HEADER)
     while (fields := int.from_bytes(data[at : at + 2], "big", signed=True)) >= 0:
         at += 2
@@ -80,6 +80,13 @@ class Int8s:
     """A parameter of `binary_cursor` that is an array of int8."""
 
     values: NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """A parameter of `binary_cursor` that is an array of bytea, all of one length: (n, bytes)."""
+
+    values: NDArray[np.uint8]
 
 
 def arrays(query: str, params: Sequence[Any], *kinds: str) -> list[NDArray[np.integer]]:
@@ -128,6 +135,19 @@ class _Int4sDumper(Dumper):
         return _packed(obj.values, "int4")
 
 
+class _BlobsDumper(Dumper):
+    format = Format.BINARY
+    oid = 1001
+
+    @override
+    def dump(self, obj: Blobs) -> bytes:
+        count, size = obj.values.shape
+        rows = np.empty(count, [("length", ">i4"), ("value", "u1", (size,))])
+        rows["length"] = size
+        rows["value"] = obj.values
+        return _ARRAY_HEAD.pack(1, 0, 17, count, 1) + rows.tobytes()
+
+
 class _Int8sDumper(Dumper):
     format = Format.BINARY
     oid = 1016
@@ -153,6 +173,7 @@ def binary_cursor() -> Cursor[tuple[Any, ...]]:
     cursor.format = Format.BINARY
     cursor.adapters.register_dumper(Int4s, _Int4sDumper)
     cursor.adapters.register_dumper(Int8s, _Int8sDumper)
+    cursor.adapters.register_dumper(Blobs, _BlobsDumper)
     return cursor
 
 
@@ -162,6 +183,36 @@ def write(table: str, columns: Sequence[str], parts: Iterable[bytes]) -> None:
     with _copying(statement) as copy:
         for data in parts:
             copy.write(data)
+
+
+def literal(ids: Iterable[int]) -> str:
+    """Return integers as an array that ``%s::int[]`` takes: a list is looked at one by one.
+
+    >>> literal([3, 4])
+    '{3,4}'
+    """
+    return f"{{{','.join(map(str, ids))}}}"
+
+
+def _all_of(copy: Any) -> bytes:
+    """Return the bytes of a binary COPY.
+
+    What has come already is taken straight from the connection, half the work a row; where there
+    is nothing to take the driver waits.
+    """
+    take = copy.connection.pgconn.get_copy_data
+    parts: list[bytes] = []
+    while True:
+        size, data = take(1)
+        if size <= 0:
+            data = copy.read()
+            if not data:
+                return b"".join(parts)
+        parts.append(data)
+        head = len(HEADER) if len(parts) == 1 else 0  # comes with the first row
+        if len(data) == head + len(TRAILER):
+            copy.read()  # the end
+            return b"".join(parts)
 
 
 @contextmanager

@@ -133,6 +133,18 @@ def by_input(readings: NDArray[np.void]) -> list[tuple[np.void, int]]:
     return list(zip(newest_first[last], counts.tolist(), strict=True))
 
 
+def distinct(values: NDArray[np.integer]) -> list[int]:
+    """Return the different `values` (n,), ascending; quick where they are all the same.
+
+    >>> distinct(np.array([2, 1, 2]))
+    [1, 2]
+    """
+    if len(values) and (values == values[0]).all():
+        return [int(values[0])]
+    found: list[int] = np.unique(values).tolist()
+    return found
+
+
 def _starts(values: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return True where a sorted value differs from the one before."""
     found = np.ones(len(values), np.bool_)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from balans.core.hours import time_of
 from balans.domain.metering import MISSING
 from balans.domain.metering.sealed import pack_marks, unpack_marks
-from balans.storage.copying import binary_cursor
-from balans.storage.dayrows import DayRows
+from balans.storage.copying import Blobs, Int4s, binary_cursor
+from balans.storage.dayrows import DayRows, distinct
 from balans.storage.matrix import BLOCK
 from balans.storage.partitions import is_big
 
@@ -69,14 +69,10 @@ class _Blocks:
     marks: NDArray[np.bool_]
 
     @property
-    def block(self) -> list[int]:
-        found: list[int] = (self.key >> _BLOCK_BITS).tolist()
-        return found
-
-    @property
-    def hour(self) -> list[int]:
-        found: list[int] = (self.key & ((1 << _BLOCK_BITS) - 1)).tolist()
-        return found
+    def named(self) -> list[Int4s]:
+        """Blocks and hours, as parameters."""
+        block, hour = np.divmod(self.key, 1 << _BLOCK_BITS)
+        return [Int4s(block), Int4s(hour)]
 
 
 def takes(days: NDArray[np.int32], now: datetime) -> NDArray[np.bool_]:
@@ -97,7 +93,7 @@ def keep(rows: DayRows) -> Kept:
     """Add the registers of `rows`; what is held stays."""
     row, hour_of_day = np.nonzero(rows.registers != MISSING)
     total = Kept(0, 0, 0, ())
-    for tenant in np.unique(rows.tenant).tolist():
+    for tenant in distinct(rows.tenant):
         own = rows.tenant[row] == tenant
         one = _keep(_blocks_of(tenant, rows, row[own], hour_of_day[own]))
         total = Kept(
@@ -115,9 +111,7 @@ def _blocks_of(
 ) -> _Blocks:
     channel = rows.channel[row]
     hour = rows.day[row].astype(np.int64) * 24 + hour_of_day
-    key, at = np.unique(
-        (channel.astype(np.int64) // BLOCK) << _BLOCK_BITS | hour, return_inverse=True
-    )
+    key, at = _grouped((channel.astype(np.int64) // BLOCK) << _BLOCK_BITS | hour)
     values = np.full((len(key), BLOCK), MISSING, np.int32)
     values[at, channel % BLOCK] = rows.registers[row, hour_of_day]
     marks = np.zeros((2, len(key), BLOCK), np.bool_)
@@ -125,6 +119,18 @@ def _blocks_of(
         if masks.any():
             marks[kind, at, channel % BLOCK] = masks[row] >> hour_of_day & 1
     return _Blocks(tenant, key, values, marks)
+
+
+def _grouped(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Return the different `keys`, ascending, and which of them each one is.
+
+    Those of one hour ascend already, as the rows do.
+    """
+    step = np.diff(keys)
+    if (step < 0).any():
+        return np.unique(keys, return_inverse=True)
+    new = np.concatenate([[True], step != 0])
+    return keys[new], np.cumsum(new) - 1
 
 
 def _keep(new: _Blocks) -> Kept:
@@ -166,7 +172,7 @@ def _again(
 
 def _held(wanted: _Blocks) -> _Blocks:
     with binary_cursor() as cursor:
-        cursor.execute(_HELD, [wanted.block, wanted.hour, wanted.tenant_id])
+        cursor.execute(_HELD, [*wanted.named, wanted.tenant_id])
         rows = cursor.fetchall()
     key = np.array([block << _BLOCK_BITS | hour for block, hour, *_ in rows], np.int64)
     return _Blocks(wanted.tenant_id, key, *_arrays([row[2:] for row in rows]))
@@ -196,16 +202,11 @@ def _clashes(held: _Blocks, sent: NDArray[np.int32], other: NDArray[np.bool_]) -
 def _write(blocks: _Blocks, which: NDArray[np.bool_]) -> None:
     if not which.any():
         return
-    block, hour = np.divmod(blocks.key[which], 1 << _BLOCK_BITS)
-    values = blocks.values[which].astype("<i4")
-    columns = [
-        block.tolist(),
-        hour.tolist(),
-        [row.tobytes() for row in values],
-        *(pack_marks(marks[which]) for marks in blocks.marks),
-    ]
+    values = np.ascontiguousarray(blocks.values[which].astype("<i4")).view(np.uint8)
+    marks = [pack_marks(one[which]) for one in blocks.marks]
+    named = _Blocks(blocks.tenant_id, blocks.key[which], blocks.values, blocks.marks).named
     with binary_cursor() as cursor:
-        cursor.execute(_WRITE, [blocks.tenant_id, *columns])
+        cursor.execute(_WRITE, [blocks.tenant_id, *named, Blobs(values), *marks])
 
 
 def take_over(now: datetime) -> DayRows | None:

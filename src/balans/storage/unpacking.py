@@ -111,10 +111,11 @@ def _unpack_readings(
     """Unpack all entries at once; only when that fails look for the one that is malformed."""
     if not entries:
         return []
-    if len(entries) > 1 and any(len(entry.data) % RECORD_BYTES for entry in entries):
+    data = [entry.data for entry in entries]
+    if len(entries) > 1 and any(size % RECORD_BYTES for size in set(map(len, data))):
         return _one_by_one(stored, entries, contents)
     try:
-        records = packed.unpack(b"".join(entry.data for entry in entries))
+        records = packed.unpack(b"".join(data))
     except PackedReadingsError as error:
         if len(entries) > 1:
             return _one_by_one(stored, entries, contents)

@@ -107,6 +107,8 @@ def pack_marks(marks: NDArray[np.bool_]) -> list[bytes | None]:
     >>> pack_marks(np.array([[False, True], [False, False]]))
     [b'\x02', None]
     """
+    if not marks.any():
+        return [None] * len(marks)
     packed = np.packbits(marks, axis=1, bitorder="little")
     return [row.tobytes() if row.any() else None for row in packed]
 
