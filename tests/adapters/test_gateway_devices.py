@@ -5,7 +5,7 @@ import contextlib
 import json
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -369,6 +369,15 @@ async def test_a_meter_that_writes_to_a_port(plug: Plug) -> None:
 
 
 @pytest.mark.mosquitto
-async def test_the_same_on_mosquitto(mosquitto_broker: Mosquitto, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_values_around_an_hour_become_a_reading_and_the_module_is_announced,
+        test_what_the_broker_kept_has_no_time_and_is_left_out,
+    ],
+)
+async def test_the_same_on_mosquitto(
+    mosquitto_broker: Mosquitto, tmp_path: Path, test: Callable[[Plug], Awaitable[None]]
+) -> None:
     async with plug_on(tmp_path, mosquitto_broker.url) as plug:
-        await test_values_around_an_hour_become_a_reading_and_the_module_is_announced(plug)
+        await test(plug)

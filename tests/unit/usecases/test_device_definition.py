@@ -144,6 +144,14 @@ def test_a_wrong_definition_says_where(old: str, new: str, complaint: str) -> No
     assert complaint in str(told.value)
 
 
+def test_the_reference_lists_what_comes_with_the_product() -> None:
+    text = (HOW_TO.parents[1] / "reference/devices.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z0-9-]+)` \|.*\| ([^|]+) \|$", text, re.MULTILINE))
+    for name in names():
+        channels = [rule.name for rule in definition_at(name, Path()).channels]
+        assert rows[name] == ", ".join(channels)
+
+
 def test_a_channel_twice_is_refused() -> None:
     twice = GOOD[GOOD.index("[[channel]]") : GOOD.index("[example]")]
     with pytest.raises(InputError, match="channel 'import' is there twice"):
