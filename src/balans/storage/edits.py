@@ -10,6 +10,7 @@ from dataclasses import replace
 from django.db import connection
 
 from balans.domain.metering import MISSING, EditKind, Registers
+from balans.storage.copying import literal
 
 
 def overlay(channel_ids: Sequence[int], registers: Registers) -> Registers:
@@ -24,7 +25,7 @@ def overlay(channel_ids: Sequence[int], registers: Registers) -> Registers:
     """
     start, n = registers.start_hour, registers.values.shape[1]
     with connection.cursor() as cursor:
-        cursor.execute(_NEWEST, [start, start + n, list(channel_ids)])
+        cursor.execute(_NEWEST, [start, start + n, literal(channel_ids)])
         rows = cursor.fetchall()
     if not rows:
         return registers
@@ -46,7 +47,7 @@ def overlay(channel_ids: Sequence[int], registers: Registers) -> Registers:
 _NEWEST = """
 select channel_id, hour, kind, register from (
   select distinct on (channel_id, hour) channel_id, hour, kind, register from reading_edit
-  where hour >= %s and hour < %s and channel_id = any(%s)
+  where hour >= %s and hour < %s and channel_id = any(%s::int[])
   order by channel_id, hour, revision desc) newest
 where kind <> 'withdraw'
 """

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from balans.core.hours import EPOCH_DATE, day_of
 from balans.domain.metering import MISSING
 from balans.domain.metering.sealed import unpack_marks, unseal
-from balans.storage.copying import Int4s, arrays, fixed_rows, int_of, row_type, rows_of_bytes
+from balans.storage.copying import (
+    Int4s,
+    arrays,
+    fixed_rows,
+    int_of,
+    literal,
+    row_type,
+    rows_of_bytes,
+)
 from balans.storage.dayrows import HOURS
 from balans.storage.partitions import month_of, next_month
 
@@ -38,7 +46,7 @@ from reading_day where day between %s and %s and
 """
 _MONTHS = """
 select channel_id, month, base, v, est, suspect from reading_month
-where channel_id = any(%s) and month between %s and %s
+where channel_id = any(%s::int[]) and month between %s and %s
 """
 _RECENT = """
 select block, hour, v, est, suspect from reading_recent
@@ -93,7 +101,7 @@ def read(channel_ids: Sequence[int] | NDArray[np.integer], first_day: int, days:
     channels = np.unique(np.asarray(channel_ids, np.int32))
     found = Matrix.empty(channels, first_day, days)
     if found.values.size:
-        ids = channels.tolist()
+        ids = literal(channels.tolist())
         _add_days(found, ids)
         _add_months(found, ids)
         _add_recent(found)
@@ -117,7 +125,7 @@ def at_hours(channels: NDArray[np.integer], hours: NDArray[np.integer]) -> NDArr
         first, days = day_number(month), days_of(month)
         mine = left[(day[left] >= first) & (day[left] < first + days)]
         part = Matrix.empty(np.unique(channels[mine]).astype(np.int32), first, days)
-        _add_months(part, part.channels.tolist())
+        _add_months(part, literal(part.channels.tolist()))
         row = np.searchsorted(part.channels, channels[mine])
         found[mine] = part.values[row, hours[mine] - first * 24]
     return found
@@ -135,8 +143,8 @@ def _last_day(matrix: Matrix) -> int:
     return matrix.first_day + days - 1
 
 
-def _add_days(matrix: Matrix, ids: list[int]) -> None:
-    rows = day_rows(matrix.first_day, _last_day(matrix), "channel_id = any(%s)", ids)
+def _add_days(matrix: Matrix, ids: str) -> None:
+    rows = day_rows(matrix.first_day, _last_day(matrix), "channel_id = any(%s::int[])", ids)
     put_days(matrix, rows)
 
 
@@ -161,7 +169,7 @@ def put_days(matrix: Matrix, rows: NDArray[np.void]) -> None:
             marks.reshape(n, hours // 24, 24)[row[some], day[some]] = bits
 
 
-def _add_months(matrix: Matrix, ids: list[int]) -> None:
+def _add_months(matrix: Matrix, ids: str) -> None:
     first, last = (month_of(day_of(day * 24)) for day in (matrix.first_day, _last_day(matrix)))
     by_month: dict[int, list[list[bytes]]] = {}
     for row in rows_of_bytes(_MONTHS, [ids, first, last]):
