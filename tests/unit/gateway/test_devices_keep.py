@@ -14,6 +14,7 @@ from balans.domain.devices import Device
 from balans.domain.devices.counter import Point, State
 from balans.gateway.devices.keep import Kept, files_in, kept_of, restore
 from balans.gateway.devices.ring import RING_HOURS, Ring
+from balans.protocols import module
 from balans.protocols.module import HoursAbsent, HoursWanted
 from balans.protocols.readings import Reading, pack
 
@@ -91,6 +92,15 @@ def test_the_ring_tells_what_it_holds_and_what_it_does_not() -> None:
     ring.add([Reading(7, 1, HOUR, 99)])
     assert ring.wanted(HoursWanted(7, 1, ((HOUR, HOUR + 1),)))[0] == held[:1]
     assert Ring(ring.packed()).packed() == ring.packed()
+
+
+def test_an_answer_has_room_for_so_many_holes_only() -> None:
+    ring = Ring(pack(Reading(7, 1, HOUR + n, n) for n in range(0, 1_400, 2)))
+    found, absent = ring.wanted(HoursWanted(7, 1, ((HOUR, HOUR + 1_400),)))
+    assert len(found) == 700
+    assert absent is not None
+    assert absent.spans[:2] == ((HOUR + 1, HOUR + 2), (HOUR + 3, HOUR + 4))
+    assert module.decode(module.encode(absent)) == absent
 
 
 def test_the_ring_forgets_the_oldest() -> None:

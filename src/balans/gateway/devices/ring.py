@@ -7,6 +7,8 @@ from balans.protocols.readings import PackedReadingsError, Reading, pack, readin
 
 RING_HOURS = 61 * 24
 """As long as a module's."""
+SPANS_MAX = 500
+"""So many spans fit into an answer; of the rest the hub asks again."""
 
 
 class Ring:
@@ -50,7 +52,7 @@ class Ring:
             return found, None
         newest, oldest = max(hours, default=None), min(hours, default=None)
         return found, HoursAbsent(
-            question.serial, question.input, tuple(absent), oldest=oldest, newest=newest
+            question.serial, question.input, tuple(absent[:SPANS_MAX]), oldest=oldest, newest=newest
         )
 
 
