@@ -68,7 +68,7 @@ class Hours:
 
     def heard(self, serial: int) -> None:
         """Note that a module speaks."""
-        self._book.heard(serial)
+        self._book.heard(serial, _monotonic_s())
 
     def take_wanted(self, wanted: Wanted) -> None:
         """Take over what the head-end misses."""

@@ -94,6 +94,19 @@ def test_what_the_head_end_wants_is_asked_for_at_once_whether_it_was_here_or_not
     assert book.due(ASK_AGAIN_MOST_S * 2) == [Question(8, 3, ((5, 6),))]
 
 
+def test_a_module_that_speaks_again_is_asked_what_it_has_not_heard() -> None:
+    book = HourBook()
+    book.want(7, 1, [(5, 8)])
+    (question,) = book.due(0.0)
+    now_s = ASK_AGAIN_S - 1
+    assert book.due(now_s) == []
+    book.heard(7, now_s)
+    assert book.due(now_s) == [question]
+    book.heard(7, now_s + 1)  # it may be answering just now
+    assert book.due(now_s + 1) == []
+    book.heard(8, now_s)
+
+
 def test_what_is_wanted_again_was_not_gone_for_good() -> None:
     book = HourBook()
     book.want(7, 1, [(5, 8)])

@@ -16,8 +16,8 @@ from balans.protocols.hub import (
     Hello,
     Introduction,
     JournalBehindError,
-    Rank,
     Ranges,
+    Rank,
     decode,
     encode,
 )

@@ -71,6 +71,8 @@ class _Module:
     inputs: dict[int, _Input] = field(default_factory=dict)
     newest: int = -1
     silent: bool = False
+    asked_s: float = -1.0
+    heard_s: float = -1.0
 
 
 class HourBook:
@@ -98,7 +100,7 @@ class HourBook:
         asked = Ranges.of(spans)
         one.wanted = Ranges.of((*one.wanted.spans, *asked.spans))
         one.gone = _without(one.gone, asked)
-        one.ask_s, one.pause_s = 0.0, ASK_AGAIN_S
+        one.ask_s, one.pause_s = 0.0, FIRST_ASK_S
 
     def absent(
         self, serial: int, number: int, spans: Iterable[tuple[int, int]], newest: int | None
@@ -118,13 +120,16 @@ class HourBook:
         one.wanted = _without(one.wanted, gone)
         return gone.spans
 
-    def heard(self, serial: int) -> None:
-        """Note that a module speaks: what is missing of it may be asked for at once."""
+    def heard(self, serial: int, now_s: float) -> None:
+        """Note that a module speaks: what it has not heard of is asked for at once."""
         module = self._modules.get(serial)
-        if module is not None and module.silent:
+        if module is None:
+            return
+        deaf = module.heard_s < module.asked_s
+        module.heard_s = now_s
+        if deaf and now_s - module.asked_s >= FIRST_ASK_S:
             for one in module.inputs.values():
-                one.pause_s = ASK_AGAIN_S
-                one.ask_s = min(one.ask_s, 0.0)
+                one.ask_s = min(one.ask_s, now_s)
 
     def due(self, now_s: float) -> list[Question]:
         """Return what to ask at `now_s` (any clock that only goes forward)."""
@@ -160,6 +165,7 @@ class HourBook:
                 elif one.ask_s <= now_s:
                     one.pause_s = min(max(2 * one.pause_s, ASK_AGAIN_S), ASK_AGAIN_MOST_S)
                     one.ask_s = now_s + one.pause_s
+                    module.asked_s = now_s
                     yield Question(serial, number, holes[:SPANS_MAX])
 
     def _module(self, serial: int) -> _Module | None:
