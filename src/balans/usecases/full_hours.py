@@ -5,12 +5,13 @@ Rules
 1. A register read within `Rules.tolerance_s` of a full hour is the register of that hour.
 2. Between two registers not further apart than `Rules.max_gap_s`, of which the later is not the
    smaller, the register of a full hour in between lies on the straight line, rounded down. It is
-   *estimated*; where both are equal it is known.
+   *estimated*; where both are equal it is known. Where both were read at full hours, those in
+   between were not read, and stay missing.
 3. Over a longer gap nothing is made up: the hours are missing, and what was used is told by the
    registers at both sides. Where no full hour lies among registers joined by rule 2, the one
    nearest to a full hour stands for that hour, estimated, so that no use is lost.
-4. A register that stands out (up and back again, or down and up again) is reported and set
-   aside for rules 1 to 3. One that goes back and stays there begins anew.
+4. A register that stands out (up and back again, or down and up again) is reported, and nothing
+   is computed from it by rules 2 and 3. One that goes back and stays there begins anew.
 
 Nothing of this replaces validation; the rows of the file are kept as they are.
 """
@@ -106,9 +107,9 @@ class Noted:
     """What was noticed, as indices into the rows that were given.
 
     `repeated` rows say again what an earlier one says, `other_value` rows something else for the
-    same time. `went_back` are smaller than the row before, `out_of_line` were set aside. Before
-    those `after_gap` nothing was read for longer than the rules bridge, for `gap_s` seconds.
-    `off_hour` were read at no full hour.
+    same time. `went_back` are smaller than the row before, `out_of_line` stand out. Before those
+    `after_gap` nothing was read for longer than the rules bridge, for `gap_s` seconds. `off_hour`
+    were read at no full hour.
     """
 
     repeated: NDArray[np.intp]
@@ -151,7 +152,7 @@ def at_full_hours(rows: Rows, rules: Rules = Rules()) -> tuple[HourRows, Noted]:
         gap_s=gap[after_gap - 1],
         off_hour=off_s > rules.tolerance_s,
     )
-    return _hours(used, rules), noted
+    return _hours(kept, used, rules), noted
 
 
 def _out_of_line(rows: Rows, inside: Bools, rise: Ints) -> NDArray[np.intp]:
@@ -174,17 +175,19 @@ def _off_hour_s(time_s: Ints) -> Ints:
     return (time_s - EPOCH_UNIX_S + HOUR_S // 2) % HOUR_S - HOUR_S // 2
 
 
-def _hours(rows: Rows, rules: Rules) -> HourRows:
-    """Apply the rules in turn; of several registers for one hour the first rule's counts."""
-    rise, gap = rows.rise(), np.diff(rows.time_s)
-    joined = rows.same_channel() & (gap <= rules.max_gap_s) & (rise >= 0)
-    off_s = _off_hour_s(rows.time_s)
-    near = np.flatnonzero(np.abs(off_s) <= rules.tolerance_s)
-    near = near[np.argsort(np.abs(off_s[near]), kind="stable")]
+def _hours(read: Rows, straight: Rows, rules: Rules) -> HourRows:
+    """Apply the rules in turn; of several registers for one hour the first rule's counts.
+
+    `straight` are the rows of `read` that do not stand out.
+    """
+    rise, gap = straight.rise(), np.diff(straight.time_s)
+    joined = straight.same_channel() & (gap <= rules.max_gap_s) & (rise >= 0)
+    off_s = _off_hour_s(straight.time_s)
+    near = np.abs(off_s) <= rules.tolerance_s
     parts = [
-        _exact(rows, near),
-        _between(rows, joined, rise),
-        _nearest(rows, joined, off_s),
+        _exact(read, rules),
+        _between(straight, joined & ~(near[:-1] & near[1:]), rise),
+        _nearest(straight, joined, off_s),
     ]
     found = HourRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     _, kept = np.unique(found.channel * (1 << 32) + found.hour, return_index=True)
@@ -194,8 +197,11 @@ def _hours(rows: Rows, rules: Rules) -> HourRows:
 Part = tuple[Ints, Ints, Ints, Ints, Ints]
 
 
-def _exact(rows: Rows, near: NDArray[np.intp]) -> Part:
-    """Rule 1."""
+def _exact(rows: Rows, rules: Rules) -> Part:
+    """Rule 1; of several registers for one hour the nearest to it comes first."""
+    off_s = np.abs(_off_hour_s(rows.time_s))
+    near = np.flatnonzero(off_s <= rules.tolerance_s)
+    near = near[np.argsort(off_s[near], kind="stable")]
     hour = (rows.time_s[near] - EPOCH_UNIX_S + HOUR_S // 2) // HOUR_S
     return rows.channel[near], hour, rows.register[near], rows.grade[near], rows.line[near]
 

@@ -144,7 +144,11 @@ def _plain_table(text: str, separator: str, file: str, name: str) -> Table | Non
         return None
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
     commas = lines[0].count(separator)
-    if len(lines) < 2 or "\r" in text.replace("\r\n", "") or not all(lines):
+    if (
+        len(lines) < 2
+        or "\r" in text.replace("\r\n", "")
+        or not all(line.strip(separator) for line in lines)
+    ):
         return None
     if any(line.count(separator) != commas for line in lines):
         return None

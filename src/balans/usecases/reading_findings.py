@@ -51,7 +51,7 @@ def _tell_aside(rows: Rows, noted: Noted, names: Sequence[str], noticing: Notici
         way = "rises by" if now > before else "falls by"
         what = (
             f"register {now} between {before} and {after}: {way} {abs(now - before)} and comes"
-            " back: set aside"
+            " back: nothing is computed from it"
         )
         noticing.warn(int(rows.line[index]), "out_of_line", names[rows.channel[index]], what)
 
