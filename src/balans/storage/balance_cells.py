@@ -4,7 +4,7 @@ A point that had one meter all the time, as nearly all have, goes the fast way o
 others go through `balans.storage.profile.point_intervals`. A test holds both together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -18,7 +18,8 @@ from balans.core.hours import EPOCH_UNIX_S, HOUR_S
 from balans.domain.balances import Cells, Course, State, intervals, state_of
 from balans.domain.metering.counter import FOREVER, Micros, micros
 from balans.storage import lookups
-from balans.storage.copying import fixed_rows, row_type
+from balans.storage.balance_dirty import registry_version
+from balans.storage.copying import Int8s, arrays, literal
 from balans.storage.models import MeteringPoint
 from balans.storage.profile import point_intervals
 from balans.storage.readings import registers
@@ -26,6 +27,9 @@ from balans.storage.readings import registers
 NO_CHANNEL: Final = -1
 CHUNK_CELLS: Final = 2_000_000
 """So many registers at a time, which bounds the memory they take."""
+
+REMEMBERED: Final = 8
+"""So many sets of points whose mountings are kept in memory."""
 
 _HOUR_US: Final = HOUR_S * 1_000_000
 _EPOCH_US: Final = EPOCH_UNIX_S * 1_000_000
@@ -111,8 +115,8 @@ class _Work:
         with connection.cursor() as cursor:
             cursor.execute(
                 "select distinct point_id from point_mark where not void and valid_from < %s"
-                " and coalesce(valid_to > %s, true) and point_id = any(%s)",
-                [self.bounds[-1], self.bounds[0], self.points.tolist()],
+                " and coalesce(valid_to > %s, true) and point_id = any(%s::bigint[])",
+                [self.bounds[-1], self.bounds[0], literal(self.points.tolist())],
             )
             return [point for (point,) in cursor.fetchall()]
 
@@ -152,42 +156,51 @@ def _parts(values: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
 
 
 def _mountings(points: NDArray[np.int64]) -> _Mounted:
-    rows = fixed_rows(_MOUNTINGS, [points.tolist()], _ROW)
-    weights = [rows[name].tolist() for name in ("weight", "per", "ratio", "to")]
+    """Return the mountings of points; remembered until something changes in the registry."""
+    key = (registry_version(), points.tobytes())
+    if key not in _remembered:
+        while len(_remembered) >= REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+        _remembered[key] = _read_mountings(points)
+    return _remembered[key]
+
+
+_remembered: dict[Hashable, _Mounted] = {}
+
+
+def _read_mountings(points: NDArray[np.int64]) -> _Mounted:
+    found = arrays(_MOUNTINGS, [Int8s(points)], "int8", "int4", *["int8"] * 7, "int4")
+    point, channel, *weights, modulus, start, end, own = (
+        column.astype(np.int64) for column in found
+    )
     kinds: dict[tuple[int, ...], int] = {}
-    kind = [kinds.setdefault(one, len(kinds)) for one in zip(*weights, strict=True)]
+    rows = zip(*(column.tolist() for column in weights), strict=True)
+    kind = [kinds.setdefault(one, len(kinds)) for one in rows]
     return _Mounted(
-        point=np.searchsorted(points, rows["point"]),
-        channel=rows["channel"].astype(np.int64),
-        modulus=rows["modulus"].astype(np.int64),
-        start=rows["start"].astype(np.int64),
-        end=rows["end"].astype(np.int64),
-        own_start=rows["own"] & 1 > 0,
-        own_end=rows["own"] & 2 > 0,
+        point=np.searchsorted(points, point),
+        channel=channel,
+        modulus=modulus,
+        start=start,
+        end=end,
+        own_start=own & 1 > 0,
+        own_end=own & 2 > 0,
         worths=tuple(Fraction(a * c, b * d) for a, b, c, d in kinds),
         kind=np.array(kind, np.intp),
     )
 
 
-_ROW: Final = row_type(
-    ("point", ">i8"),
-    ("channel", ">i4"),
-    ("weight", ">i8"),
-    ("per", ">i8"),
-    ("ratio", ">i8"),
-    ("to", ">i8"),
-    ("modulus", ">i8"),
-    ("start", ">i8"),
-    ("end", ">i8"),
-    ("own", ">i4"),
-)
 _MOUNTINGS: Final = f"""
-select m.point_id, coalesce(m.channel_id, {NO_CHANNEL}),
-  t.pulse_weight_numerator, t.pulse_weight_denominator,
-  t.transformer_ratio_numerator, t.transformer_ratio_denominator, t.register_modulus,
-  (extract(epoch from m.valid_from) * 1000000)::bigint,
-  coalesce((extract(epoch from m.valid_to) * 1000000)::bigint, {FOREVER}),
-  (m.register_at_mount is not null)::int + 2 * (m.register_at_removal is not null)::int
-from meter_mounting m join meter t on t.id = m.meter_id
-where m.point_id = any(%s) order by m.point_id, m.valid_from
+select array_agg(point), array_agg(channel), array_agg(weight), array_agg(per),
+  array_agg(ratio), array_agg(ratio_to), array_agg(modulus), array_agg(start), array_agg(stop),
+  array_agg(own)
+from (
+  select m.point_id as point, coalesce(m.channel_id, {NO_CHANNEL}) as channel,
+    t.pulse_weight_numerator as weight, t.pulse_weight_denominator as per,
+    t.transformer_ratio_numerator as ratio, t.transformer_ratio_denominator as ratio_to,
+    t.register_modulus as modulus,
+    (extract(epoch from m.valid_from) * 1000000)::bigint as start,
+    coalesce((extract(epoch from m.valid_to) * 1000000)::bigint, {FOREVER}) as stop,
+    (m.register_at_mount is not null)::int + 2 * (m.register_at_removal is not null)::int as own
+  from meter_mounting m join meter t on t.id = m.meter_id
+  where m.point_id = any(%b) order by m.point_id, m.valid_from) x
 """

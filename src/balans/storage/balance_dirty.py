@@ -7,7 +7,7 @@ each. `balans.storage.balances.refresh` takes them up.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from django.db import connection
@@ -23,16 +23,14 @@ READERS: Final = 0x62616C616E63
 
 _DAY_BITS: Final = 20
 
+Version: TypeAlias = tuple[str, int, int, int, int, int]
+
 
 @dataclass(slots=True)
 class _Copy:
-    """Which groups a channel counts for, as it was at `version` for the rows that `scope` sees.
+    """Which groups a channel counts for, as it was at `version`; sorted by channel, (n,) each."""
 
-    Sorted by channel; (n,) each.
-    """
-
-    scope: str
-    version: tuple[int, ...]
+    version: Version
     channel: NDArray[np.int64]
     group: NDArray[np.int64]
 
@@ -89,17 +87,24 @@ def _mark_few(channels: NDArray[np.int64], days: NDArray[np.int64]) -> int:
         return int(cursor.rowcount)
 
 
-def _copy() -> _Copy:
+def registry_version() -> Version:
+    """Return what tells whether a copy of the registry, made in this scope, is still true."""
     with connection.cursor() as cursor:
         cursor.execute(_VERSION)
-        scope, *version = cursor.fetchone()
-        held = _copies.get(scope)
-        if held is not None and held.version == tuple(version):
-            return held
+        found: Version = cursor.fetchone()
+        return found
+
+
+def _copy() -> _Copy:
+    version = registry_version()
+    scope = version[0]
+    held = _copies.get(scope)
+    if held is not None and held.version == version:
+        return held
     rows = fixed_rows(_MAP, [], _ROW)
     channel, group = rows["channel"].astype(np.int64), rows["group"].astype(np.int64)
     order = np.argsort(channel, kind="stable")
-    made = _Copy(scope, tuple(version), channel[order], group[order])
+    made = _Copy(version, channel[order], group[order])
     _copies.clear()  # one scope at a time: daemons have one, and others mark few
     _copies[scope] = made
     return made
@@ -114,11 +119,14 @@ where m.channel_id is not null
 """
 
 _VERSION: Final = """
-select coalesce(current_setting('balans.tenant', true), ''),
-  (select coalesce(sum(version), 0)::bigint from balance_version),
-  (select coalesce(sum(id), 0)::bigint from balance_news), (select count(*) from balance_news)
+select coalesce(current_setting('balans.tenant', true), ''), v.*, n.* from
+  (select coalesce(sum(version), 0)::bigint, coalesce(sum(xmin::text::bigint), 0)::bigint
+   from balance_version) v,
+  (select count(*), coalesce(sum(id), 0)::bigint, coalesce(sum(xmin::text::bigint), 0)::bigint
+   from balance_news) n
 """
-"""Between two changes of the versions news only grow, so equal sums mean equal news."""
+"""Between two changes of a version news only grow, so equal sums mean equal news. The numbers of
+transactions tell a database from one that was emptied or put back."""
 
 _UPSERT: Final = """
 on conflict (group_id, day) do update set n = d.n + 1

@@ -17,7 +17,7 @@ from balans.domain.balances import NOWHERE, SIDES, Child, Forest, Group, Side, n
 from balans.storage import lookups
 from balans.storage.balance_dirty import mark_groups
 from balans.storage.balance_sums import drop_groups
-from balans.storage.copying import fixed_rows, row_type
+from balans.storage.copying import fixed_rows, literal, row_type
 from balans.storage.models import Node
 from balans.storage.records import NodeInfo
 
@@ -260,9 +260,9 @@ def slots_of(group_ids: Iterable[int]) -> list[tuple[int, Side]]:
     """Return the sides of groups that have points of their own, in order."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "select distinct group_id, side from balance_point where group_id = any(%s)"
+            "select distinct group_id, side from balance_point where group_id = any(%s::int[])"
             " order by 1, 2",
-            [list(group_ids)],
+            [literal(group_ids)],
         )
         return [(group_id, Side(side)) for group_id, side in cursor.fetchall()]
 

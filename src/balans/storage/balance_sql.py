@@ -54,7 +54,7 @@ where d.group_id = x.group_id and d.day = x.day
 returning d.group_id, d.day
 """
 
-_MINE = "group_id = any(%s) and day between %s and %s"
+_MINE = "group_id = any(%s::int[]) and day between %s and %s"
 SEE_MARKS = f"select exists (select from balance_dirty where {_MINE})"
 LIST_MARKS = f"select group_id, day from balance_dirty where {_MINE}"
 DROP_MARKS = f"""
@@ -66,6 +66,7 @@ where d.group_id = x.group_id and d.day = x.day
 """Marks that a flush is setting right now stay: what it writes cannot be seen yet."""
 
 MEMBERS = """
-select group_id, side, point_id, tenant_id from balance_point where group_id = any(%s)
-order by group_id, side, point_id
+select array_agg(group_id), array_agg(side), array_agg(point_id), array_agg(tenant_id)
+from (select * from balance_point where group_id = any(%b)
+      order by group_id, side, point_id) x
 """

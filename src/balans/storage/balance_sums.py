@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from balans.core.hours import day_of
 from balans.domain.balances import Side, Sums
-from balans.storage.copying import fixed_rows
+from balans.storage.copying import fixed_rows, literal
 
 Slot: TypeAlias = tuple[int, Side]
 """A group and a side of it: what one sum is kept of."""
@@ -64,7 +64,7 @@ def read_hours(places: Places, first_day: int, days: int) -> tuple[Sums, NDArray
         Shape (slots, days).
     """
     span = [day_of(first_day * DAY_H), day_of((first_day + days - 1) * DAY_H)]
-    rows = fixed_rows(_HOURS, [*span, places.group_ids], _HOUR_ROW)
+    rows = fixed_rows(_HOURS, [*span, literal(places.group_ids)], _HOUR_ROW)
     sums = Sums.none(len(places.slots), days, DAY_H)
     there = np.zeros((len(places.slots), days), np.bool_)
     place = places.of(rows["group"], rows["side"])
@@ -115,7 +115,7 @@ def read_periods(
     there = np.zeros((len(places.slots), len(starts)), np.bool_)
     column_of = {start: number for number, start in enumerate(starts)}
     with connection.cursor() as cursor:
-        cursor.execute(_PERIODS, [int(kept), list(starts), places.group_ids])
+        cursor.execute(_PERIODS, [int(kept), list(starts), literal(places.group_ids)])
         found = cursor.fetchall()
     if not found:
         return sums, there
@@ -195,7 +195,7 @@ from (
   select group_id, day, side, energy, known, suspect, estimated,
     case cardinality(expected) when 1 then array_fill(expected[1], array[{DAY_H}])
       else expected end as expected
-  from balance_hour where day between %s and %s and group_id = any(%s)) h
+  from balance_hour where day between %s and %s and group_id = any(%s::int[])) h
 """
 _WRITE_HOURS: Final = f"""
 insert into balance_hour as h (group_id, side, day, tenant_id, {", ".join(_COLUMNS)})
@@ -208,7 +208,7 @@ on conflict (group_id, day, side) do update set
 """
 _PERIODS: Final = f"""
 select group_id, side, start, {", ".join(_COLUMNS)} from balance_period
-where step = %s and start = any(%s) and group_id = any(%s)
+where step = %s and start = any(%s) and group_id = any(%s::int[])
 """
 _WRITE_PERIODS: Final = f"""
 insert into balance_period (group_id, step, start, side, tenant_id, {", ".join(_COLUMNS)})

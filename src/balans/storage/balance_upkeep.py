@@ -31,7 +31,7 @@ from balans.storage.balance_sums import (
     write_hours,
     write_periods,
 )
-from balans.storage.copying import fixed_rows, row_type
+from balans.storage.copying import Int4s, arrays, literal
 
 COMPUTING: Final = 0x62616C616E64
 """Advisory lock: one at a time, so that sums of older registers never replace newer ones."""
@@ -78,7 +78,7 @@ def take_marks(limit: int) -> Marks:
 
 def settle(places: Places, first_day: int, last_day: int) -> None:
     """Compute again what changed of groups on UTC days from `first_day` to `last_day`."""
-    span = [places.group_ids, day_of(first_day * DAY_H), day_of((last_day + 1) * DAY_H)]
+    span = [literal(places.group_ids), day_of(first_day * DAY_H), day_of((last_day + 1) * DAY_H)]
     with connection.cursor() as cursor:
         cursor.execute(sql.SEE_MARKS, span)
         if not cursor.fetchone()[0]:
@@ -197,14 +197,12 @@ def members(group_ids: Iterable[int]) -> Members:
     groups = list(group_ids)
     slots = slots_of(groups)
     places = Places(slots)
-    rows = fixed_rows(sql.MEMBERS, [groups], _MEMBER)
-    place = places.of(rows["group"], rows["side"])
+    group, side, point, tenant = arrays(
+        sql.MEMBERS, [Int4s(np.array(groups, np.int64))], "int4", "int2", "int8", "int4"
+    )
+    place = places.of(group, side)
     first = np.searchsorted(place, np.arange(len(slots)))
-    tenants = rows["tenant"][first].tolist()
-    return Members(places, tenants, place, rows["point"].astype(np.int64))
-
-
-_MEMBER: Final = row_type(("group", ">i4"), ("side", ">i2"), ("point", ">i8"), ("tenant", ">i4"))
+    return Members(places, tenant[first].tolist(), place, point.astype(np.int64))
 
 
 def _compute_days(days_of: dict[int, set[int]]) -> None:
