@@ -397,6 +397,20 @@ def test_the_journal_before_is_the_one_before_whatever_the_clock_says(hub: Hub) 
         assert [f.what for f in findings.latest() if "journal" in f.what] == []
 
 
+def test_a_doubled_hub_makes_no_entries_look_lost(hub: Hub) -> None:
+    hub.hours(*range(HOUR - 9, HOUR))
+    hub.hours(HOUR - 10)
+    twin = Hub(journal=6)
+    twin.hello()
+    started = Hub(journal=7)
+    started.next = hub.next
+    take_hello("alice-hub", Hello(7, hub.next, hub.next), NOW)
+    assert noticed("entries of the journal never came and are no longer held by the hub") == []
+    take_hello("alice-hub", Hello(8, hub.next + 2, hub.next + 2), NOW)
+    ((_, detail),) = noticed("entries of the journal never came and are no longer held by the hub")
+    assert detail == f"journal 8: [{hub.next}, {hub.next + 2})"
+
+
 def test_a_hub_says_what_troubles_it_and_when_that_is_over(hub: Hub) -> None:
     hub.hello(trouble="journal: No space left on device")
     hub.hello(at=NOW + timedelta(minutes=1), trouble="journal: No space left on device")

@@ -134,10 +134,10 @@ def take_hello(hub_code: str, hello: Hello, received: datetime) -> Ack:
         settled = Ranges.of((*held.spans, *lost.spans))
         spans = ((0, hello.first), *hello.lost)
         gone = Ranges.of(span for s, e in spans for span in settled.missing(s, e).spans)
-        known = Ranges() if settled.spans else _before(hub, hello, received)
+        before = [] if settled.spans else _before(hub, hello, received)
         if gone.spans:
             _mark_lost(hub, hello.journal, gone)
-            _complain_of_loss(hub, hello.journal, gone, known, received)
+            _complain_of_loss(hub, hello.journal, gone, before, received)
         return Ranges.of((*settled.spans, *gone.spans))
 
     try:
@@ -238,24 +238,23 @@ def _note_received(journals: dict[tuple[int, int], _Journal]) -> None:
             cursor.execute(_NOTE_RECEIVED, [list(column) for column in zip(*rows, strict=True)])
 
 
-def _before(hub: _Hub, hello: Hello, at: datetime) -> Ranges:
-    """Return what of a journal that is new here was settled under its identity before.
+def _before(hub: _Hub, hello: Hello, at: datetime) -> list[Ranges]:
+    """Return what was settled under each earlier identity of a journal that is new here.
 
-    That is what the hub's latest other journal has settled. The beginning of a hub of which
-    nothing is known was settled elsewhere: by another server, or by this one before it lost its
-    memory.
+    The beginning of a hub of which nothing is known was settled elsewhere: by another server, or
+    by this one before it lost its memory.
     """
     with connection.cursor() as cursor:
         cursor.execute(_FORGET_JOURNALS, [hub.id, hub.id, hello.journal, JOURNALS_KEPT])
-        cursor.execute(_LATEST_JOURNAL, [hub.id, hello.journal])
-        row = cursor.fetchone()
-    if row is not None:
-        return _ranges(row[0])
+        cursor.execute(_OTHER_JOURNALS, [hub.id, hello.journal])
+        earlier = [_ranges(settled) for (settled,) in cursor.fetchall()]
+    if earlier:
+        return earlier
     if hello.first:
         what = "the hub comes with a journal whose beginning was settled elsewhere"
         detail = f"journal {hello.journal}: entries 0 to {hello.first - 1} never came here"
         _notice(hub, what, detail, at)
-    return Ranges.of([(0, hello.first)])
+    return [Ranges.of([(0, hello.first)])]
 
 
 def _mark_lost(hub: _Hub, journal: int, gone: Ranges) -> None:
@@ -267,8 +266,19 @@ def _mark_lost(hub: _Hub, journal: int, gone: Ranges) -> None:
         )
 
 
-def _complain_of_loss(hub: _Hub, journal: int, gone: Ranges, known: Ranges, at: datetime) -> None:
-    lost = [span for start, end in gone.spans for span in known.missing(start, end).spans]
+def _complain_of_loss(
+    hub: _Hub, journal: int, gone: Ranges, before: Sequence[Ranges], at: datetime
+) -> None:
+    """Keep a finding of what no earlier identity has settled.
+
+    There is one that went before, the one that has settled the most of it: others may be those of
+    another hub with this code.
+    """
+    left = [
+        [span for start, end in gone.spans for span in known.missing(start, end).spans]
+        for known in before or [Ranges()]
+    ]
+    lost = min(left, key=lambda spans: sum(end - start for start, end in spans))
     if lost:
         what = "entries of the journal never came and are no longer held by the hub"
         spans = ", ".join(f"[{start}, {end})" for start, end in lost)
@@ -299,14 +309,13 @@ update hub_journal j set received = j.received + n.received::int8multirange
 from unnest(%s::bigint[], %s::bigint[], %s::text[]) as n (hub_id, journal_id, received)
 where j.hub_id = n.hub_id and j.journal_id = n.journal_id
 """
-_LATEST_JOURNAL = """
+_OTHER_JOURNALS = """
 select received + lost from hub_journal where hub_id = %s and journal_id <> %s
-order by seq desc limit 1
 """
 _FORGET_JOURNALS = """
 delete from hub_journal where hub_id = %s and journal_id in
   (select journal_id from hub_journal where hub_id = %s and journal_id <> %s
-   order by last_seen desc offset %s)
+   order by last_seen desc, seq desc offset %s)
 """
 
 
