@@ -175,7 +175,9 @@ class _Present:
         for row in self._rows(Grant, "pk"):
             grants[row.user_id].append((row.role, self.nodes[row.node_id]))
         return tuple(
-            AccountPlan(password="", grants=tuple(grants[row.pk]), **_same(row, AccountPlan))
+            AccountPlan(
+                **_same(row, AccountPlan) | {"password": "", "grants": tuple(grants[row.pk])}
+            )
             for row in self._rows(User, "username")
         )
 

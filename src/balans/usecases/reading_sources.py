@@ -109,11 +109,16 @@ def place(
 
 
 def rows_of(placed: Placed, channels: Sequence[ChannelRef]) -> Rows:
-    """Return registers as rows of `channels`, numbered in their order."""
+    """Return registers as rows of `channels`, numbered in their order.
+
+    Periods in which no reading lies may have a channel that is not among them.
+    """
     number = {channel.id: index for index, channel in enumerate(channels)}
-    of_period = np.array([number[p.channel.id] for p in placed.periods], np.int64)
+    of_period = np.array([number.get(p.channel.id, -1) for p in placed.periods], np.int64)
     modulus = np.full(len(channels), 2**31, np.int64)
-    modulus[of_period] = [p.modulus for p in placed.periods]
+    for index, one in zip(of_period.tolist(), placed.periods, strict=True):
+        if index >= 0:
+            modulus[index] = one.modulus
     channel = of_period[placed.period] if len(placed.periods) else placed.period
     return Rows(channel, placed.time_s, placed.value, placed.grade, placed.line, modulus)
 
