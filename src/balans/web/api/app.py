@@ -16,8 +16,10 @@ from balans import __version__
 from balans.web.api import (
     balances,
     delivery,
+    devices,
     events,
     findings,
+    imports,
     problems,
     readings,
     registry,
@@ -25,6 +27,7 @@ from balans.web.api import (
     validity,
 )
 from balans.web.api.askers import ApiKey, Session
+from balans.web.api.operations import MEDIA_KEY
 from balans.web.api.problems import MEDIA_TYPE, problem
 
 DESCRIPTION: Final = """\
@@ -37,7 +40,18 @@ time without an offset is local to the node. Energies and volumes stand in the u
 names. What is missing is null, never zero. Errors are problems (RFC 9457) with a `code` that stays
 and, where fields are wrong, each with its message.
 """
-CHAPTERS: Final = (registry, readings, delivery, validity, balances, events, findings, service)
+CHAPTERS: Final = (
+    registry,
+    devices,
+    readings,
+    delivery,
+    validity,
+    balances,
+    events,
+    findings,
+    imports,
+    service,
+)
 
 
 class Api(NinjaAPI):
@@ -52,8 +66,12 @@ class Api(NinjaAPI):
         for operation in _operations(found):
             for status, answer in operation["responses"].items():
                 content = answer.get("content", {})
-                if int(status) >= 400 and "application/json" in content:
+                if "application/json" not in content:
+                    continue
+                if int(status) >= 400:
                     content[MEDIA_TYPE] = content.pop("application/json")
+                elif MEDIA_KEY in operation:
+                    content[operation[MEDIA_KEY]] = content.pop("application/json")
         return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, TypeVar, get_args
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from ninja.responses import Status
 
@@ -15,6 +15,7 @@ from balans.web.api.problems import FieldsError, Problem, ScopeError
 
 V = TypeVar("V", bound=Callable[..., Any])
 SCOPE_KEY: Final = "x-scope"
+MEDIA_KEY: Final = "x-media-type"
 ANY: Final = (401, 403, 404, 422, 503)
 CHANGES: Final = (400, 409, 413)
 
@@ -46,6 +47,8 @@ class Operations:
     ) -> Callable[[V], V]:
         codes = [*ANY, *(CHANGES if method != "GET" else ())]
         codes += options.pop("also", ())
+        media_type = options.pop("media_type", "")
+        extra = {SCOPE_KEY: scope.value, **({MEDIA_KEY: media_type} if media_type else {})}
         answers = {good[0]: good[1], **dict.fromkeys(sorted(codes), Problem)}
 
         def declare(view: V) -> V:
@@ -55,7 +58,7 @@ class Operations:
                 response=answers,
                 operation_id=view.__name__,
                 description=f"{(view.__doc__ or '').strip()}\n\nScope: `{scope}`.",
-                openapi_extra={SCOPE_KEY: scope.value},
+                openapi_extra=extra,
                 **options,
             )(_guarded(view, scope, good[0]))
             return view
@@ -86,6 +89,7 @@ def _guarded(view: Callable[..., Any], scope: Scope, status: int) -> Callable[..
             expected = ", ".join(sorted(known)) or "none"
             raise FieldsError([(name, f"is not known; known: {expected}") for name in unknown])
         with tenant_scope(asker.person.tenant_id, actor=asker.actor):
-            return Status(status, view(request, *args, **kwargs))
+            found = view(request, *args, **kwargs)
+            return found if isinstance(found, HttpResponse) else Status(status, found)
 
     return guarded

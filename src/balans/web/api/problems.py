@@ -56,6 +56,12 @@ class FieldsError(BalansError):
         self.errors = list(errors)
 
 
+class TooBigError(BalansError):
+    """A file is larger than is taken in one request."""
+
+    code = "too_big"
+
+
 class ScopeError(BalansError):
     """The key is not for this."""
 
@@ -168,6 +174,7 @@ _HANDLERS: Final[dict[type[Exception], Any]] = {
     ScopeError: _forbidden,
     BalansError: _refused,
     RequestDataTooBig: _too_big,
+    TooBigError: _too_big,
     SuspiciousOperation: _unreadable,
     MultiPartParserError: _unreadable,
     BadRequest: _unreadable,

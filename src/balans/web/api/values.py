@@ -37,6 +37,7 @@ Time = Annotated[
         examples=["2026-01-12T17:00", "2026-01-12T16:00:00Z"],
     ),
 ]
+Serial = Annotated[int, Path(..., ge=0, le=2**32 - 1, description="Serial number of a module.")]
 Number = Annotated[int, Path(..., ge=1, le=BIGGEST)]
 NodeCode = Annotated[str, Path(..., pattern=CODE, description="Code of the node.")]
 PointCode = Annotated[str, Path(..., pattern=CODE, description="Code of the metering point.")]
