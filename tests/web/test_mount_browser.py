@@ -361,6 +361,7 @@ LOOKED_AT = (
     "/claim/",
     "/hubs/alice-hub/",
     "/modules/1001/",
+    "/nodes/alice-house/devices/",
 )
 
 

@@ -192,7 +192,7 @@ def _row(device: FoundDevice, zone: ZoneInfo) -> dict[str, Any]:
         "site": named(device.site_name),
         "first": moment(device.first_seen, zone),
         "last": moment(device.last_seen, zone),
-        "heard": ngettext("heard once", "heard %(count)s times", device.n)
+        "heard": ngettext("heard %(count)s time", "heard %(count)s times", device.n)
         % {"count": decimal(device.n, 0)},
         "decided": _decided(device.decided_at, device.decided_by, zone),
         "reason": device.reason,

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods
 from balans.core.errors import InputError
 from balans.core.words import DeviceKind
 from balans.protocols.fields import NAME
-from balans.storage import device_history, hubs, mounting_places
-from balans.storage.access import ForbiddenError, NotVisibleError
+from balans.storage import access, device_history, hubs, mounting_places
+from balans.storage.access import ForbiddenError, NotVisibleError, Right
 from balans.storage.commands import Author
 from balans.storage.hubs import HubOrder
 from balans.storage.mounting import MountRefusedError
@@ -119,14 +119,14 @@ def _claimed(
             hubs.claim_hub(user, order, now)
             messages.success(request, _("Hub %(hub)s is accepted.") % {"hub": order.code})
             return redirect(reverse("hub", args=[order.code]))
-        _hub_id, waiting = order.code, hubs.waiting_hub(order.code, order.secret, now)
+        site = access.node_for(user, order.site, Right.REGISTRY)
+        waiting = hubs.waiting_hub(order.code, order.secret, now)
     except MountRefusedError as error:
         errors["label"] = refusal_text(error)
         return None
     except (NotVisibleError, ForbiddenError):
         errors["site"] = _("You may not register a hub there.")
         return None
-    (site,) = (one for one in mounting_places.sites_of(user) if one.code == order.site)
     made = " ".join(text for text in (waiting.model, waiting.software) if text)
     effects = [
         _("It is the right one: %(hub)s, last heard %(time)s.")

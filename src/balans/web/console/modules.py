@@ -102,7 +102,7 @@ def _page(visit: Visit) -> dict[str, Any]:
     zone = module.place.timezone
     area = mounting_places.building_of(visit.user, module.place)
     return {
-        "serial": module.serial,
+        "serial": str(module.serial),
         "place": {"code": module.place.code, "name": named(module.place.name)},
         "area": area,
         "hub": module.hub,

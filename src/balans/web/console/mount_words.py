@@ -85,7 +85,7 @@ def answer_of(area: str, done: Mounted) -> dict[str, Any]:
 def answer_shown(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return a kept answer for people."""
     return {
-        "serial": answer["serial"],
+        "serial": str(answer["serial"]),
         "title": named(answer["place"]),
         "lines": list(_lines(answer["inputs"])),
         "note": "" if answer["changed"] else say("It was so already; nothing was changed."),

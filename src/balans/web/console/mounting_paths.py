@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from balans.web.console import found, hubs, modules, mount, prepared
+from balans.web.console import devices, found, hubs, modules, mount, prepared
 
 mounting_paths = [
     path("found/", found.found, name="found"),
@@ -13,6 +13,7 @@ mounting_paths = [
     path("mount/<str:code>/", mount.mount, name="mount"),
     path("mount/<str:code>/test/", mount.test, name="mount-test"),
     path("modules/<str:code>/", modules.module, name="module"),
+    path("nodes/<str:code>/devices/", devices.devices, name="devices"),
     path("claim/", hubs.claim, name="claim"),
     path("hubs/<str:code>/", hubs.hub, name="hub"),
 ]

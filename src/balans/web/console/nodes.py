@@ -39,6 +39,7 @@ def node(request: HttpRequest, code: str) -> HttpResponse:
         "site": found if _is_site(found, rights) else None,
         "reads": Right.READINGS in rights,
         "judges": Right.JUDGE in rights,
+        "mounts": Right.REGISTRY in rights,
         **(_meters(found) if Right.READINGS in rights else {}),
     }
     return render(request, "console/node.html", context)

@@ -178,7 +178,7 @@ form.addEventListener("submit", (event) => {
   field("token").value = newToken();
   keep();
   draw();
-  form.scrollIntoView({ block: "start" });
+  (pending.hidden ? form : pending).scrollIntoView({ block: "start" });
   field("module").focus({ preventScroll: true });
   pump();
 });
