@@ -98,7 +98,8 @@ class _Reader:
         """Tell of every row whose cell of column `name` is wrong, and let it go."""
         texts = self.columns.get(name, ())
         for index in np.flatnonzero(wrong & self.good).tolist():
-            self.noticing.cell(int(self.line[index]), name, texts[index], expected)
+            text = texts[index] if texts else ""
+            self.noticing.cell(int(self.line[index]), name, text, expected)
         self.good &= ~wrong
 
 

@@ -44,8 +44,8 @@ def test_a_file_that_was_cut_is_refused(cut: int) -> None:
         decode(FILE[:cut])
 
 
-@given(st.binary(max_size=200), st.booleans())
-def test_any_bytes_raise_only_the_own_error(data: bytes, sealed: bool) -> None:
+@given(data=st.binary(max_size=200), sealed=st.booleans())
+def test_any_bytes_raise_only_the_own_error(data: bytes, *, sealed: bool) -> None:
     body = b"BALANSRD" + data
     try:
         found = decode(body + hashlib.sha256(body).digest() if sealed else data)
