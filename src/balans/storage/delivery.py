@@ -18,6 +18,7 @@ from balans.domain.metering import MISSING
 from balans.protocols.hub import Ranges
 from balans.storage.completeness import last_hours
 from balans.storage.readings import registers
+from balans.storage.records import PointInfo
 
 DUE: Final = timedelta(hours=2)
 """An hour that is younger is not yet due."""
@@ -125,6 +126,27 @@ class _Facts:
     oldest: int | None
     duplicates: int
     contradictions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelInfo:
+    """An input of a module."""
+
+    id: int
+    serial: int
+    input: int
+
+    @property
+    def title(self) -> str:
+        """Its name, as in exports and ledgers."""
+        return f"{self.serial}-{self.input}"
+
+
+def channels_of(point: PointInfo, start: datetime, end: datetime) -> list[ChannelInfo]:
+    """Return the channels that counted `point` in [start, end), the latest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CHANNELS, [point.id, end, start])
+        return [ChannelInfo(*row) for row in cursor.fetchall()]
 
 
 def proof(channel_id: int, start: datetime, end: datetime, now: datetime) -> Proof:
@@ -283,6 +305,12 @@ def _ranges(multirange: Any) -> Ranges:
     return Ranges.of((span.lower or 0, span.upper or 0) for span in multirange or ())
 
 
+_CHANNELS = """
+select c.id, m.serial, c.input from meter_mounting mm
+join channel c on c.id = mm.channel_id join module m on m.id = c.module_id
+where mm.point_id = %s and mm.valid_from < %s and (mm.valid_to is null or mm.valid_to > %s)
+group by c.id, m.serial, c.input order by max(mm.valid_from) desc
+"""
 _FACTS = """
 select m.serial, c.input, m.removed_at, m.hub_id,
   (select max(j.last_seen) from hub_journal j where j.hub_id = m.hub_id),

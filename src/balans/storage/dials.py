@@ -38,6 +38,25 @@ def dial_at(point: PointInfo, time: datetime) -> Fraction | None:
     return None if rise is None else Fraction(mounting.dial_at_mount) + rise * counter.worth
 
 
+def dial_of(point: PointInfo, register: int, time: datetime) -> Fraction | None:
+    """Return what the meter of `point` shows when its channel stands at `register` at `time`.
+
+    Returns
+    -------
+    Fraction or None
+        [Wh, varh or l]; None where the dial or the register at mounting is not known.
+    """
+    mounting = _mounting(point, time)
+    if mounting is None or mounting.channel_id is None or mounting.dial_at_mount is None:
+        return None
+    (counter,) = counters_of([mounting], mounting.valid_from, mounting.valid_from + HOUR)[point.id]
+    origin = _origin(counter)
+    if origin is None:
+        return None
+    pulses = (register - int(counter.raw[origin])) % mounting.register_modulus
+    return Fraction(mounting.dial_at_mount) + pulses * mounting.pulse_worth
+
+
 def register_of(point: PointInfo, time: datetime, dial: Fraction) -> tuple[datetime, int] | None:
     """Return the full hour nearest to `time`, and the register then that belongs to `dial`.
 

@@ -29,6 +29,9 @@ LIFE: Final = timedelta(seconds=50)
 HUB_MARGIN_S: Final = 8.0
 """The hub gives up so much earlier, to be heard saying so."""
 REASON_MAX: Final = 200
+NEVER_SENT: Final = "never sent"
+NO_ANSWER: Final = "no answer in time"
+TOO_LATE: Final = "the answer came too late"
 
 
 class ReadRefusedError(BalansError):
@@ -106,6 +109,15 @@ def create(user: Author, code: str, reason: str = "", right: Right = Right.READI
     found = latest(point)
     assert found is not None  # noqa: S101  (just made, in this transaction)
     return found
+
+
+def refusal_of(point: PointInfo) -> ReadRefusedError | None:
+    """Return why the point cannot be read now, None if it can."""
+    try:
+        _channel_of(point)
+    except ReadRefusedError as error:
+        return error
+    return None
 
 
 def latest(point: PointInfo) -> ReadRequest | None:
@@ -219,7 +231,7 @@ _OVER = (
 _READ = f"""
 select code, channel_id, case when {_OVER} then 'expired' else state end, author, reason, created,
   deadline, sent_at, coalesce(done_at, case when {_OVER} then deadline end), register, read_at,
-  flags, case when {_OVER} then 'no answer in time' else detail end
+  flags, case when {_OVER} then '{NO_ANSWER}' else detail end
 from read_request
 """
 _MOUNTED = """
@@ -247,7 +259,7 @@ where id = any(%s) and state = 'queued'
 """
 _EXPIRE = f"""
 update read_request set state = 'expired', done_at = clock_timestamp(),
-  detail = case state when 'queued' then 'never sent' else 'no answer in time' end
+  detail = case state when 'queued' then '{NEVER_SENT}' else '{NO_ANSWER}' end
 where {_OVER}
 """
 _OF_HUB = """
@@ -263,7 +275,7 @@ update read_request r set state = %(state)s, done_at = clock_timestamp(),
 _TOO_LATE = f"""
 update read_request r set state = 'expired', done_at = coalesce(r.done_at, r.deadline),
   register = %(register)s, read_at = %(read_at)s, flags = %(flags)s,
-  detail = 'the answer came too late'
+  detail = '{TOO_LATE}'
 {_OF_HUB} and r.state in ('queued', 'sent', 'expired') and r.register is null
   and %(register)s::int is not null
 """

@@ -17,6 +17,7 @@ from balans.storage.completeness import last_reading
 from balans.storage.dials import dial_at
 from balans.storage.records import NodeInfo, PointInfo
 from balans.web.clock import site_clock
+from balans.web.reading_now import reading_part
 from balans.web.shown import words
 from balans.web.shown.asked import day_to_come
 from balans.web.shown.days import HOUR, moment
@@ -74,6 +75,7 @@ def point(request: HttpRequest, code: str) -> HttpResponse:
         "chart_label": CHARTS[period.span],
         "profile": shown(asked.usage) | _dial(asked) if has_data else None,
         "marks": mark_rows(_marks(asked), asked.node.timezone),
+        "reading": reading_part(asked.point, asked.node),
         "empty": None if has_data else _empty(asked),
     }
     return render(request, "balans/point.html", context)

@@ -12,7 +12,9 @@ from balans.web.api.app import addresses as api_addresses
 from balans.web.cabinet import own
 from balans.web.cabinet import views as cabinet
 from balans.web.console import control, day, live, nodes, transformer, tree
+from balans.web.console.balance_paths import balance_paths
 from balans.web.console.mounting_paths import mounting_paths
+from balans.web.delivery_paths import delivery_paths
 from balans.web.live import stream
 from balans.web.validity_paths import validity_paths
 
@@ -35,6 +37,8 @@ urlpatterns = [
     path("points/<str:code>/", points.point, name="point"),
     path("points/<str:code>/readings.csv", points.point_csv, name="point-csv"),
     *validity_paths,
+    *balance_paths,
+    *delivery_paths,
     *mounting_paths,
     path("api/", include((api_addresses(), "api"))),
     path("favicon.ico", home.favicon, name="favicon"),
