@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from balans.domain.metering.counter import Counter, Micros, micros
+from balans.domain.metering.counter import Counter, Levels, Micros, micros
 from balans.domain.metering.words import Quality
 
 
@@ -71,7 +70,16 @@ def interval_values(
         tally.add(one, joined)
     for mark in joined:
         tally.marked |= (tally.start < mark[1]) & (tally.end > mark[0])
-    return [tally.value(index, *pair) for index, pair in enumerate(pairwise(bounds))]
+    columns = zip(
+        bounds[:-1],
+        bounds[1:],
+        tally.energies(),
+        tally.qualities(),
+        tally.share(tally.known),
+        tally.share(tally.doubted),
+        strict=True,
+    )
+    return [IntervalValue(*column) for column in columns]
 
 
 def _joined(marks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -126,30 +134,52 @@ class _Tally:
         for start, end in marks:
             a, b = np.clip(first, start, end), np.clip(last, start, end)
             self.known[here] -= one.known_until(b) - one.known_until(a)
-        for i in np.flatnonzero(both & same).tolist():
-            self.energy[here[i]] += (after.level(i) - before.level(i)) * one.worth
+        self._add_energy(one, before, after, here, np.flatnonzero(both & same))
 
-    def value(self, index: int, start: datetime, end: datetime) -> IntervalValue:
-        """Return the sum for one of the intervals."""
-        length = int(self.end[index] - self.start[index])
-        told = not (self.unknown[index] or self.broken[index] or self.marked[index])
-        return IntervalValue(
-            start,
-            end,
-            self.energy[index] if told and self.covered[index] else None,
-            self._quality(index, length),
-            min(1.0, max(0.0, float(self.known[index]) / length)),
-            min(1.0, float(self.doubted[index]) / length),
-        )
+    def _add_energy(
+        self,
+        one: Counter,
+        before: Levels,
+        after: Levels,
+        here: NDArray[np.intp],
+        told: NDArray[np.intp],
+    ) -> None:
+        """Add the energy of the intervals `here` whose places are `told`."""
+        above, below = one.worth.numerator, one.worth.denominator
+        counts = (after.whole - before.whole)[told].tolist()
+        for i, place, count in zip(told.tolist(), here[told].tolist(), counts, strict=True):
+            if one.interpolated:
+                energy = (after.level(i) - before.level(i)) * one.worth
+            else:
+                energy = Fraction(count * above, below)
+            so_far = self.energy[place]
+            self.energy[place] = so_far + energy if so_far else energy
 
-    def _quality(self, index: int, length: int) -> Quality:
+    def energies(self) -> list[Fraction | None]:
+        """Return the energy of each interval, None where it cannot be told."""
+        told = ~(self.unknown | self.broken | self.marked) & (self.covered > 0)
+        return [
+            energy if known else None
+            for energy, known in zip(self.energy, told.tolist(), strict=True)
+        ]
+
+    def share(self, time: NDArray[np.float64]) -> list[float]:
+        """Return what part of each interval `time` is."""
+        shares: list[float] = np.clip(time / (self.end - self.start), 0.0, 1.0).tolist()
+        return shares
+
+    def qualities(self) -> list[Quality]:
+        """Return how good each value is."""
         reasons = (
-            (self.covered[index] == 0, Quality.UNMETERED),
-            (self.marked[index], Quality.INCORRECT),
-            (self.unknown[index], Quality.MISSING),
-            (self.broken[index], Quality.SUSPECT),
-            (self.covered[index] < length, Quality.PARTIAL),
-            (self.doubted[index] > 0, Quality.SUSPECT),
-            (self.estimated[index], Quality.ESTIMATED),
+            (self.covered == 0, Quality.UNMETERED),
+            (self.marked, Quality.INCORRECT),
+            (self.unknown, Quality.MISSING),
+            (self.broken, Quality.SUSPECT),
+            (self.covered < self.end - self.start, Quality.PARTIAL),
+            (self.doubted > 0, Quality.SUSPECT),
+            (self.estimated, Quality.ESTIMATED),
         )
-        return next((quality for holds, quality in reasons if holds), Quality.MEASURED)
+        holds = [condition for condition, _ in reasons]
+        first = np.select(holds, list(range(len(reasons))), len(reasons))
+        names = [*(quality for _, quality in reasons), Quality.MEASURED]
+        return [names[place] for place in first.tolist()]

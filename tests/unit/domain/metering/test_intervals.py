@@ -51,7 +51,7 @@ def meter(
     return pulse_counter(mounted, START, np.array(registers, np.int32), marks[0], marks[1])
 
 
-def told(values: Sequence[IntervalValue]) -> list[tuple[Fraction | None, str, float]]:
+def told(values: Sequence[IntervalValue]) -> list[tuple[Fraction | int | None, str, float]]:
     return [(one.energy, one.quality.value, round(one.known_share, 6)) for one in values]
 
 
@@ -101,7 +101,11 @@ def test_a_mark_outside_any_meter_stays_unmetered() -> None:
 def test_doubts_inside_are_told_with_their_share() -> None:
     one = meter([0, 1, 2, 3, 4, 5, 6, 7, 8], suspect=[3], estimated=[8])
     (whole,) = interval_values([one], [], at(0, 8))
-    assert (whole.energy, whole.quality, whole.suspect_share) == (8, Quality.SUSPECT, 0.25)
+    assert (whole.energy, whole.quality, whole.suspect_share) == (
+        Fraction(8),
+        Quality.SUSPECT,
+        0.25,
+    )
     assert interval_values([one], [], at(4, 8))[0].quality == Quality.ESTIMATED
     assert interval_values([one], [], at(4, 7))[0].quality == Quality.MEASURED
     assert interval_values([one], [], at(3, 4))[0].quality == Quality.SUSPECT
@@ -180,12 +184,12 @@ def histories(draw: st.DrawFn) -> tuple[list[Counter], int]:
     """
     hours = draw(st.integers(30, 170))
     cuts = draw(st.lists(st.integers(1, hours * 60 - 1), max_size=3, unique=True).map(sorted))
-    edges = [-6000, *cuts, None]
+    starts, ends = [-6000, *cuts], [*cuts, None]
     steps = draw(st.lists(PULSES, min_size=hours, max_size=hours))
     gaps = draw(st.sets(st.integers(1, hours - 1), max_size=hours // 2))
     true = np.concatenate(([0], np.cumsum(steps)))
     counters = []
-    for start, end in pairwise(edges):
+    for start, end in zip(starts, ends, strict=True):
         offset = draw(st.integers(0, 999))
         worth = draw(st.sampled_from([Fraction(1), Fraction(5, 3), Fraction(100, 7)]))
 
