@@ -4,13 +4,16 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psycopg
 
+from balans.cli.bench_processors import database_s
 from balans.cli.bench_town import BenchTown
 from balans.core.errors import BalansError
 from balans.core.hours import hour_of, time_of
@@ -25,13 +28,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 START = hour_of(datetime(2026, 9, 1, tzinfo=UTC))
-LATEST_H = 12
+LATEST_H = 6
 """Late readings come up to so many hours after their hour."""
 SETTLED = timedelta(hours=30)
 INTAKE_THREADS = 2
-BATCHES_A_COMMIT = 50
+BATCHES_A_COMMIT = 100
 FLUSH_BATCHES = 500
-COPY_RUNS = 3
 CHUNK = 1 << 20
 _NARROW = np.dtype(
     [
@@ -43,6 +45,26 @@ _NARROW = np.dtype(
         ),
     ]
 )
+
+
+class Spent:
+    """Time spent on something: by the clock, and by the processors (here and in the database)."""
+
+    def __init__(self) -> None:
+        self.wall_s = self._processors_s = 0.0
+
+    @property
+    def processors_s(self) -> float:
+        """Seconds of all processors."""
+        return round(self._processors_s, 2)
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Add what the block takes."""
+        began, began_s = time.process_time() + database_s(), time.perf_counter()
+        yield
+        self.wall_s += time.perf_counter() - began_s
+        self._processors_s += time.process_time() + database_s() - began
 
 
 class WrongError(BalansError):
@@ -70,6 +92,7 @@ class IngestRun:
         self.channels: NDArray[np.int32] = np.zeros(0, np.int32)
         self._parts = dict.fromkeys(("decode", "inbox", "flush"), 0.0)
         self._lock = threading.Lock()
+        self._plain = psycopg.connect(url)
 
     def register(self) -> None:
         """Register hubs, modules and channels."""
@@ -83,39 +106,47 @@ class IngestRun:
         self.channels = np.array([row[0] for row in rows], np.int32)
 
     def measure(self) -> dict[str, Any]:
-        """Return the report."""
+        """Return the report. Each hour is measured beside a raw COPY of its readings."""
         load = os.getloadavg()[0]
-        limits_s = [self._copy_s() for _ in range(COPY_RUNS)]
-        seconds = sum(self._round(number) for number in range(self.town.hours + LATEST_H))
-        seconds += self._settle()
-        limits_s += [self._copy_s() for _ in range(COPY_RUNS)]
-        count = self.town.channels * self.town.hours
+        ours, copy = Spent(), Spent()
+        self._narrow_table()
+        wal_began = self._wal_position()
+        copied = 0
+        for number in range(self.town.hours + LATEST_H):
+            payloads = self.town.deliveries(number)
+            with ours.watch():
+                self._round(number, payloads)
+            before = self._wal_position()
+            if number < self.town.hours:
+                data = self._narrow(number)
+                with copy.watch():
+                    self._copy(data)
+            copied += self._wal_position() - before
+        with ours.watch():
+            self._settle()
+        wal = self._wal_position() - wal_began - copied
         self._check()
-        limit = count / float(np.median(limits_s))
+        count = self.town.channels * self.town.hours
         return {
             "channels": self.town.channels,
             "hours": self.town.hours,
             "readings": count,
             "sent": self.town.sent,
-            "seconds": round(seconds, 3),
-            "readings_per_s": round(count / seconds),
-            "copy_limit_readings_per_s": round(limit),
-            "copy_limit_spread": [round(count / max(limits_s)), round(count / min(limits_s))],
-            "ratio": round(count / seconds / limit, 3),
+            "seconds": round(ours.wall_s, 3),
+            "readings_per_s": round(count / ours.wall_s),
+            "copy_limit_readings_per_s": round(count / copy.wall_s),
+            "ratio": round(copy.wall_s / ours.wall_s, 3),
             "bytes_per_reading": round(self._bytes("reading_day") / count, 2),
-            "wal_bytes_per_reading": round(self._wal / count, 1),
+            "wal_bytes_per_reading": round(wal / count, 1),
+            "processor_s": {"ingest": ours.processors_s, "copy": copy.processors_s},
             "parts_s": {name: round(value, 3) for name, value in self._parts.items()},
             "load": [round(load, 1), round(os.getloadavg()[0], 1)],
         }
 
-    def _round(self, number: int) -> float:
-        """Take what comes in one hour, as the head-end does, and return how long that takes [s]."""
-        payloads = self.town.deliveries(number)
-        if number == 0:
-            self._wal_began = self._wal_position()
+    def _round(self, number: int, payloads: list[tuple[str, bytes]]) -> None:
+        """Take what comes in one hour, as the head-end does."""
         now = time_of(START + number) + timedelta(minutes=30)
         done = threading.Event()
-        began_s = time.perf_counter()
         with ThreadPoolExecutor(INTAKE_THREADS + 1) as pool:
             flusher = pool.submit(self._flush_until, done, now)
             queue = deque(payloads)
@@ -124,7 +155,6 @@ class IngestRun:
                 worker.result()
             done.set()
             flusher.result()
-        return time.perf_counter() - began_s
 
     def _take(self, queue: deque[tuple[str, bytes]], now: datetime) -> None:
         """Decode and store until nothing waits."""
@@ -160,17 +190,14 @@ class IngestRun:
                 return
             done.wait(0.05)
 
-    def _settle(self) -> float:
-        """Let the days end and return how long their rows take [s]."""
+    def _settle(self) -> None:
+        """Let the days end."""
         now = time_of(START + self.town.hours + LATEST_H) + SETTLED
         began_s = time.perf_counter()
         flush.flush_inbox(now, FLUSH_BATCHES)
-        took_s = time.perf_counter() - began_s
-        self._parts["flush"] += took_s
-        self._wal = self._wal_position() - self._wal_began
+        self._parts["flush"] += time.perf_counter() - began_s
         if waiting():
             raise WrongError("batches are left in the inbox")
-        return took_s
 
     def _check(self) -> None:
         """Compare everything stored with everything sent."""
@@ -187,31 +214,29 @@ class IngestRun:
         if left != (0,):
             raise WrongError(f"{left} blocks are no day rows yet")
 
-    def _copy_s(self) -> float:
-        """Return how long a raw COPY of all readings takes [s]; encoding them is not counted."""
-        rows = np.empty(self.town.registers.size, _NARROW)
+    def _narrow_table(self) -> None:
+        with psycopg.connect(self.url) as admin:
+            admin.execute(
+                "create table bench_narrow (channel_id int, time timestamptz, register int)"
+            )
+
+    def _narrow(self, number: int) -> bytes:
+        """Return the readings of an hour as a binary COPY."""
+        rows = np.empty(self.town.channels, _NARROW)
         rows["fields"] = 3
         for name, size in (("channel", 4), ("time", 8), ("register", 4)):
             rows[f"{name}_length"] = size
-        rows["channel"] = np.tile(self.channels, self.town.hours)
-        hour = np.repeat(np.arange(self.town.hours) + START, self.town.channels)
-        rows["time"] = hour * 3_600_000_000
-        rows["register"] = self.town.registers.T.reshape(-1)
-        data = b"PGCOPY\n\xff\r\n\x00" + bytes(8) + rows.tobytes() + b"\xff\xff"
-        with psycopg.connect(self.url) as admin, admin.cursor() as cursor:
-            cursor.execute("drop table if exists bench_narrow")
-            cursor.execute(
-                "create table bench_narrow (channel_id int, time timestamptz, register int)"
-            )
-            admin.commit()
-            began_s = time.perf_counter()
+        rows["channel"] = self.channels
+        rows["time"] = (START + number) * 3_600_000_000
+        rows["register"] = self.town.registers[:, number]
+        return b"PGCOPY\n\xff\r\n\x00" + bytes(8) + rows.tobytes() + b"\xff\xff"
+
+    def _copy(self, data: bytes) -> None:
+        with self._plain.cursor() as cursor:
             with cursor.copy("copy bench_narrow from stdin (format binary)") as copy:
                 for at in range(0, len(data), CHUNK):
                     copy.write(data[at : at + CHUNK])
-            admin.commit()
-            took_s = time.perf_counter() - began_s
-            cursor.execute("drop table bench_narrow")
-        return took_s
+            self._plain.commit()
 
     def seal(self) -> dict[str, Any]:
         """Seal everything and return how long that takes, and how big it is."""
