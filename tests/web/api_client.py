@@ -41,7 +41,7 @@ def asking(made: NewKey | str) -> Ask:
             answer = client.post(f"/api/v1/{path}", body, content_type="application/json")
         is_problem = answer.status_code >= 400
         kind = "application/problem+json" if is_problem else "application/json; charset=utf-8"
-        assert answer["Content-Type"] == kind
+        assert answer["Content-Type"] == kind, answer.content
         if is_problem:
             assert answer.json()["status"] == answer.status_code
         return answer.status_code, answer.json()

@@ -1,5 +1,6 @@
 """The REST API: what a key opens, how lists and errors look, and what stays shut."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -178,6 +179,11 @@ def test_what_is_not_there_is_a_problem_too(ask: Ask) -> None:
         assert (status, problem["code"]) == (404, "not_found")
 
 
+def test_a_method_that_there_is_not_is_a_problem_too(ask: Ask) -> None:
+    status, problem = ask("nodes", {})
+    assert (status, problem["code"]) == (405, "method_not_allowed")
+
+
 def test_other_tenants_do_not_exist(ask: Ask) -> None:
     town.seed_readings("bob", 2000)
     for path in (
@@ -340,8 +346,18 @@ def test_every_operation_names_its_scope() -> None:
     schema = Client().get("/api/openapi.json").json()
     assert schema["openapi"] == "3.1.0"
     operations = [one for methods in schema["paths"].values() for one in methods.values()]
-    assert len(operations) >= 9
+    assert len(operations) >= 40
     for operation in operations:
         assert operation["x-scope"] in set(Scope)
         assert operation["security"] == [{"ApiKey": []}, {"Session": []}]
         assert {"401", "403", "422", "503"} <= operation["responses"].keys()
+
+
+def test_every_operation_is_reached_and_asks_for_a_key() -> None:
+    client = Client()
+    for path, methods in client.get("/api/openapi.json").json()["paths"].items():
+        address = re.sub(r"{(\w+)}", "1", path)
+        for method in methods:
+            answer = getattr(client, method)(address)
+            assert answer.status_code == 401, (method, path)
+            assert answer.json()["code"] == "not_authenticated"

@@ -54,7 +54,7 @@ def test_a_found_module_is_refused_taken_back_and_mounted(ask: Ask) -> None:
             }
         ],
     }
-    status, done = ask("modules", order)
+    status, done = ask("mountings", order)
     assert status == 200
     assert (done["new_module"], done["changed"]) == (True, True)
     (mounted,) = done["inputs"]
@@ -62,7 +62,7 @@ def test_a_found_module_is_refused_taken_back_and_mounted(ask: Ask) -> None:
     _, point = ask(f"points/{mounted['point']}")
     assert (point["resource"], point["mountings"][0]["meter"]) == ("hot_water", "HW-1")
     assert point["mountings"][0]["dial_at_mount"] == 12.5
-    assert ask("modules", order)[1]["changed"] is False
+    assert ask("mountings", order)[1]["changed"] is False
 
 
 def test_a_found_module_of_others_is_not_seen(ask: Ask) -> None:
@@ -70,7 +70,7 @@ def test_a_found_module_of_others_is_not_seen(ask: Ask) -> None:
     assert ask("found")[1] == []
     assert ask("found/2500/refuse", {})[0] in {404, 409}
     order = {"serial": 2500, "place": "bob-flat-01", "inputs": []}
-    assert ask("modules", order)[0] == 404
+    assert ask("mountings", order)[0] == 404
 
 
 def test_places_are_prepared_and_withdrawn(ask: Ask) -> None:

@@ -1,6 +1,8 @@
 """The API as a whole: its chapters, its description, its addresses."""
 
 from collections.abc import Callable, Iterator
+from functools import wraps
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -8,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver
 from django.urls import path as address
 from django.views.decorators.cache import cache_control
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from typing_extensions import override
@@ -124,7 +127,23 @@ def addresses() -> list[URLPattern | URLResolver]:
 
 def _open(pattern: URLPattern | URLResolver) -> None:
     if isinstance(pattern, URLPattern):
-        pattern.callback = _without_login(pattern.callback)
+        pattern.callback = _without_login(_with_problems(pattern.callback))
+
+
+def _with_problems(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Return `view` with a problem where ninja has plain text."""
+
+    @csrf_exempt  # as ninja's views are: its own authentication asks for the token
+    @wraps(view)
+    def answering(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        answer = view(request, *args, **kwargs)
+        if answer.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+            return answer
+        found = problem(405, "method_not_allowed", f"expected {answer['Allow']}")
+        found["Allow"] = answer["Allow"]
+        return found
+
+    return answering
 
 
 def _without_login(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

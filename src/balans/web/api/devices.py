@@ -211,7 +211,7 @@ def take_back_found(request: ApiRequest, serial: Serial) -> FoundOut:
     return _one_found(request, serial)
 
 
-@operations.post("/modules", Scope.WRITE_REGISTRY, MountedOut, status=200)
+@operations.post("/mountings", Scope.WRITE_REGISTRY, MountedOut, status=200)
 def mount_module(request: ApiRequest, body: MountIn) -> MountedOut:
     """Mount a module at a place with its meters, which also accepts one that was found.
 
