@@ -121,7 +121,9 @@ def test_a_meter_with_two_outputs_is_exchanged_at_both_points(
         assert [v.energy for v in hourly_profile(point, NOON, hours(2))] == [Fraction(1, 2), 2]
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     steps=st.lists(st.integers(0, 400), min_size=10, max_size=10),
     cut=st.integers(1, 599),

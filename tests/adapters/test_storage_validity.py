@@ -115,7 +115,9 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rows=ROWS, data=st.data())
 def test_events_are_the_same_in_whatever_order_and_however_often(
     rows: list[tuple[int, int, int]], data: st.DataObject
