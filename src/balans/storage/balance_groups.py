@@ -214,7 +214,12 @@ def forest_of(group: GroupInfo, node: NodeInfo) -> Forest:
     if group.by_hand:
         where, params = "tenant_id = %s and resource = %s", [group.tenant_id, group.resource.value]
         return forest(list(_groups(where, params)))
-    return forest(groups_below(node, group.resource))
+    return forest_of_nodes(node, group.resource)
+
+
+def forest_of_nodes(node: NodeInfo, resource: Resource) -> Forest:
+    """Return the groups of a node and of all nodes below it."""
+    return forest(groups_below(node, resource))
 
 
 def forest(groups: Iterable[GroupInfo]) -> Forest:

@@ -27,7 +27,14 @@ from balans.domain.balances import (
 )
 from balans.domain.metering import calendar
 from balans.storage import balance_loss, lookups
-from balans.storage.balance_groups import GroupInfo, by_id, forest_of, slots_of, zones_of
+from balans.storage.balance_groups import (
+    GroupInfo,
+    by_id,
+    forest_of,
+    forest_of_nodes,
+    slots_of,
+    zones_of,
+)
 from balans.storage.balance_sums import DAY_H, Kept, Places
 from balans.storage.balance_upkeep import (
     Marks,
@@ -39,6 +46,7 @@ from balans.storage.balance_upkeep import (
     take_marks,
     take_news,
 )
+from balans.storage.records import NodeInfo
 from balans.storage.scope import system_scope
 
 MOST_INTERVALS: Final = 20_000
@@ -155,13 +163,58 @@ def balance(
     take_news(wait=False)
     node = lookups.node(group.node_id)
     terms = forest_of(group, node).terms(group.id, reach)
-    sums = Summed.of(terms, bounds, step, now, node.timezone)
+    sums = Summed.of(_places([terms]), bounds, step, now, node.timezone)
     losses = balance_loss.losses(terms.segments, bounds)
     found = balances(sums.total(terms.inflow), sums.total(terms.outflow), losses)
     lines = (
         Line(start, end, one) for (start, end), one in zip(pairwise(bounds), found, strict=True)
     )
     return Report(group, node.timezone, step, reach, terms, tuple(lines))
+
+
+def balances_of(
+    groups: Sequence[GroupInfo],
+    node: NodeInfo,
+    span: tuple[datetime, datetime],
+    now: datetime,
+    reach: Reach = Reach.METERS,
+) -> dict[int, Balance]:
+    """Return the balances of groups of one resource over one period, by id, in one go.
+
+    Parameters
+    ----------
+    groups
+        Groups of `node` or of nodes below it.
+    span
+        Start and end, at best of a local day, month or year.
+    """
+    if not groups:
+        return {}
+    take_news(wait=False)
+    forest = forest_of_nodes(node, groups[0].resource)
+    terms = [forest.terms(group.id, reach) for group in groups]
+    step = _step_of(span, node.timezone)
+    sums = Summed.of(_places(terms), span, step, now, node.timezone)
+    found = {}
+    for group, one in zip(groups, terms, strict=True):
+        losses = balance_loss.losses(one.segments, span)
+        (found[group.id],) = balances(sums.total(one.inflow), sums.total(one.outflow), losses)
+    return found
+
+
+def _step_of(span: tuple[datetime, datetime], zone: ZoneInfo) -> Step:
+    """Return the step of which `span` is one interval, or the day."""
+    for step in (Step.DAY, Step.MONTH, Step.YEAR):
+        if getattr(calendar, f"{step}s")(*span, zone) == list(span):
+            return step
+    return Step.DAY
+
+
+def _places(terms: Sequence[Terms]) -> Places:
+    """Return the slots that `terms` consist of, as far as there are points in them."""
+    wanted = {(term.group_id, term.side) for one in terms for term in (*one.inflow, *one.outflow)}
+    group_ids = sorted({group_id for group_id, _ in wanted})
+    return Places([slot for slot in slots_of(group_ids) if slot in wanted])
 
 
 def bounds_of(start: datetime, end: datetime, step: Step, zone: ZoneInfo) -> list[datetime]:
@@ -202,15 +255,13 @@ class Summed:
     @classmethod
     def of(
         cls,
-        terms: Terms,
+        places: Places,
         bounds: Sequence[datetime],
         step: Step,
         now: datetime,
         zone: ZoneInfo,
     ) -> "Summed":
-        """Return what `terms` need, from what is kept or, where nothing can be, from registers."""
-        wanted = {(term.group_id, term.side) for term in (*terms.inflow, *terms.outflow)}
-        places = Places([slot for slot in slots_of(terms.group_ids) if slot in wanted])
+        """Return the sums from what is kept or, where nothing can be, from registers."""
         if not places.slots:
             return cls(places, Sums.none(0, len(bounds) - 1))
         if step is Step.HOUR:

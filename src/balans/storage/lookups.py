@@ -271,6 +271,11 @@ def nodes_by_code(code: str) -> list[NodeInfo]:
     return nodes(Node.objects.filter(code=code))
 
 
+def nodes_by_id(node_ids: Iterable[int]) -> list[NodeInfo]:
+    """Return the nodes with these ids, each after its parent."""
+    return nodes(Node.objects.filter(id__in=list(node_ids)))
+
+
 def timezones() -> list[str]:
     """Return the different time zones of the nodes in the scope, by name."""
     named = Node.objects.exclude(timezone="").order_by("timezone")

@@ -13,6 +13,7 @@ from balans.web.cabinet import own
 from balans.web.cabinet import views as cabinet
 from balans.web.console import control, day, live, nodes, transformer, tree
 from balans.web.console.balance_paths import balance_paths
+from balans.web.console.import_paths import import_paths
 from balans.web.console.mounting_paths import mounting_paths
 from balans.web.delivery_paths import delivery_paths
 from balans.web.live import stream
@@ -40,6 +41,7 @@ urlpatterns = [
     *balance_paths,
     *delivery_paths,
     *mounting_paths,
+    *import_paths,
     path("api/", include((api_addresses(), "api"))),
     path("favicon.ico", home.favicon, name="favicon"),
     path("healthz", health.healthz, name="healthz"),

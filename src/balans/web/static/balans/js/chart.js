@@ -44,6 +44,18 @@ const STYLES = {
     width: 2,
     paths: uPlot.paths.stepped({ align: 1 }),
   },
+  inflow: {
+    stroke: () => tint("load"),
+    fill: () => tint("fill"),
+    width: 2,
+    paths: uPlot.paths.stepped({ align: 1, extend: true }),
+  },
+  outflow: {
+    stroke: () => tint("reference"),
+    width: 1.5,
+    dash: [6, 4],
+    paths: uPlot.paths.stepped({ align: 1, extend: true }),
+  },
   bar: {
     stroke: () => tint("load"),
     fill: () => tint("load"),
