@@ -9,6 +9,7 @@ from balans.core.words import LimitSource
 from balans.domain.demand.model import Limit
 from balans.gateway.devices.config import DevicesConfig, devices_of
 from balans.protocols.address import parse_broker_address
+from balans.protocols.claim import plain_secret
 from balans.usecases.run_load_control import METER, ControlledSite, Sensor, SensorKind
 from balans.usecases.site_file import site_of
 from balans.usecases.toml_table import TomlTable, one_table, parse_toml
@@ -101,13 +102,20 @@ def parse_config(text: str, path: Path, default_mqtt_url: str | None = None) -> 
         health_file=path.parent / own.text("health_file") if own.has("health_file") else None,
         page=_page(root),
         devices=devices_of(root, path.parent, mqtt_url),
-        label_secret=own.text("label_secret", "the secret on its label")
-        if own.has("label_secret")
-        else "",
+        label_secret=_secret(own),
     )
     own.finish()
     root.finish()
     return config
+
+
+def _secret(own: TomlTable) -> str:
+    if not own.has("label_secret"):
+        return ""
+    try:
+        return plain_secret(own.text("label_secret", "the secret on its label"))
+    except InputError as error:  # which does not repeat the secret
+        raise InputError(f"{own.file}: {own.place}.label_secret: {error}") from error
 
 
 def _url(own: TomlTable, key: str, default: str | None) -> str:

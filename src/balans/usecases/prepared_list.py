@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from balans.core.errors import Finding, InputError
 from balans.core.words import DeviceKind, Phase, PointRole, Resource
+from balans.protocols.claim import plain_secret
 from balans.protocols.fields import NAME
 from balans.usecases.mount_order import (
     SERIAL_MAX,
@@ -21,7 +22,7 @@ from balans.usecases.mount_order import (
     parse_dial,
     parse_weight,
 )
-from balans.usecases.qr_text import PREFIX, Label, parse_label, plain_secret
+from balans.usecases.qr_text import PREFIX, Label, parse_label
 
 T = TypeVar("T")
 LINES_MAX: Final = 20_000

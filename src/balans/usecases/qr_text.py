@@ -15,6 +15,7 @@ from typing import Final
 
 from balans.core.errors import InputError
 from balans.core.words import DeviceKind, Resource
+from balans.protocols.claim import plain_secret
 from balans.protocols.fields import NAME
 from balans.usecases.mount_order import (
     INPUTS,
@@ -27,10 +28,6 @@ from balans.usecases.mount_order import (
 
 PREFIX: Final = "BALANS"
 TEXT_MAX: Final = 500
-SECRET: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{16,64}")
-"""Letters and digits that cannot be mistaken for others (Crockford's base 32): 80 bits at least."""
-
-_READ_AS = str.maketrans("OIL", "011", " -")
 _INPUTS = re.compile(r"([1-3])(A?)", re.IGNORECASE)
 _SERIAL = re.compile(r"\d{1,10}")
 
@@ -97,23 +94,6 @@ def label_text(label: Label) -> str:
     if label.place:
         text = ";".join([f"{text}@{label.place}", *(_meter_text(one) for one in label.meters)])
     return text
-
-
-def plain_secret(text: str) -> str:
-    """Return a typed secret as it is meant: no blanks and dashes, capitals, O as 0, I and L as 1.
-
-    Raises
-    ------
-    InputError
-        If it is none; the text is not repeated.
-
-    >>> plain_secret("4k7m-ol2n 9pqr-5tvw")
-    '4K7M012N9PQR5TVW'
-    """
-    plain = text.strip().upper().translate(_READ_AS)
-    if not SECRET.fullmatch(plain):
-        raise InputError("secret: expected the 16 or more letters and digits of the label")
-    return plain
 
 
 def _serial(text: str) -> str:

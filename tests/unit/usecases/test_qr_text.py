@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from balans.core.errors import InputError
 from balans.core.words import DeviceKind, Resource
+from balans.protocols.claim import plain_secret
 from balans.usecases.mount_order import InputOrder, parse_dial, parse_weight, weight_text
-from balans.usecases.qr_text import Label, label_text, parse_label, plain_secret
+from balans.usecases.qr_text import Label, label_text, parse_label
 
 SECRET = "4K7M0N2P9QRS5TVW"
 NAMES = st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True)

@@ -13,13 +13,14 @@ from django.views.decorators.http import require_http_methods
 
 from balans.core.errors import InputError
 from balans.core.words import DeviceKind
+from balans.protocols.claim import plain_secret
 from balans.protocols.fields import NAME
 from balans.storage import access, device_history, hubs, mounting_places
 from balans.storage.access import ForbiddenError, NotVisibleError, Right
 from balans.storage.commands import Author
 from balans.storage.hubs import HubOrder
 from balans.storage.mounting import MountRefusedError
-from balans.usecases.qr_text import parse_label, plain_secret
+from balans.usecases.qr_text import parse_label
 from balans.web.clock import site_clock
 from balans.web.console.asking import ask, is_confirmed
 from balans.web.console.deeds import deed_rows
