@@ -200,6 +200,7 @@ def test_a_register_cannot_be_told_without_the_dial_at_mounting(counted: People)
         one = manual.hand_in(counted.operator, point, Dial(at=NOW, value=Decimal(5)), NOW)
         with pytest.raises(ManualRefusedError, match="does not follow"):
             manual.accept(counted.operator, one.id, NOW, set_register=True)
+        assert manual.dials_of(point)[0].state == ManualState.PROPOSED
 
 
 def test_the_dial_between_two_full_hours(counted: People) -> None:

@@ -1,7 +1,9 @@
 """Marks, edits, events, dials and the change of a meter, as people do them on pages."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from io import BytesIO
 
 import pytest
@@ -15,6 +17,7 @@ from balans.protocols.hub import Batch, Entry, EntryKind
 from balans.protocols.readings import Flag, Reading, pack
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
+from balans.storage.registry import apply_plan
 
 POINT = "/points/alice-flat-01-el/"
 DAY = f"{POINT}?date=2026-01-11"
@@ -139,11 +142,13 @@ def test_a_register_is_edited_and_the_sums_follow(operator: Client) -> None:
         "0.110",
         "27,916",
     )
+    assert [row["edited"] for row in rows[11:14]] == [False, True, False]
     assert operator.get(VALIDITY).context["edits"][0]["before"] == "27,915"
     operator.post(VALIDITY, edit | {"kind": "strike", "register": ""})
     assert operator.get(DAY).context["profile"]["rows"][12]["quality_name"] == "missing"
     operator.post(VALIDITY, edit | {"kind": "withdraw", "register": ""})
-    assert operator.get(DAY).context["profile"]["rows"][12]["register"] == "27,915"
+    row = operator.get(DAY).context["profile"]["rows"][12]
+    assert (row["register"], row["edited"]) == ("27,915", False)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +231,7 @@ def test_a_reading_is_handed_in_with_a_photo_and_accepted(
     assert picture["Content-Type"] == "image/jpeg"
     assert Image.open(BytesIO(picture.content)).size == (30, 40)
     assert visit("bob-operator").get(f"/dials/{mine['id']}/photo.jpg").status_code == 404
+    assert operator.get("/nodes/alice-house/").context["waiting"] == 1
     waiting = operator.get("/nodes/alice-house/dials/")
     assert [row["id"] for row in waiting.context["dials"]] == [mine["id"]]
     judge = {"action": "refuse", "reading": str(mine["id"]), "reason": " "}
@@ -318,3 +324,29 @@ def test_what_is_wrong_with_an_exchange_is_said(
     assert answer.status_code == 422
     assert text in answer.content.decode()
     assert len(answer.context["meters"]) == 1
+
+
+def test_a_meter_read_by_eye_alone_has_even_days(
+    resident: Client, visit: Callable[[str], Client]
+) -> None:
+    """The water meter loses its module: it showed 10 m³ on 10 January and 13 m³ two days later."""
+    plan = town.plan()
+    old = next(one for one in plan.mountings if one.point == "alice-flat-01-cw")
+    by_hand = replace(old, module=None, input=None, dial_at_mount=Decimal(10_000))
+    apply_plan(replace(plan, mountings=(by_hand,), accounts=()))
+    path = "/points/alice-flat-01-cw/"
+    sent = {"dial": "13", "at": "2026-01-12T01:00", "note": ""}
+    resident.post(f"{path}dials/", sent)
+    operator = visit("alice-operator")
+    (waiting,) = operator.get("/nodes/alice-house/dials/").context["dials"]
+    assert not waiting["settable"]
+    judge = {"action": "accept", "reading": str(waiting["id"]), "set_register": "yes"}
+    answer = operator.post("/nodes/alice-house/dials/", judge)
+    assert "is not known" in answer.content.decode()
+    operator.post("/nodes/alice-house/dials/", judge | {"set_register": ""})
+    page = operator.get(f"{path}?date=2026-01-11")
+    profile = page.context["profile"]
+    assert (profile["total"], profile["rows"][5]["quality_name"]) == ("1.500", "estimated")
+    month = operator.get(f"{path}?date=2026-01").context["profile"]["rows"]
+    assert [row["used"] for row in month if not row["missing"]] == ["1.438", "1.500"]
+    assert operator.get(path).context["period"].iso == "2026-01-12"

@@ -140,9 +140,10 @@ def accept(
     row = _own(user, reading_id)
     if row.state == ManualState.ACCEPTED.value:
         raise ManualRefusedError("state", f"reading {reading_id} was accepted already")
-    _judge(row, user, ManualState.ACCEPTED, reason, now)
-    if set_register:
-        _set_register(user, row, now)
+    with transaction.atomic():  # refused with its register, it is not accepted either
+        _judge(row, user, ManualState.ACCEPTED, reason, now)
+        if set_register:
+            _set_register(user, row, now)
     return _infos(ManualReading.objects.filter(id=row.pk))[0]
 
 
@@ -181,6 +182,16 @@ def dials_below(
         point__node__path__under=node.path,
     )
     return _infos(rows.order_by("at", "id")[:limit])
+
+
+def count_waiting(node: NodeInfo) -> int:
+    """Return how many dials of a node and all below it wait to be judged."""
+    rows = ManualReading.objects.filter(
+        state=ManualState.PROPOSED.value,
+        tenant_id=node.tenant_id,
+        point__node__path__under=node.path,
+    )
+    return rows.count()
 
 
 def photo_of(user: Author, reading_id: int) -> bytes | None:

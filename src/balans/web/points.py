@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_safe
 
-from balans.storage import access, lookups, marks
+from balans.domain.metering import EditKind
+from balans.storage import access, editing, lookups, marks
 from balans.storage.access import Right
 from balans.storage.completeness import last_reading
 from balans.storage.dials import dial_at
@@ -73,7 +74,7 @@ def point(request: HttpRequest, code: str) -> HttpResponse:
         "head": HEADS[period.span],
         "caption": CAPTIONS[period.span],
         "chart_label": CHARTS[period.span],
-        "profile": shown(asked.usage) | _dial(asked) if has_data else None,
+        "profile": shown(asked.usage, _edited(asked)) | _dial(asked) if has_data else None,
         "marks": mark_rows(_marks(asked), asked.node.timezone),
         "reading": reading_part(asked.point, asked.node),
         "empty": None if has_data else _empty(asked),
@@ -144,6 +145,15 @@ def _dial(asked: Asked) -> dict[str, str]:
         "dial": "" if found is None else decimal(in_unit(found), DIGITS),
         "dial_at": moment(asked.usage.until, asked.node.timezone),
     }
+
+
+def _edited(asked: Asked) -> set[datetime]:
+    """Return the hours of a day whose registers are edited now."""
+    if asked.period.span != Span.DAY:
+        return set()
+    found = editing.edits_of(asked.point, asked.period.start, asked.period.end)
+    newest = {(one.channel_id, one.time): one for one in reversed(found)}
+    return {one.time for one in newest.values() if one.kind != EditKind.WITHDRAW}
 
 
 def _marks(asked: Asked) -> list[marks.MarkInfo]:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from balans.storage import access, lookups
+from balans.storage import access, lookups, manual
 from balans.storage.access import Right
 from balans.storage.records import NodeInfo
 from balans.storage.tree_state import BranchState, branch_states
@@ -39,6 +39,7 @@ def node(request: HttpRequest, code: str) -> HttpResponse:
         "site": found if _is_site(found, rights) else None,
         "reads": Right.READINGS in rights,
         "judges": Right.JUDGE in rights,
+        "waiting": manual.count_waiting(found) if Right.JUDGE in rights else 0,
         "mounts": Right.REGISTRY in rights,
         **(_meters(found) if Right.READINGS in rights else {}),
     }

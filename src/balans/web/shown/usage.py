@@ -1,6 +1,6 @@
 """What a metering point used in a period, as chart, strip of qualities and table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -115,8 +115,8 @@ def _days_or_months(point: PointInfo, period: Period, until: datetime) -> tuple[
     )
 
 
-def shown(usage: Usage) -> dict[str, Any]:
-    """Return what the page needs of `usage`."""
+def shown(usage: Usage, edited: Collection[datetime] = ()) -> dict[str, Any]:
+    """Return what the page needs of `usage`; registers of the hours `edited` were."""
     return {
         "total": MISSING if usage.energy is None else decimal(in_unit(usage.energy), DIGITS),
         "complete": usage.complete,
@@ -126,7 +126,7 @@ def shown(usage: Usage) -> dict[str, Any]:
         "chart": _chart(usage),
         "strip": _strip(usage),
         "qualities": _qualities(usage),
-        "rows": [_row(usage, part) for part in usage.parts],
+        "rows": [_row(usage, part) | {"edited": part.start in edited} for part in usage.parts],
         "hours": usage.period.span == Span.DAY,
     }
 
