@@ -71,8 +71,9 @@ def count_inside(readings: NDArray[np.void], contradicting: NDArray[np.intp]) ->
 def add(rows: Sequence[tuple[int, int, int]]) -> None:
     """Count (channel, readings that came again, of them with another register)."""
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(_AGAIN, [list(column) for column in zip(*rows, strict=True)])
+        channels, again, other = np.array(rows, np.int64).T
+        with binary_cursor() as cursor:
+            cursor.execute(_AGAIN, [Int4s(channels), Int8s(again), Int8s(other)])
 
 
 def forget(now: datetime) -> int:
@@ -141,7 +142,7 @@ on conflict (channel_id, hour) do nothing
 _AGAIN = """
 insert into channel_delivery as d (channel_id, tenant_id, duplicates, contradictions)
 select c.id, c.tenant_id, n.again, n.other
-from unnest(%s::int[], %s::bigint[], %s::bigint[]) as n (id, again, other)
+from unnest(%b::int[], %b::bigint[], %b::bigint[]) as n (id, again, other)
 join channel c on c.id = n.id
 on conflict (channel_id) do update set
   duplicates = d.duplicates + excluded.duplicates,

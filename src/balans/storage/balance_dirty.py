@@ -48,7 +48,9 @@ def mark_channels(channel_ids: NDArray[np.integer], days: NDArray[np.integer]) -
     """
     if not len(channel_ids):
         return 0
-    keys = np.unique((channel_ids.astype(np.int64) << _DAY_BITS) | days)
+    keys = (channel_ids.astype(np.int64) << _DAY_BITS) | days
+    if (np.diff(keys) <= 0).any():  # those of the flush ascend
+        keys = np.unique(keys)
     channels, on = keys >> _DAY_BITS, keys & ((1 << _DAY_BITS) - 1)
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock_shared(%s)", [READERS])

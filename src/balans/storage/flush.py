@@ -37,6 +37,7 @@ from balans.storage.dayrows import (
     DayRows,
     by_input,
     copy_data,
+    distinct,
     pivot,
 )
 from balans.storage.events import note_flags
@@ -192,7 +193,7 @@ def _possible(readings: NDArray[np.void], now: datetime) -> NDArray[np.bool_]:
 
 def _place(rows: DayRows, now: datetime) -> FlushResult:
     """Put rows where registers of their days stand; tell who computes from them."""
-    days = np.unique(rows.day)
+    days = np.array(distinct(rows.day), np.int32)
     recently = np.isin(rows.day, days[recent.takes(days, now)])
     result = FlushResult()
     if recently.any():
@@ -228,7 +229,7 @@ def _end_days(now: datetime) -> FlushResult:
 
 
 def _merge(rows: DayRows, now: datetime) -> FlushResult:
-    make_partitions({month_of(day_of(int(day) * 24)) for day in np.unique(rows.day)})
+    make_partitions({month_of(day_of(day * 24)) for day in distinct(rows.day)})
     sealing.reopen(rows.channel, rows.day)
     days = [day_of(int(rows.day.min()) * 24), day_of(int(rows.day.max()) * 24)]
     write("reading_stage", STAGE_COLUMNS, copy_data(rows))

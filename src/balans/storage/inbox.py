@@ -61,6 +61,11 @@ class _Journal:
 
     def take(self, batch: Batch) -> bool:
         """Add the offsets of `batch`; return whether any of them was not held."""
+        held = self.held.spans
+        if len(held) == 1 and held[0][1] == batch.first and not self.new.spans:  # as it should be
+            self.held = Ranges(((held[0][0], batch.end),))
+            self.new = Ranges(((batch.first, batch.end),))
+            return True
         if not self.held.missing(batch.first, batch.end).spans:
             return False
         self.held = self.held.add(batch.first, batch.end)
@@ -68,10 +73,13 @@ class _Journal:
         return True
 
     def ack(self, journal: int) -> Ack:
-        return _ack(journal, Ranges.of((*self.held.spans, *self.lost.spans)))
+        held, lost = self.held, self.lost
+        return _ack(journal, Ranges.of((*held.spans, *lost.spans)) if lost.spans else held)
 
 
 def _ack(journal: int, settled: Ranges) -> Ack:
+    if len(settled.spans) == 1 and settled.spans[0][0] == 0:
+        return Ack(journal, settled.spans[0][1], settled.spans[0][1])
     contiguous = settled.contiguous_from(0)
     end = max((end for _, end in settled.spans), default=0)
     return Ack(journal, contiguous, end, settled.missing(contiguous, end).spans)

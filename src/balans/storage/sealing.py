@@ -16,7 +16,7 @@ from balans.domain.metering import MISSING
 from balans.domain.metering.sealed import pack_marks, seal
 from balans.storage import flush_sql
 from balans.storage.copying import binary_cursor, write
-from balans.storage.dayrows import STAGE_COLUMNS, DayRows, copy_data
+from balans.storage.dayrows import STAGE_COLUMNS, DayRows, copy_data, distinct
 from balans.storage.matrix import (
     Matrix,
     day_number,
@@ -118,12 +118,12 @@ def reopen(channels: NDArray[np.integer], days: NDArray[np.integer]) -> int:
     channels, days
         The same length; days since 2000-01-01. Called by the one process that writes.
     """
-    firsts = {int(day): day_number(month_of(day_of(int(day) * 24))) for day in np.unique(days)}
+    found = distinct(days)
+    firsts = {day: day_number(month_of(day_of(day * 24))) for day in found}
     sealed = {day_number(month) for month in sealed_of(day_of(day * 24) for day in firsts)}
     if not sealed:
         return 0
-    months = np.array([firsts[int(day)] for day in np.unique(days)])
-    month = months[np.searchsorted(np.unique(days), days)]
+    month = np.array([firsts[day] for day in found])[np.searchsorted(found, days)]
     there = np.isin(month, list(sealed))
     return _open(channels[there], month[there])
 
