@@ -1,4 +1,4 @@
-"""The table of the API's operations in its reference, from the description that the server gives."""
+"""The table of the API's operations in its reference, as the server describes them."""
 
 import os
 from collections.abc import Iterator

@@ -30,9 +30,8 @@ def ask(utilities: Any) -> Ask:
 
 
 @pytest.fixture
-def resident(ask: Ask) -> Ask:
+def resident(ask: Ask) -> Ask:  # noqa: ARG001  (what it seeds)
     """Ask with a key of the resident of flat 1."""
-    assert ask
     scopes = frozenset({Scope.READ_READINGS, Scope.WRITE_READINGS, Scope.ASK_READINGS})
     return asking(key("alice-resident", "alice-flat-01", scopes))
 

@@ -30,8 +30,13 @@ def heard(serial: int, hub: str = "alice-hub") -> None:
     with system_scope():
         known = lookups.hub(hub)
         assert known is not None
-        heard_by = {"tenant_id": known.tenant_id, "hub_id": known.id}
-        device = Heard(kind=DeviceKind.MODULE, code=str(serial), inputs=2, **heard_by)
+        device = Heard(
+            kind=DeviceKind.MODULE,
+            code=str(serial),
+            inputs=2,
+            tenant_id=known.tenant_id,
+            hub_id=known.id,
+        )
         found.note([device], town.NOW)
 
 
@@ -133,8 +138,8 @@ def test_what_is_wrong_with_a_file_is_told_by_line(ask: Ask) -> None:
     assert page["items"][0]["what"]
 
 
-def test_readings_of_others_are_not_there(ask: Ask) -> None:
-    assert ask
+@pytest.mark.usefixtures("ask")
+def test_readings_of_others_are_not_there() -> None:
     status, done = send("readings", CSV.format("bob-flat-01-el"))
     assert (status, done["state"]) == (201, "refused")
     below = key(node="alice-flat-02", scopes=WIDE)
@@ -166,8 +171,8 @@ def test_a_registry_is_exported_and_imported_again(ask: Ask) -> None:
     assert ask("nodes/alice-new")[0] == 200
 
 
-def test_no_key_makes_accounts_or_changes_all_from_a_part(ask: Ask) -> None:
-    assert ask
+@pytest.mark.usefixtures("ask")
+def test_no_key_makes_accounts_or_changes_all_from_a_part() -> None:
     accounts = "[accounts]\nusername,display_name\nmallory,Mallory\n"
     status, problem = send("registry", accounts)
     assert (status, problem["code"]) == (403, "forbidden")
@@ -190,15 +195,15 @@ def test_no_key_makes_accounts_or_changes_all_from_a_part(ask: Ask) -> None:
         ({"tolerance_s": "4000"}, "tolerance_s"),
     ],
 )
-def test_a_wrong_field_of_a_form_is_named(ask: Ask, fields: dict[str, str], field: str) -> None:
-    assert ask
+@pytest.mark.usefixtures("ask")
+def test_a_wrong_field_of_a_form_is_named(fields: dict[str, str], field: str) -> None:
     status, problem = send("readings", CSV.format(POINT), **fields)
     assert status == 422
     assert [error["field"] for error in problem["errors"]] == [field]
 
 
-def test_a_file_is_needed(ask: Ask) -> None:
-    assert ask
+@pytest.mark.usefixtures("ask")
+def test_a_file_is_needed() -> None:
     client = Client(headers={"Authorization": f"Bearer {key().text}"})
     answer = client.post("/api/v1/imports/readings", {"check": "true"})
     assert answer.status_code == 422
