@@ -20,7 +20,7 @@ from balans.storage.delivery import Cause, ChannelInfo, Gap, Proof, channels_of,
 from balans.storage.quarantine import IMPOSSIBLE, UNKNOWN
 from balans.web.clock import site_clock
 from balans.web.points import HEADS, INPUTS, SPANS, about_point
-from balans.web.shown.days import HOUR, clock_label, full_moment
+from balans.web.shown.days import HOUR, clock_label, full_moment, moment
 from balans.web.shown.names import named
 from balans.web.shown.numbers import MISSING, decimal
 from balans.web.shown.people import person
@@ -191,4 +191,5 @@ def _received(received_s: "np.ndarray[Any, np.dtype[np.float64]]", shown: Shown)
     last = datetime.fromtimestamp(float(known.max()), UTC)
     if shown.period.span == Span.DAY and shown.period.start <= last < shown.period.end:
         return clock_label(last, shown.zone)
-    return full_moment(last, shown.zone)
+    told = moment if last.astimezone(shown.zone).year == shown.period.first.year else full_moment
+    return told(last, shown.zone)
