@@ -125,10 +125,21 @@ def _keep_findings(tenant_id: int, import_id: int, findings: Sequence[LineFindin
             cursor.execute(_FINDINGS, [list(column) for column in zip(*rows, strict=True)])
 
 
-def latest(limit: int = 50, before: int | None = None) -> list[ImportInfo]:
-    """Return the imports that the scope sees, the newest first; `before` an id, for paging."""
-    condition = "where %s::bigint is null or id < %s order by id desc limit %s"
-    return _infos(condition, before, before, limit)
+def latest(limit: int = 50, before: int | None = None, author: str = "") -> list[ImportInfo]:
+    """Return the imports that the scope sees, the newest first.
+
+    Parameters
+    ----------
+    before
+        Only those before this id, for paging.
+    author
+        Only those of this person; "" for all.
+    """
+    condition = (
+        "where (%s::bigint is null or id < %s) and (%s = '' or author = %s)"
+        " order by id desc limit %s"
+    )
+    return _infos(condition, before, before, author, author, limit)
 
 
 def find(import_id: int) -> ImportInfo | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from balans.core.errors import InputError
@@ -102,3 +103,18 @@ class Layout:
             "tolerance_s": self.rules.tolerance_s,
             "max_gap_s": self.rules.max_gap_s,
         }
+
+
+def layout_of(kept: Mapping[str, Any]) -> Layout:
+    """Return the layout that was kept with a file, as `Layout.as_json` gives it."""
+    return Layout(
+        columns=kept.get("columns", {}),
+        wide=Quantity(kept["wide"]) if kept.get("wide") else None,
+        unit=kept.get("unit", ""),
+        time_format=kept.get("time_format", ""),
+        timezone=ZoneInfo(kept["timezone"]) if kept.get("timezone") else None,
+        zero_is_missing=kept.get("zero_is_missing", False),
+        rules=Rules(
+            kept.get("tolerance_s", Rules().tolerance_s), kept.get("max_gap_s", Rules().max_gap_s)
+        ),
+    )
