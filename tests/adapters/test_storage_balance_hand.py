@@ -107,25 +107,25 @@ def test_late_readings_reach_it(alice: int) -> None:
 @pytest.mark.parametrize(
     ("member", "complaint"),
     [
-        (Member(IN, "nowhere"), "no such metering point at street or below it"),
+        (Member(IN, "nowhere"), "no such metering point at the node or below it"),
         (Member(OUT, "shop"), "it is there twice"),
-        (Member(OUT, "f12", is_group=True), "no balance group of electricity with this code"),
+        (Member(OUT, "f12", is_group=True), "no balance group with this code"),
         (Member(OUT, "riser", is_group=True), "it is there twice"),
         (Member(OUT, "lower", is_group=True), "a group cannot contain itself"),
         (Member(MADE, "b2", is_group=True), "a group is inflow or outflow"),
-        (Member(OUT, "city", is_group=True), "no balance group of electricity with this code"),
+        (Member(OUT, "city", is_group=True), "no balance group with this code"),
     ],
 )
 def test_each_member_that_cannot_be_is_named(alice: int, member: Member, complaint: str) -> None:
     with tenant_scope(alice):
         with pytest.raises(MembersRefusedError, match=complaint) as refused:
             save(alice, "lower", *LOWER, member)
-        (finding,) = refused.value.findings
-        assert finding.where == f"member 4: {member.code}"
+        (refusal,) = refused.value.refusals
+        assert (refusal.number, refusal.code) == (4, member.code)
 
 
 def test_a_point_elsewhere_is_no_member(alice: int) -> None:
-    with tenant_scope(alice), pytest.raises(MembersRefusedError, match="at b2 or below it"):
+    with tenant_scope(alice), pytest.raises(MembersRefusedError, match="no such metering point"):
         save(alice, "b2-only", Member(IN, "b1-in"), node="b2")
 
 

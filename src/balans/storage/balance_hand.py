@@ -5,10 +5,13 @@ All members lie at the node of the group or below it, so whoever may see the nod
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
 from django.db import connection, transaction
+from typing_extensions import override
 
-from balans.core.errors import Finding, InputError
+from balans.core.errors import InputError
 from balans.core.words import Resource
 from balans.domain.balances import Reach, Side
 from balans.storage import lookups
@@ -46,12 +49,53 @@ class HandPlan:
     members: tuple[Member, ...] = ()
 
 
-class MembersRefusedError(InputError):
-    """Members that cannot be; `findings` name each by its place in the list, from 1."""
+class Problem(StrEnum):
+    """Why a member cannot be."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("\n".join(str(finding) for finding in findings))
-        self.findings = tuple(findings)
+    NO_POINT = "no_point"
+    OTHER_RESOURCE = "other_resource"
+    TWICE = "twice"
+    NO_GROUP = "no_group"
+    ITSELF = "itself"
+    CIRCLE = "circle"
+    PRODUCTION = "production"
+
+
+_EXPLAINED: Final = {
+    Problem.NO_POINT: "there is no such metering point at the node or below it",
+    Problem.OTHER_RESOURCE: "it measures another resource than the group balances",
+    Problem.TWICE: "it is there twice",
+    Problem.NO_GROUP: "there is no balance group with this code at the node or below it",
+    Problem.ITSELF: "a group cannot contain itself",
+    Problem.CIRCLE: "a group cannot contain itself, not even through others",
+    Problem.PRODUCTION: "a group is inflow or outflow; production is that of a metering point",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A member that cannot be, by its place in the list from 1; 0: the list as a whole."""
+
+    number: int
+    code: str
+    problem: Problem
+
+    @override
+    def __str__(self) -> str:
+        place = f"member {self.number}: {self.code}" if self.number else self.code
+        return f"{place}: {_EXPLAINED[self.problem]}"
+
+
+class MembersRefusedError(InputError):
+    """Members that cannot be, each named in `refusals`."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        super().__init__("\n".join(str(refusal) for refusal in refusals))
+        self.refusals = tuple(refusals)
+
+
+class PlaceTakenError(InputError):
+    """A group by hand with this code is there already, at another node or of another resource."""
 
 
 def save_group(node: NodeInfo, plan: HandPlan) -> GroupInfo:
@@ -67,7 +111,7 @@ def save_group(node: NodeInfo, plan: HandPlan) -> GroupInfo:
     MembersRefusedError
         Naming each member that is unknown, lies elsewhere, measures something else, comes twice,
         or contains the group itself.
-    InputError
+    PlaceTakenError
         If the group belongs to another node or resource.
     """
     with transaction.atomic():  # all or nothing, whoever shows the error goes on
@@ -79,8 +123,8 @@ def _save(node: NodeInfo, plan: HandPlan) -> GroupInfo:
     found = _Found(node, group)
     for number, member in enumerate(plan.members, start=1):
         found.add(number, member)
-    if found.findings:
-        raise MembersRefusedError(found.findings)
+    if found.refusals:
+        raise MembersRefusedError(found.refusals)
     with connection.cursor() as cursor:
         cursor.execute(
             "update balance_group set name = %s where id = %s and name <> %s",
@@ -90,8 +134,7 @@ def _save(node: NodeInfo, plan: HandPlan) -> GroupInfo:
     try:
         forest_of(group, node).terms(group.id, Reach.CONSUMERS)
     except InputError as error:
-        what = "a group cannot contain itself, not even through others"
-        raise MembersRefusedError([Finding(plan.code, what)]) from error
+        raise MembersRefusedError([Refusal(0, plan.code, Problem.CIRCLE)]) from error
     return by_id([group.id])[group.id]
 
 
@@ -99,7 +142,7 @@ def _made(node: NodeInfo, plan: HandPlan) -> GroupInfo:
     held = hand_groups(node.tenant_id, plan.code)
     if held:
         if (held[0].node_id, held[0].resource) != (node.id, plan.resource):
-            raise InputError(
+            raise PlaceTakenError(
                 f"balance group {plan.code}: it is there already, at another node or of another"
                 " resource"
             )
@@ -121,41 +164,38 @@ class _Found:
         self.node, self.group = node, group
         self.points: dict[int, Side] = {}
         self.children: dict[int, Side] = {}
-        self.findings: list[Finding] = []
+        self.refusals: list[Refusal] = []
 
     def add(self, number: int, member: Member) -> None:
         """Look up a member."""
         problem = self._group(member) if member.is_group else self._point(member)
         if problem:
-            self.findings.append(Finding(f"member {number}: {member.code}", problem))
+            self.refusals.append(Refusal(number, member.code, problem))
 
-    def _point(self, member: Member) -> str:
+    def _point(self, member: Member) -> Problem | None:
         rows = MeteringPoint.objects.filter(tenant_id=self.node.tenant_id, code=member.code)
         point = rows.filter(node__path__under=self.node.path).first()
         if point is None:
-            return f"there is no such metering point at {self.node.code} or below it"
+            return Problem.NO_POINT
         if point.resource != self.group.resource:
-            return f"it measures {point.resource}, the group balances {self.group.resource}"
+            return Problem.OTHER_RESOURCE
         if point.pk in self.points:
-            return "it is there twice"
+            return Problem.TWICE
         self.points[point.pk] = member.side
-        return ""
+        return None
 
-    def _group(self, member: Member) -> str:
+    def _group(self, member: Member) -> Problem | None:
         if member.side is Side.PRODUCTION:
-            return "a group is inflow or outflow; production is that of a metering point"
+            return Problem.PRODUCTION
         child = self._child(member.code)
         if child is None:
-            return (
-                f"there is no balance group of {self.group.resource} with this code at"
-                f" {self.node.code} or below it"
-            )
+            return Problem.NO_GROUP
         if child.id == self.group.id:
-            return "a group cannot contain itself"
+            return Problem.ITSELF
         if child.id in self.children:
-            return "it is there twice"
+            return Problem.TWICE
         self.children[child.id] = member.side
-        return ""
+        return None
 
     def _child(self, code: str) -> GroupInfo | None:
         below = Node.objects.filter(tenant_id=self.node.tenant_id, path__under=self.node.path)
