@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balans.adapters.devices import DECODERS, built_in, definition_at, names
@@ -64,6 +64,7 @@ def test_what_comes_with_the_product_gives_what_it_promises(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names())
+@settings(deadline=None)  # the first telegram loads its parser
 @given(data=st.data())
 def test_spoilt_samples_of_any_device_change_nothing(name: str, data: st.DataObject) -> None:
     definition = definition_at(name, Path())
