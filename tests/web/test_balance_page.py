@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -175,3 +176,64 @@ def test_only_who_may_read_readings_sees_balances(street: Callable[[str], Client
 def test_in_other_languages(operator: Client, language: str, word: str) -> None:
     operator.cookies["django_language"] = language
     assert word in operator.get(f"{B1}?{DAY}").content.decode()
+
+
+MEMBERS = "inflow b1-in\n\noutflow shop\noutflow group riser\n"
+
+
+def make_group(client: Client, **given: str) -> Any:
+    form = {"code": "lower", "name": "Lower half", "resource": "electricity", "members": MEMBERS}
+    return client.post("/nodes/street/balance-groups/", form | given)
+
+
+def test_a_group_by_hand_is_made_shown_changed_and_removed(operator: Client) -> None:
+    assert b'href="/nodes/b1/balance-groups/"' in operator.get(f"{B1}?{DAY}").content
+    answer = make_group(operator)
+    assert (answer.status_code, answer["Location"]) == (302, "/balances/lower/meters/")
+    page = operator.get(f"/balances/lower/meters/?{DAY}")
+    assert page.context["title"] == "Lower half"
+    assert page.context["rows"][13]["imbalance"] == "0.005"
+    explained = operator.get(page.context["rows"][13]["url"])
+    assert [one["name"] for one in explained.context["sides"][1]["points"]] == [
+        "f11", "f12", "f13", "shop",
+    ]  # fmt: skip
+    edit = "/balances/lower/members/"
+    assert (
+        operator.get(edit).context["form"]["members"].value()
+        == MEMBERS.replace("\n\n", "\n").strip()
+    )
+    answer = operator.post(edit, {"name": "Shop", "members": "inflow b1-in\noutflow shop"})
+    assert answer.status_code == 302
+    page = operator.get(f"/balances/lower/consumers/?{DAY}")
+    assert (page.context["title"], page.context["rows"][13]["imbalance"]) == ("Shop", "0.065")
+    assert operator.get("/nodes/city/balance-groups/").context["groups"][0]["code"] == "lower"
+    assert operator.post(edit, {"remove": "1"}).status_code == 302
+    assert operator.get("/balances/lower/meters/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "complaint"),
+    [
+        ({"members": "inflow b1-in\nsideways shop"}, "members", "Line 2: write"),
+        ({"members": "inflow b1-in\n\noutflow nobody"}, "members", "Line 3: nobody: there is no"),
+        ({"code": "Щ"}, "code", "Use Latin letters"),
+        ({"resource": "air"}, "resource", "Select a valid choice"),
+        ({"name": ""}, "name", "required"),
+    ],
+)
+def test_what_is_wrong_with_a_group_is_said_at_its_field(
+    operator: Client, given: dict[str, str], field: str, complaint: str
+) -> None:
+    page = make_group(operator, **given)
+    assert page.status_code == 200
+    assert complaint in page.context["form"].errors[field][0]
+    assert page.context["groups"] == []
+
+
+def test_groups_by_hand_need_rights(street: Callable[[str], Client]) -> None:
+    assert make_group(street("operator")).status_code == 302
+    consumer = street("consumer")
+    for address in ("/nodes/street/balance-groups/", "/balances/lower/meters/"):
+        assert consumer.get(address).status_code == 404
+    assert consumer.get("/balances/lower/members/").status_code == 404
+    assert make_group(consumer).status_code == 404

@@ -204,6 +204,12 @@ def hand_groups(tenant_id: int, code: str | None = None) -> list[GroupInfo]:
     return list(_groups("by_hand and tenant_id = %s and code = %s", [tenant_id, code]))
 
 
+def hand_groups_below(node: NodeInfo) -> list[GroupInfo]:
+    """Return the groups by hand that belong to a node or to one below it, by code."""
+    below = "by_hand and node_id in (select id from node where path <@ %s::ltree)"
+    return list(_groups(below, [node.path]))
+
+
 def hand_groups_by_code(code: str) -> list[GroupInfo]:
     """Return the groups by hand with `code`: one, unless the scope sees several tenants."""
     return list(_groups("by_hand and code = %s", [code]))

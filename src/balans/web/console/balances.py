@@ -103,6 +103,7 @@ def node_balances(request: HttpRequest, code: str) -> HttpResponse:
     context = {
         "title": named(node.name),
         "crumbs": crumbs(person(request), node, _("Balance")),
+        "groups_url": reverse("balance-groups", args=[code]),
         "empty": {
             "kind": "setup",
             "title": _("No balance here"),
@@ -119,6 +120,7 @@ def node_balance(request: HttpRequest, code: str, resource: str, reach: str) -> 
     groups = groups_of(asked.node)
     context = {
         "crumbs": crumbs(person(request), asked.node, _("Balance")),
+        "groups_url": reverse("balance-groups", args=[code]),
         "resources": [
             {
                 "name": words.word(words.RESOURCES, group.resource),
