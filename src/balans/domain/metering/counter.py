@@ -123,6 +123,17 @@ class Counter:
         rise = int(self.level[after] - self.level[after - 1])
         return Fraction(rise * (time - int(self.time[after - 1])), width)
 
+    def between(self, first: int, last: int) -> int:
+        """Return what was counted from the first to the last known count in [first, last].
+
+        A return without an explanation counts for nothing.
+        """
+        known = np.flatnonzero(self.known)
+        time = self.time[known]
+        a = int(np.searchsorted(time, first, "left"))
+        b = int(np.searchsorted(time, last, "right")) - 1
+        return int(self.level[known[b]] - self.level[known[a]]) if a < b else 0
+
     def known_until(self, times: Micros) -> NDArray[np.float64]:
         """Return over how much time before `times` the course is known [µs]."""
         return self._time_until(times, self._spans_known())

@@ -5,7 +5,7 @@ So a reading that is missing inside loses shape, never energy, and the parts of 
 up to it exactly.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -32,6 +32,9 @@ class IntervalValue:
         leave `energy` known and this below 1.
     suspect_share
         Over how much of it the device doubted what it counted, 0 … 1.
+    known_energy
+        Where `energy` is unknown, what is known of it [Wh, varh or l]: counted from the first to
+        the last register inside, outside of marks; at least so much was used. None without any.
     """
 
     start: datetime
@@ -40,10 +43,11 @@ class IntervalValue:
     quality: Quality
     known_share: float
     suspect_share: float = 0.0
+    known_energy: Fraction | None = None
 
 
 def interval_values(
-    counters: Iterable[Counter], marks: Sequence[tuple[int, int]], bounds: Sequence[datetime]
+    counters: Sequence[Counter], marks: Sequence[tuple[int, int]], bounds: Sequence[datetime]
 ) -> list[IntervalValue]:
     """Return what a point used between each two neighbours of `bounds`.
 
@@ -70,16 +74,54 @@ def interval_values(
         tally.add(one, joined)
     for mark in joined:
         tally.marked |= (tally.start < mark[1]) & (tally.end > mark[0])
+    energies = tally.energies()
     columns = zip(
         bounds[:-1],
         bounds[1:],
-        tally.energies(),
+        energies,
         tally.qualities(),
         tally.share(tally.known),
         tally.share(tally.doubted),
+        _known_energies(energies, tally, counters, joined),
         strict=True,
     )
     return [IntervalValue(*column) for column in columns]
+
+
+def _known_energies(
+    energies: Sequence[Fraction | None],
+    tally: "_Tally",
+    counters: Sequence[Counter],
+    marks: Sequence[tuple[int, int]],
+) -> Iterator[Fraction | None]:
+    """Yield what is known of each interval, the energy itself where that is known."""
+    spans = zip(tally.start.tolist(), tally.end.tolist(), strict=True)
+    for energy, known, span in zip(energies, tally.known.tolist(), spans, strict=True):
+        if energy is not None or not known > 0:
+            yield energy
+            continue
+        pieces = list(_outside(span, marks))
+        yield sum(
+            (
+                one.between(max(start, one.start), min(end, one.end)) * one.worth
+                for one in counters
+                for start, end in pieces
+            ),
+            Fraction(0),
+        )
+
+
+def _outside(span: tuple[int, int], marks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield what is left of `span` without `marks`."""
+    at, end = span
+    for first, last in marks:
+        if first >= end or last <= at:
+            continue
+        if first > at:
+            yield at, first
+        at = max(at, last)
+    if at < end:
+        yield at, end
 
 
 def _joined(marks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -34,6 +34,7 @@ class Part:
     quality: Quality
     known_share: float
     register: int | None = None
+    known_energy: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,8 @@ class Usage:
 
     @property
     def energy(self) -> Fraction | None:
-        """What was used: of the whole where it is known, else of the parts that are known."""
-        if self.whole is not None and self.whole.energy is not None:
-            return self.whole.energy
-        known = [part.energy for part in self.parts if part.energy is not None]
-        return sum(known, Fraction(0)) if known else None
+        """What was used: of the whole where it is known, else as much as is known of it."""
+        return None if self.whole is None else self.whole.known_energy
 
     @property
     def complete(self) -> bool:
@@ -110,7 +108,14 @@ def _days_or_months(point: PointInfo, period: Period, until: datetime) -> tuple[
     if not bounds:
         return ()
     return tuple(
-        Part(value.start, value.end, value.energy, value.quality, value.known_share)
+        Part(
+            value.start,
+            value.end,
+            value.energy,
+            value.quality,
+            value.known_share,
+            known_energy=value.known_energy,
+        )
         for value in point_intervals([point], [*bounds, until])[point.id]
     )
 
@@ -228,6 +233,9 @@ def _row(usage: Usage, part: Part) -> dict[str, Any]:
         "register": decimal(part.register, 0),
         "used": decimal(in_unit(part.energy), DIGITS),
         "known": percent(part.known_share),
+        "at_least": ""
+        if part.energy is not None or part.known_energy is None
+        else decimal(in_unit(part.known_energy), DIGITS),
         "quality": quality_word(name),
         "quality_name": name,
         "missing": part.energy is None,

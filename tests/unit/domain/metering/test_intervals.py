@@ -93,6 +93,21 @@ def test_a_mark_makes_whatever_it_touches_unknown() -> None:
     assert told(interval_values([one], marks, at(0, 4))) == [(None, "incorrect", 0.75)]
 
 
+def test_what_is_known_of_an_unknown_interval_is_told() -> None:
+    one = meter([MISSING, 1, 2, MISSING, 9, 12, 20, MISSING])
+    (whole,) = interval_values([one], [], at(0, 7))
+    assert (whole.energy, whole.known_energy) == (None, Fraction(19))
+    (marked,) = interval_values([one], [(us(4.5), us(5.5))], at(0, 7))
+    assert marked.known_energy == 9 - 1
+    (inside,) = interval_values([one], [(us(3), us(4))], at(1, 6))
+    assert (inside.quality, inside.known_energy) == (Quality.INCORRECT, Fraction(12))
+    assert interval_values([one], [], at(1, 6))[0].known_energy == 19
+    assert interval_values([one], [], at(6, 7))[0].known_energy is None
+    assert interval_values([], [], at(6, 7))[0].known_energy is None
+    back = meter([100, 105, 50, 60], Mounted(us(-1), FOREVER, Fraction(1), 2**31))
+    assert interval_values([back], [], at(0, 3))[0].known_energy == 15
+
+
 def test_a_mark_outside_any_meter_stays_unmetered() -> None:
     values = interval_values([], [(us(0), FOREVER)], at(0, 1))
     assert told(values) == [(None, "unmetered", 0.0)]
