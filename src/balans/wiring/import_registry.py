@@ -69,7 +69,7 @@ def _take(
     tenant = read.tenant or there.tenant
     if tenant.code != there.tenant.code:
         raise InputError(f"{file}: registry of {tenant.code}: expected that of {there.tenant.code}")
-    rows = read.count
+    rows = sum(len(table.lines) for table in tables)
     findings = _check(read, tenant, tenant_id, wish)
     applied = None
     if wish.partial or not _errors(findings):
@@ -86,7 +86,8 @@ def _take(
         "errors": _errors(findings),
         "warnings": len(findings) - _errors(findings),
     }
-    findings.sort(key=lambda finding: (finding.sheet, finding.line))
+    order = {table.name.strip().lower(): place for place, table in enumerate(tables)}
+    findings.sort(key=lambda finding: (order.get(finding.sheet.lower(), 0), finding.line))
     options = {"partial": wish.partial, "timezone": timezone.key if timezone else None}
     content = csv_text(_without_passwords(tables)).encode()
     new = NewImport(tenant_id, ImportKind.REGISTRY, file, options, content, wish.author, wish.now)

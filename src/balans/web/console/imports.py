@@ -1,5 +1,6 @@
 """Imports: bring a file, see what was noticed about it line by line, and take what is good."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from balans.adapters.sheets import write_workbook
@@ -129,10 +131,20 @@ def _row(one: ImportInfo) -> dict[str, Any]:
         "tone": tone,
         "author": one.author,
         "received": date_format(one.received, "DATETIME_FORMAT") + " UTC",
-        "errors": decimal(one.result.get("errors", 0), 0) if one.result.get("errors") else "",
-        "warnings": decimal(one.result.get("warnings", 0), 0) if one.result.get("warnings") else "",
-        "rows": decimal(one.result.get("rows", 0), 0),
+        "errors": one.result.get("errors", 0),
+        "counts": ", ".join(_counts(one.result)),
     }
+
+
+def _counts(result: dict[str, int]) -> Iterator[str]:
+    rows, errors, warnings = (result.get(name, 0) for name in ("rows", "errors", "warnings"))
+    yield ngettext("%(count)s row", "%(count)s rows", rows) % {"count": decimal(rows, 0)}
+    if errors:
+        words = ngettext("%(count)s error", "%(count)s errors", errors)
+        yield words % {"count": decimal(errors, 0)}
+    if warnings:
+        words = ngettext("%(count)s warning", "%(count)s warnings", warnings)
+        yield words % {"count": decimal(warnings, 0)}
 
 
 def _kind(severity: str, code: str, n: int, chosen: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from balans.storage import access, found_devices, live
 from balans.storage.access import Right
 from balans.storage.records import NodeInfo
 from balans.web.clock import site_clock
+from balans.web.console import import_work
 from balans.web.console.tree import branches, opened
 from balans.web.shown.names import named
 from balans.web.shown.people import person
@@ -37,6 +38,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "asked": asked,
         "is_cut": len(nodes) == FOUND_MAX and bool(asked),
         "is_empty": not nodes and not asked,
+        "may_import": any(import_work.may_import(user).values()),
         "may_mount": bool(access.granted_paths(user, Right.REGISTRY)),
         "waiting": found_devices.count_open(user),
     }
