@@ -13,7 +13,7 @@ from balans.headend.database import RejectedError
 from balans.headend.intake import Intake
 from balans.headend.metrics import Metrics
 from balans.headend.outbox import Outbox
-from balans.headend.rounds import Findings, Flusher, LivePictures, tidy
+from balans.headend.rounds import Findings, Flusher, LivePictures
 from balans.protocols.hub import Ack, Command, Hello, Limits, SiteStatus, Topics
 from balans.storage.commands import QueuedCommand
 from balans.storage.flush import FlushResult
@@ -167,21 +167,15 @@ async def test_a_live_picture_that_is_rejected_costs_no_other() -> None:
     assert kept == ["a", "b"]
 
 
-async def test_flush_and_tidying_go_on_after_a_rejection(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_flush_goes_on_after_a_rejection(caplog: pytest.LogCaptureFixture) -> None:
     answers: list[Any] = [FlushResult(readings=3), RejectedError("no such function")]
-    database = FakeDatabase(
-        flush_inbox=lambda *_, **__: answers.pop(), purge=lambda *_: RejectedError("no")
-    )
+    database = FakeDatabase(flush_inbox=lambda *_, **__: answers.pop())
     metrics, stored = Metrics(), asyncio.Event()
     flusher = Flusher(database, StoppedClock(), metrics, stored)  # type: ignore[arg-type]
     await flusher.flush()
     assert "inbox: no such function" in caplog.text
     await flusher.flush()
     assert metrics.registry.get_sample_value("headend_readings_total") == 3
-    async with running(tidy(database, StoppedClock())) as task:  # type: ignore[arg-type]
-        await until(lambda: "purge" in database.calls)
-        await until(lambda: "tidying: no" in caplog.text)
-        assert not task.done()
 
 
 async def test_a_message_that_breaks_its_storing_stops_no_other(

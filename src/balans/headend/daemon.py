@@ -27,7 +27,7 @@ from balans.headend.intake import Intake
 from balans.headend.metrics import Metrics
 from balans.headend.outbox import Outbox
 from balans.headend.reading import Holes, Reading
-from balans.headend.rounds import Findings, Flusher, LivePictures, Plans, tidy
+from balans.headend.rounds import Findings, Flusher, LivePictures, Plans
 from balans.protocols.hub import (
     Ack,
     Batch,
@@ -118,7 +118,6 @@ class HeadEnd:
                     self._reading.ask(),
                     self._reading.store(),
                     self._holes.run(),
-                    tidy(self._database, self._clock),
                     self._beat(),
                 ],
             )

@@ -1,4 +1,4 @@
-"""What the head-end does again and again: live pictures, inbox into tables, findings, tidying."""
+"""What the head-end does again and again: live pictures, plans, inbox into tables, findings."""
 
 import asyncio
 import contextlib
@@ -11,10 +11,9 @@ from balans.core.errors import UnavailableError
 from balans.headend.database import Database, RejectedError
 from balans.headend.metrics import Metrics
 from balans.protocols.hub import PlanReport, SiteStatus
-from balans.storage import arrivals, findings, found, plans, read_requests
+from balans.storage import findings, plans
 from balans.storage.findings import Noticed
 from balans.storage.flush import FlushResult, flush_inbox
-from balans.storage.inbox import purge
 from balans.storage.live import save_statuses
 from balans.storage.scope import system_scope
 
@@ -28,7 +27,6 @@ BATCHES = 500
 NOTICED_MAX = 100
 CLOCK_SET_S = 3600.0
 """A clock that has moved so much more or less than time passed was set."""
-PURGE_S = 3600.0
 log = logging.getLogger(__name__)
 
 
@@ -212,25 +210,3 @@ class Findings:
 def _record(noticed: Sequence[Noticed]) -> None:
     with system_scope("headend"):
         findings.record(noticed, datetime.now(UTC))
-
-
-async def tidy(database: Database, clock: Clock) -> None:
-    """Delete what was flushed long ago, once an hour, until cancelled."""
-    while True:
-        try:
-            count = await database.call(purge, clock.now())
-            if count:
-                log.info("deleted %d batches that were flushed long ago", count)
-            await database.call(read_requests.purge)
-            await database.call(_forget, clock.now())
-        except UnavailableError:
-            pass
-        except RejectedError as error:
-            log.error("tidying: %s", error)  # noqa: TRY400  (its message says all)
-        await asyncio.sleep(PURGE_S)
-
-
-def _forget(now: datetime) -> None:
-    with system_scope("headend"):
-        arrivals.forget(now)
-        found.forget_silent(now)

@@ -106,12 +106,6 @@ def counts() -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def forget_worker(worker_id: int) -> None:
-    """Let others take over what a worker that is no more had begun. Opens a scope of its own."""
-    with system_scope(ACTOR), connection.cursor() as cursor:
-        cursor.execute("delete from procrastinate_workers where id = %s", [worker_id])
-
-
 def rescue(silent_s: float) -> int:
     """Queue again what workers had begun of whom nothing was heard for so long; return how many.
 

@@ -11,6 +11,7 @@ from balans.storage import (
     arrivals,
     balances,
     found,
+    imports,
     inbox,
     jobs,
     partitions,
@@ -94,7 +95,7 @@ def balance(turn: Turn) -> str:
 
 
 def purge(turn: Turn) -> str:
-    """Delete what has served its time: batches, requests, notes of delivery, unclaimed hubs."""
+    """Delete what has served its time: batches, requests, notes of delivery, refused files."""
     batches, requests = inbox.purge(turn.now()), read_requests.purge()
     with system_scope(jobs.ACTOR):
         counts = {
@@ -102,6 +103,7 @@ def purge(turn: Turn) -> str:
             "requests to read": requests,
             "notes of delivery": arrivals.forget(turn.now()),
             "hubs of nobody": found.forget_silent(turn.now()),
+            "files that were refused": imports.forget_refused(turn.now()),
         }
     return _told("deleted", counts)
 
