@@ -96,7 +96,7 @@ def test_a_month_by_days_and_a_year_by_months(operator: Client) -> None:
     assert used["Mon 12"][0] == "1.959"
     assert rows[-1]["so_far"]
     assert not rows[-2]["so_far"]
-    assert used["Thu 1"][:2] == ("–", "missing")
+    assert used["Thu 1"][:2] == ("–", "no meter")
     year = operator.get(f"{POINT}?date=2026").context
     assert [row["label"] for row in year["profile"]["rows"]] == ["January"]
     assert year["profile"]["rows"][0]["date"] == "2026-01"
