@@ -174,7 +174,7 @@ def test_only_who_may_read_readings_sees_balances(street: Callable[[str], Client
 
 @pytest.mark.parametrize(("language", "word"), [("ru", "Небаланс"), ("ro", "Dezechilibru")])
 def test_in_other_languages(operator: Client, language: str, word: str) -> None:
-    operator.cookies["django_language"] = language
+    operator.post("/language/", {"language": language, "next": "/"})
     assert word in operator.get(f"{B1}?{DAY}").content.decode()
 
 
