@@ -312,3 +312,44 @@ class TestModules:
         assert "1001" in page
         assert "1002" not in page
         assert "No device" in text(installer.get("/nodes/alice-house/devices/?q=%25"))
+
+
+NASTY = ("\x00", "a\x00b", "％", "9" * 400, "<b>", "../..", "-1", "1e9", "٣")
+
+
+@pytest.mark.parametrize("text", NASTY)
+@pytest.mark.usefixtures("heard")
+def test_no_text_breaks_a_form(operator: Client, text: str) -> None:
+    """Whatever stands in a field, the answer is a page that says something about it."""
+    forms: dict[str, list[dict[str, str]]] = {
+        "/mount/alice-house/": [
+            {**HEAT, "module": "4711", "token": text, name: text}
+            for name in ("place", "module", "resource-1", "meter-1", "weight-1", "ratio-1")
+        ],
+        "/found/4711/": [{**HEAT, "token": text}, {**HEAT, "place": text}],
+        "/found/": [{"module": "4711", "action": "refuse", "reason": text}, {"module": text}],
+        "/prepared/": [{"text": f"code,place\n{text},{text}\n"}, {"text": f"BALANS:M:1@{text}"}],
+        "/claim/": [
+            {"label": "hub-9", "secret": SECRET, "site": "alice-house", "name": text},
+            {"label": "hub-9", "secret": SECRET, "site": text},
+            {"label": text, "secret": text},
+        ],
+        "/modules/1001/": [
+            {"action": "replace", "successor": text},
+            {"action": "move", "place": text},
+            {"action": "remove", "dial-1": text},
+        ],
+        "/hubs/alice-hub/": [{"action": "move", "site": text}, {"action": text}],
+    }
+    for path, given in forms.items():
+        for form in given:
+            for more in ({}, {"confirmed": "yes"}):
+                assert operator.post(path, {**form, **more}).status_code < 500, (path, form)
+
+
+@pytest.mark.parametrize("text", ["%00", "%ED%A0%80", "..", "9" * 300])
+def test_no_address_breaks_a_page(operator: Client, text: str) -> None:
+    for path in ("mount", "found", "modules", "hubs"):
+        assert operator.get(f"/{path}/{text}/").status_code in {400, 404}
+    assert operator.post(f"/mount/{text}/test/", {"module": "1"}).status_code in {400, 404}
+    assert operator.get(f"/nodes/{text}/devices/").status_code in {400, 404}

@@ -11,6 +11,7 @@ from typing import Protocol
 from django.db.models import Q
 
 from balans.core.errors import BalansError
+from balans.protocols.fields import NAME
 from balans.storage import lookups
 from balans.storage.models import Grant, Load, MeteringPoint, Node
 from balans.storage.records import LoadInfo, NodeInfo, PointInfo
@@ -165,7 +166,8 @@ def node_for(user: Person, code: str, right: Right = Right.VIEW) -> NodeInfo:
     ForbiddenError
         If the person may view it but lacks `right`.
     """
-    found = lookups.nodes(Node.objects.filter(tenant_id=user.tenant_id, code=code))
+    rows = Node.objects.filter(tenant_id=user.tenant_id, code=code)
+    found = lookups.nodes(rows) if NAME.fullmatch(code) else []
     if not found:
         raise NotVisibleError(f"node {code}: not found")
     _demand(user, found[0], right, f"node {code}")
@@ -174,7 +176,8 @@ def node_for(user: Person, code: str, right: Right = Right.VIEW) -> NodeInfo:
 
 def point_for(user: Person, code: str, right: Right = Right.READINGS) -> PointInfo:
     """Return the metering point with `code`, if `user` has `right` on its node; errors as above."""
-    found = lookups.points(MeteringPoint.objects.filter(tenant_id=user.tenant_id, code=code))
+    rows = MeteringPoint.objects.filter(tenant_id=user.tenant_id, code=code)
+    found = lookups.points(rows) if NAME.fullmatch(code) else []
     if not found:
         raise NotVisibleError(f"metering point {code}: not found")
     _demand(user, lookups.node(found[0].node_id), right, f"metering point {code}")

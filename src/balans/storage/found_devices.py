@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.db import connection
 
 from balans.core.errors import BalansError
+from balans.core.text import printable
 from balans.core.words import DeviceKind, FoundState
 from balans.storage import access
 from balans.storage.access import Right
@@ -19,6 +20,7 @@ from balans.storage.commands import Author
 from balans.storage.scope import system_scope
 
 LISTED_MAX: Final = 500
+REASON_MAX: Final = 500
 DISPUTE: Final = timedelta(days=1)
 """So long a second device with the same code, but another secret, forbids to claim either."""
 
@@ -95,11 +97,12 @@ def _decide(author: Author, serial: int, state: FoundState, reason: str, now: da
     device = found_module(author, serial)
     if device is None or device.state == FoundState.ACCEPTED:
         raise NotFoundError(f"module {serial} is not among the found ones")
+    why = printable(reason.strip())[:REASON_MAX]
     with connection.cursor() as cursor:
         cursor.execute(
             "update found_device set state = %s, decided_at = %s, decided_by = %s, reason = %s"
             " where tenant_id = %s and kind = 'module' and code = %s",
-            [state.value, now, author.get_username(), reason[:500], author.tenant_id, str(serial)],
+            [state.value, now, author.get_username(), why, author.tenant_id, str(serial)],
         )
 
 

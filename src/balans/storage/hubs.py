@@ -14,6 +14,7 @@ from django.db import connection
 
 from balans.core.words import DeviceKind
 from balans.protocols.claim import claim_of
+from balans.protocols.fields import NAME
 from balans.storage import access, found_devices
 from balans.storage.access import NotVisibleError, Right
 from balans.storage.commands import Author
@@ -156,7 +157,8 @@ def hub_for(author: Author, code: str) -> tuple[int, NodeInfo]:
 
 
 def _hub(author: Author, code: str) -> Hub:
-    row = Hub.objects.filter(code=code, tenant_id=author.tenant_id).select_related("site").first()
+    rows = Hub.objects.filter(code=code, tenant_id=author.tenant_id, removed_at__isnull=True)
+    row = rows.select_related("site").first() if NAME.fullmatch(code) else None
     if row is None:
         raise NotVisibleError(f"hub {code}: not found")
     access.node_for(author, row.site.code, Right.REGISTRY)

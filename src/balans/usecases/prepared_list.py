@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, Final, TypeVar
 
 from balans.core.errors import Finding, InputError
+from balans.core.text import printable
 from balans.core.words import DeviceKind, Phase, PointRole, Resource
 from balans.protocols.claim import plain_secret
 from balans.protocols.fields import NAME
@@ -232,7 +233,7 @@ class _Row:
             kind=kind,
             code=code,
             place=place,
-            name=self.text("name")[:200],
+            name=printable(self.text("name"))[:200],
             controls=self.read("controls", _truth, default=False),
             has_adapter=self.read("adapter", _truth, default=False),
             secret=secret,
@@ -259,7 +260,7 @@ class _Row:
                 phase=self.optional("phase", _word(Phase)),
                 role=self.read("role", _word(PointRole), PointRole.CONSUMER),
                 point=self.text("point") or None,
-                point_name=self.text("point_name")[:200],
+                point_name=printable(self.text("point_name"))[:200],
             ),
         )
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from balans.core.errors import InputError
+from balans.core.text import printable
 from balans.core.words import DeviceKind
 from balans.protocols.claim import plain_secret
 from balans.protocols.fields import NAME
@@ -106,7 +107,7 @@ def _order(request: HttpRequest, errors: dict[str, str]) -> HubOrder | None:
         code=code,
         secret=given,
         site=request.POST.get("site", ""),
-        name=request.POST.get("name", "").strip()[: hubs.NAME_MAX],
+        name=printable(request.POST.get("name", "").strip())[: hubs.NAME_MAX],
         controls=bool(request.POST.get("controls")),
     )
 

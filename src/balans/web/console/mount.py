@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from balans.core.errors import InputError
+from balans.core.text import printable
 from balans.core.words import UNIT, DeviceKind, Phase, Resource
 from balans.storage import (
     access,
@@ -144,7 +145,7 @@ def _look_up(user: Author, form: MountForm, text: str) -> None:
     """Fill in what is known of a module that was scanned or chosen before the page came."""
     if not text:
         return
-    form.values["module"] = text[:500]
+    form.values["module"] = printable(text[:500])
     try:
         label = parse_label(text)
     except InputError:

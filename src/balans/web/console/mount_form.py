@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from django.utils.translation import gettext as _
 
 from balans.core.errors import InputError
+from balans.core.text import printable
 from balans.core.words import UNIT, DeviceKind, Phase, Resource
 from balans.storage.mounting import MountRefusedError
 from balans.usecases.mount_order import (
@@ -67,7 +68,7 @@ class MountForm:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "MountForm":
         """Return the form that was sent."""
-        return cls({name: str(value) for name, value in given.items()})
+        return cls({name: printable(str(value)) for name, value in given.items()})
 
     def text(self, name: str) -> str:
         """Return what stands in a field, without blanks around it."""
