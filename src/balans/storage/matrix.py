@@ -54,8 +54,8 @@ where block = any(%s) and hour >= %s and hour < %s
 """
 _RECENT_AT = """
 select array_agg(k.n), array_agg(k.register) from (
-  select w.n, get_byte(r.v, w.at) | get_byte(r.v, w.at + 1) << 8
-    | get_byte(r.v, w.at + 2) << 16 | get_byte(r.v, w.at + 3) << 24 as register
+  select w.n, get_byte(r.v, w.at) | (get_byte(r.v, w.at + 1) << 8)
+    | (get_byte(r.v, w.at + 2) << 16) | (get_byte(r.v, w.at + 3) << 24) as register
   from (select block, hour, place * 4 as at, n
         from unnest(%b::int[], %b::int[], %b::int[]) with ordinality as k (block, hour, place, n)) w
   join reading_recent r on r.block = w.block and r.hour = w.hour) k

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from balans.core.hours import EPOCH_DATE, hour_of, time_of
 from balans.domain.metering import MISSING, Quality, Registers
 from balans.storage import matrix
-from balans.storage.dayrows import HOURS
 from balans.storage.edits import overlay
 from balans.storage.records import NodeInfo
 
@@ -64,21 +63,6 @@ def registers(channel_ids: Sequence[int], start_hour: int, end_hour: int) -> Reg
     return overlay(channel_ids, stored)
 
 
-def count_stored(hub_code: str | None = None) -> int:
-    """Return the number of stored registers the scope sees, or those of the modules of a hub."""
-    only = (
-        " where channel_id in (select c.id from channel c join module m on m.id = c.module_id"
-        " join hub h on h.id = m.hub_id where h.code = %s)"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"select coalesce(sum(num_nonnulls({', '.join(HOURS)})), 0) from reading_day"
-            + (only if hub_code is not None else ""),
-            [hub_code] if hub_code is not None else [],
-        )
-        return int(cursor.fetchone()[0])
-
-
 def stored_readings(start_hour: int, end_hour: int) -> NDArray[np.void]:
     """Return what is stored of the hours [start_hour, end_hour) as an array (n,) of `STORED`.
 
@@ -97,7 +81,10 @@ def stored_readings(start_hour: int, end_hour: int) -> NDArray[np.void]:
 
 
 def export_rows(
-    start: datetime | None = None, end: datetime | None = None, node: NodeInfo | None = None
+    start: datetime | None = None,
+    end: datetime | None = None,
+    node: NodeInfo | None = None,
+    after: tuple[int, int, datetime] | None = None,
 ) -> Iterator[ExportRow]:
     """Yield what is stored of [start, end), sorted by channel (module, input) and time.
 
@@ -107,14 +94,20 @@ def export_rows(
         Aware; None: from the first, to the last.
     node
         Only channels that count for a metering point of this node or below it.
+    after
+        Only what comes after the row of this module, input and time.
     """
     span = _span(start, end)
     if span is None:
         return
-    for channels, found in _in_chunks(node, *span):
+    passed = (-1, -1, span[0] - 1) if after is None else (*after[:2], hour_of(after[2]))
+    for channels, found in _in_chunks(node, *span, passed[:2]):
         points = _points_of([channel.id for channel in channels])
         for row, channel in enumerate(channels):
+            is_passed = (channel.serial, channel.input) == passed[:2]
             for column in np.flatnonzero(found.values[row] != MISSING):
+                if is_passed and span[0] + int(column) <= passed[2]:
+                    continue
                 at = time_of(span[0] + int(column))
                 yield ExportRow(
                     f"{channel.serial}-{channel.input}",
@@ -127,7 +120,7 @@ def export_rows(
 
 def _span(start: datetime | None, end: datetime | None) -> tuple[int, int] | None:
     with connection.cursor() as cursor:
-        cursor.execute("select min(day), max(day) from reading_day")
+        cursor.execute(_SPAN)
         first, last = cursor.fetchone()
     if first is None:
         return None
@@ -136,15 +129,27 @@ def _span(start: datetime | None, end: datetime | None) -> tuple[int, int] | Non
     return start_hour, end_hour
 
 
+_SPAN = """
+select least(
+    (select min(day) from reading_day), (select min(month) from reading_month),
+    (select date '2000-01-01' + min(hour) / 24 from reading_recent)),
+  greatest(
+    (select max(day) from reading_day),
+    (select (max(month) + interval '1 month')::date - 1 from reading_month),
+    (select date '2000-01-01' + max(hour) / 24 from reading_recent))
+"""
+
+
 def _hour_at_or_after(time: datetime) -> int:
     hour = hour_of(time)
     return hour if time_of(hour) == time else hour + 1
 
 
 def _in_chunks(
-    node: NodeInfo | None, start_hour: int, end_hour: int
+    node: NodeInfo | None, start_hour: int, end_hour: int, first: tuple[int, int] = (-1, -1)
 ) -> Iterator[tuple[list[_Channel], Registers]]:
-    channels = iter(_channels(node))
+    """Yield channels from (module, input) `first` on, with their registers."""
+    channels = (one for one in _channels(node) if (one.serial, one.input) >= first)
     while chunk := list(islice(channels, EXPORT_CHANNELS)):
         yield chunk, registers([channel.id for channel in chunk], start_hour, end_hour)
 
