@@ -5,14 +5,15 @@ Call inside a scope.
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import numpy as np
 
 from balans.core.hours import hour_of, time_of
 from balans.domain.metering import MISSING, Quality
-from balans.storage.models import MeterMounting
-from balans.storage.readings import registers
-from balans.storage.records import PointInfo
+from balans.storage.models import MeteringPoint, MeterMounting
+from balans.storage.readings import ExportRow, export_rows, registers
+from balans.storage.records import NodeInfo, PointInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,24 @@ def served(point: PointInfo, start: datetime, end: datetime) -> list[Served]:
             "channel_id", "channel__module__serial", "channel__input", "valid_from", "valid_to"
         )
     ]
+
+
+def readings_below(
+    node: NodeInfo,
+    start: datetime,
+    end: datetime,
+    after: tuple[int, int, datetime] | None,
+    most: int,
+) -> list[ExportRow]:
+    """Return what is stored of the points of a node and all below it in [start, end).
+
+    Sorted by module, input and time; at most `most` rows, from behind `after` on. What an input
+    counted for a point elsewhere, before it came here or after it went, is left out.
+    """
+    rows = MeteringPoint.objects.filter(node__path__under=node.path, tenant_id=node.tenant_id)
+    here = set(rows.values_list("code", flat=True))
+    found = (row for row in export_rows(start, end, node, after) if row.point in here)
+    return list(islice(found, most))
 
 
 def _hour_at_or_after(time: datetime) -> int:

@@ -22,11 +22,14 @@ from balans.web.api import (
     devices,
     events,
     findings,
+    groups,
     imports,
+    photos,
     problems,
     readings,
     registry,
     service,
+    upkeep,
     validity,
 )
 from balans.web.api.askers import ApiKey, Session
@@ -46,10 +49,13 @@ and, where fields are wrong, each with its message.
 CHAPTERS: Final = (
     registry,
     devices,
+    upkeep,
     readings,
     delivery,
     validity,
+    photos,
     balances,
+    groups,
     events,
     findings,
     imports,

@@ -109,13 +109,18 @@ def get_balance(request: ApiRequest, code: NodeCode, asked: Query[BalanceAsked])
     group = balance_groups.group_of(node, asked.resource)
     if group is None:
         raise NotVisibleError(f"node {code}: has no balance of {asked.resource}")
+    return balance_of(group, node, asked)
+
+
+def balance_of(group: GroupInfo, node: NodeInfo, asked: BalanceAsked) -> dict[str, Any]:
+    """Return what is told of the balance of a group; `node` is its node."""
     bounds = _bounds(node, asked)
     here = bounds[: asked.limit + 1]
     report = balances.balance(
         group, here, balances.Step(asked.step.value), site_clock().now(), asked.reach
     )
     lines = [
-        _line(line, some, node) for line, some in zip(report.lines, doubts(report), strict=True)
+        line_out(line, some, node) for line, some in zip(report.lines, doubts(report), strict=True)
     ]
     more = len(bounds) > len(here)
     return {
@@ -151,7 +156,8 @@ def _group(one: GroupInfo) -> GroupOut:
     )
 
 
-def _line(line: Line, some: tuple[Doubt, ...], node: NodeInfo) -> LineOut:
+def line_out(line: Line, some: tuple[Doubt, ...], node: NodeInfo) -> LineOut:
+    """Return a balance as it is told."""
     one = line.balance
     return LineOut(
         start=line.start.astimezone(node.timezone),

@@ -110,7 +110,7 @@ class FindingsAsked(PageAsked):
 
 @operations.post("/imports/registry", Scope.WRITE_REGISTRY, OutcomeOut)
 def import_registry_file(
-    request: ApiRequest, file: File[UploadedFile], asked: Form[FileAsked]
+    request: ApiRequest, file: File[UploadedFile], form: Form[FileAsked]
 ) -> OutcomeOut:
     """Make the registry of the utility hold what a file says; what it does not name stays.
 
@@ -124,15 +124,13 @@ def import_registry_file(
     if any(table.name.strip().lower() == ACCOUNTS for table in tables):
         access.demand_everywhere(person, Right.ACCESS)
     tenant = present_plan(person.tenant_id).tenant
-    utility = Utility(
-        TenantPlan(code=tenant.code, name=tenant.name), person.tenant_id, _zone(asked)
-    )
-    return _outcome(import_registry(content, name, utility, _wish(request, asked)))
+    utility = Utility(TenantPlan(code=tenant.code, name=tenant.name), person.tenant_id, _zone(form))
+    return _outcome(import_registry(content, name, utility, _wish(request, form)))
 
 
 @operations.post("/imports/readings", Scope.WRITE_READINGS, OutcomeOut)
 def import_readings_file(
-    request: ApiRequest, file: File[UploadedFile], asked: Form[ReadingsAsked]
+    request: ApiRequest, file: File[UploadedFile], form: Form[ReadingsAsked]
 ) -> OutcomeOut:
     """Store the readings of a file: an export, a table of another program, a collection file.
 
@@ -144,9 +142,9 @@ def import_readings_file(
     if not paths:
         raise access.ForbiddenError("the right to judge readings is missing")
     name, content = _content(file)
-    layout = _layout(asked)
+    layout = _layout(form)
     reach = Reach(person.tenant_id, paths)
-    return _outcome(import_readings(content, name, layout, reach, _wish(request, asked)))
+    return _outcome(import_readings(content, name, layout, reach, _wish(request, form)))
 
 
 @operations.get("/imports", Scope.WRITE_REGISTRY, Page[ImportOut])

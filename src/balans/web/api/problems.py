@@ -12,6 +12,7 @@ from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from balans.adapters.pictures.photo import PhotoError
 from balans.core.errors import BalansError, InputError, UnavailableError
 from balans.storage.access import ForbiddenError, NotVisibleError
 from balans.web.faults import RETRY_S, UNAVAILABLE
@@ -119,6 +120,10 @@ def _fields(_request: HttpRequest, error: FieldsError) -> HttpResponse:
     return problem(422, error.code, str(error), error.errors)
 
 
+def _bad_photo(_request: HttpRequest, error: PhotoError) -> HttpResponse:
+    return problem(422, "invalid", str(error), [("photo", str(error))])
+
+
 def _bad_input(_request: HttpRequest, error: InputError) -> HttpResponse:
     lines = str(error).splitlines() or [""]
     errors = [(place, message) for place, _, message in (line.partition(": ") for line in lines)]
@@ -168,6 +173,7 @@ _HANDLERS: Final[dict[type[Exception], Any]] = {
     ValidationError: _invalid,
     FieldsError: _fields,
     InputError: _bad_input,
+    PhotoError: _bad_photo,
     NotVisibleError: _not_found,
     Http404: _not_found,
     ForbiddenError: _forbidden,

@@ -1,6 +1,6 @@
 """Readings: registers, profiles, and how far the points have delivered."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -12,14 +12,17 @@ from balans.storage import access, listing, lookups
 from balans.storage.access import Right
 from balans.storage.api_keys import Scope
 from balans.storage.completeness import PointState, point_states
-from balans.storage.point_readings import PointReading, point_readings
+from balans.storage.point_readings import PointReading, point_readings, readings_below
 from balans.storage.profile import IntervalValue, point_intervals
-from balans.storage.records import PointInfo
+from balans.storage.readings import ExportRow
+from balans.storage.records import NodeInfo, PointInfo
+from balans.storage.tree_state import BranchState, branch_states
 from balans.web.api.askers import ApiRequest
 from balans.web.api.operations import Operations
 from balans.web.api.paging import Cursor, Page, decode, encode, page_of
+from balans.web.api.problems import FieldsError
 from balans.web.api.registry import BelowAsked, part, within
-from balans.web.api.values import PointCode, When, amount, period
+from balans.web.api.values import NodeCode, PointCode, When, amount, period
 from balans.web.clock import site_clock
 
 operations = Operations("Readings")
@@ -48,6 +51,8 @@ LONGEST: Final = {
 }
 """The longest period that one question may be about."""
 
+CHILDREN_MAX: Final = 500
+LONGEST_BELOW: Final = timedelta(days=92)
 Many = Annotated[int, Field(ge=1, le=2000, description="At most so many items.")]
 
 
@@ -73,6 +78,27 @@ class ReadingOut(Schema):
     channel: str
     register_pulses: int
     quality: Quality
+
+
+class BulkReadingOut(ReadingOut):
+    """A register, and the metering point that it counts for."""
+
+    point: str
+
+
+class BranchOut(Schema):
+    """What the metering points of a node and of all below it have delivered.
+
+    Of the last 24 hours `expected` are due and `known` are there; `silent` points have delivered
+    none of them. All three are null where there are too many points to count.
+    """
+
+    node: str
+    points: int
+    known: int | None
+    expected: int | None
+    silent: int | None
+    last: datetime | None
 
 
 class IntervalOut(Schema):
@@ -151,6 +177,30 @@ def get_profile(request: ApiRequest, code: PointCode, asked: Query[ProfileAsked]
     }
 
 
+@operations.get("/nodes/{code}/readings", Scope.READ_READINGS, Page[BulkReadingOut])
+def list_readings_below(
+    request: ApiRequest, code: NodeCode, asked: Query[ReadingsAsked]
+) -> dict[str, Any]:
+    """List all registers of a node and all below it as they are stored, by channel and time."""
+    node = access.node_for(request.auth.person, code, Right.READINGS)
+    zone = node.timezone
+    since, until = period(asked.since, asked.to, zone, site_clock().now(), LONGEST_BELOW)
+    key = decode(asked.cursor, int, int, int)
+    after = None if key is None else (key[0], key[1], _time(key[2]))
+    found = readings_below(node, since, until, after, asked.limit + 1)
+    return page_of(found, asked.limit, lambda one: _bulk_out(one, zone), _bulk_key)
+
+
+@operations.get("/nodes/{code}/completeness", Scope.READ_READINGS, list[BranchOut])
+def list_completeness(request: ApiRequest, code: NodeCode) -> list[BranchOut]:
+    """Tell how complete a node and each of the first 500 just below it are, with all below."""
+    person = request.auth.person
+    node = access.node_for(person, code, Right.READINGS)
+    nodes = [node, *lookups.children_of([node.id], CHILDREN_MAX)]
+    states = branch_states(nodes, site_clock().now())
+    return [_branch_out(one, states[one.id]) for one in nodes]
+
+
 @operations.get("/states", Scope.READ_READINGS, Page[StateOut])
 def list_states(request: ApiRequest, asked: Query[BelowAsked]) -> dict[str, Any]:
     """List what each metering point has delivered, by code."""
@@ -159,6 +209,39 @@ def list_states(request: ApiRequest, asked: Query[BelowAsked]) -> dict[str, Any]
     states = point_states(points, site_clock().now())
     return page_of(
         points, asked.limit, lambda one: state_out(one, states[one.id]), lambda one: [one.code]
+    )
+
+
+def _time(unix_s: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(unix_s, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise FieldsError([("cursor", "is not one that this list gave")]) from error
+
+
+def _bulk_key(one: ExportRow) -> list[str | int]:
+    module, _, number = one.channel.partition("-")
+    return [int(module), int(number), int(one.time.timestamp())]
+
+
+def _bulk_out(one: ExportRow, zone: ZoneInfo) -> BulkReadingOut:
+    return BulkReadingOut(
+        time=one.time.astimezone(zone),
+        channel=one.channel,
+        point=one.point,
+        register_pulses=one.register,
+        quality=one.quality,
+    )
+
+
+def _branch_out(node: NodeInfo, state: BranchState) -> BranchOut:
+    return BranchOut(
+        node=node.code,
+        points=state.points,
+        known=state.known,
+        expected=state.expected,
+        silent=state.silent,
+        last=state.last,
     )
 
 

@@ -217,7 +217,7 @@ def edit_registers(request: ApiRequest, code: PointCode, body: EditIn) -> Count:
 def list_dials(request: ApiRequest, code: PointCode) -> list[DialOut]:
     """List what people read at the meter of a metering point, the latest first."""
     point = access.point_for(request.auth.person, code, Right.READINGS)
-    return [_dial(one) for one in manual.dials_of(point, LISTED_MAX)]
+    return [dial_out(one) for one in manual.dials_of(point, LISTED_MAX)]
 
 
 @operations.get("/nodes/{code}/dials", Scope.READ_READINGS, list[DialOut])
@@ -226,7 +226,7 @@ def list_dials_below(
 ) -> list[DialOut]:
     """List the dials of a node and all below it, the oldest first: those that wait, or others."""
     node = access.node_for(request.auth.person, code, Right.READINGS)
-    return [_dial(one) for one in manual.dials_below(node, asked.state, LISTED_MAX)]
+    return [dial_out(one) for one in manual.dials_below(node, asked.state, LISTED_MAX)]
 
 
 @operations.post("/points/{code}/dials", Scope.WRITE_READINGS, DialOut)
@@ -238,13 +238,13 @@ def hand_in_dial(request: ApiRequest, code: PointCode, body: DialIn) -> DialOut:
     zone = lookups.node(point.node_id).timezone
     at = now if body.at is None else moment("at", body.at, zone)
     dial = Dial(at=at, value=body.dial * PER_UNIT, note=body.note)
-    return _dial(manual.hand_in(person, point, dial, now))
+    return dial_out(manual.hand_in(person, point, dial, now))
 
 
 @operations.post("/dials/{number}/accept", Scope.WRITE_READINGS, DialOut, status=200)
 def accept_dial(request: ApiRequest, number: Number, body: Judgement) -> DialOut:
     """Let a dial count."""
-    return _dial(
+    return dial_out(
         manual.accept(
             request.auth.person,
             number,
@@ -259,7 +259,7 @@ def accept_dial(request: ApiRequest, number: Number, body: Judgement) -> DialOut
 def refuse_dial(request: ApiRequest, number: Number, body: Refusal) -> DialOut:
     """Do not let a dial count, also one that was accepted before."""
     found = manual.refuse(request.auth.person, number, site_clock().now(), body.reason)
-    return _dial(found)
+    return dial_out(found)
 
 
 def _asked_period(point: PointInfo, asked: Period) -> tuple[datetime, datetime]:
@@ -294,7 +294,8 @@ def _edit(one: EditInfo) -> EditOut:
     )
 
 
-def _dial(one: ManualInfo) -> DialOut:
+def dial_out(one: ManualInfo) -> DialOut:
+    """Return a dial as it is told."""
     return DialOut(
         id=one.id,
         point=one.point.code,

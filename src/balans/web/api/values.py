@@ -40,6 +40,8 @@ Time = Annotated[
 Serial = Annotated[int, Path(..., ge=0, le=2**32 - 1, description="Serial number of a module.")]
 Number = Annotated[int, Path(..., ge=1, le=BIGGEST)]
 NodeCode = Annotated[str, Path(..., pattern=CODE, description="Code of the node.")]
+HubCode = Annotated[str, Path(..., pattern=CODE, description="Code of the hub.")]
+GroupCode = Annotated[str, Path(..., pattern=CODE, description="Code of the group by hand.")]
 PointCode = Annotated[str, Path(..., pattern=CODE, description="Code of the metering point.")]
 Under = Annotated[str | None, Field(pattern=CODE, description="On this node and below it.")]
 When = Annotated[
