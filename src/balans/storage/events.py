@@ -5,7 +5,7 @@ to the hour after the last. Kept is the union of all hours that were ever told w
 late, repeated and unordered readings leave the same events.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -81,38 +81,30 @@ def note_flags(readings: NDArray[np.void]) -> None:
     Readings without a channel are left out. Repeating it changes nothing.
     """
     flagged = readings[(readings["flags"] != 0) & (readings["channel"] > 0)]
-    rows = [row for flag, kind in KINDS.items() for row in _runs(flagged, flag, kind)]
-    if not rows:
+    runs = [_runs(flagged, flag, kind) for flag, kind in KINDS.items()]
+    rows = np.concatenate(runs)
+    if not len(rows):
         return
-    rows.sort()
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    rows.sort(order=["channel", "kind", "year"])
     with connection.cursor() as cursor:
-        cursor.execute(_MERGE, columns)
+        cursor.execute(_MERGE, [rows[name].tolist() for name in _RUN.names or ()])
 
 
-def _runs(
-    flagged: NDArray[np.void], flag: Flag, kind: EventKind
-) -> Iterator[tuple[int, str, int, int, int, int]]:
-    """Yield channel, kind, year, tenant, first hour and hour after the last of each stretch."""
+def _runs(flagged: NDArray[np.void], flag: Flag, kind: EventKind) -> NDArray[np.void]:
+    """Return the stretches of hours with a flag, channel by channel and year by year."""
     having = flagged[(flagged["flags"] & flag) != 0]
-    if not len(having):
-        return
     order = np.lexsort((having["hour"], having["channel"]))
     channel, hour = having["channel"][order], having["hour"][order].astype(np.int64)
-    tenant, year = having["tenant"][order], _years(hour)
+    year = _years(hour)
     new = np.ones(len(hour), np.bool_)
     new[1:] = (channel[1:] != channel[:-1]) | (year[1:] != year[:-1]) | (hour[1:] > hour[:-1] + 1)
     first = np.flatnonzero(new)
-    last = np.append(first[1:], len(hour)) - 1
-    for a, b in zip(first.tolist(), last.tolist(), strict=True):
-        yield (
-            int(channel[a]),
-            kind.value,
-            int(year[a]),
-            int(tenant[a]),
-            int(hour[a]),
-            int(hour[b]) + 1,
-        )
+    rows = np.zeros(len(first), _RUN)
+    rows["channel"], rows["kind"], rows["year"] = channel[first], kind.value, year[first]
+    rows["tenant"] = having["tenant"][order][first]
+    rows["start"] = hour[first]
+    rows["stop"] = hour[np.append(first[1:], len(hour)) - 1] + 1 if len(first) else 0
+    return rows
 
 
 def _years(hours: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -122,6 +114,16 @@ def _years(hours: NDArray[np.int64]) -> NDArray[np.int64]:
     return years
 
 
+_RUN = np.dtype(
+    [
+        ("channel", "i4"),
+        ("kind", "U16"),
+        ("year", "i2"),
+        ("tenant", "i4"),
+        ("start", "i4"),
+        ("stop", "i4"),
+    ]
+)
 _MERGE = """
 insert into channel_event as e (channel_id, kind, year, tenant_id, hours)
 select n.channel_id, n.kind, n.year, n.tenant_id, range_agg(int4range(n.start, n.stop))
