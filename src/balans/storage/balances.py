@@ -19,7 +19,6 @@ from balans.core.hours import hour_of, time_of
 from balans.domain.balances import (
     Balance,
     Reach,
-    Side,
     Sums,
     Term,
     Terms,
@@ -35,7 +34,7 @@ from balans.storage.balance_groups import (
     slots_of,
     zones_of,
 )
-from balans.storage.balance_sums import DAY_H, Kept, Places
+from balans.storage.balance_sums import DAY_H, Kept, Places, Slot
 from balans.storage.balance_upkeep import (
     Marks,
     compute_marks,
@@ -74,8 +73,8 @@ class Line:
 class Report:
     """Balances of a group, interval after interval.
 
-    `uncovered` are points of consumption or production that lie before any inflow meter of the
-    group: no balance can contain them.
+    `uncovered`: there are points of consumption or production before any inflow meter of the
+    group, which no balance can contain.
     """
 
     group: GroupInfo
@@ -84,6 +83,7 @@ class Report:
     reach: Reach
     terms: Terms
     lines: tuple[Line, ...]
+    uncovered: bool = False
 
 
 def refresh(now: datetime, limit: int = 500) -> int:
@@ -169,7 +169,8 @@ def balance(
     lines = (
         Line(start, end, one) for (start, end), one in zip(pairwise(bounds), found, strict=True)
     )
-    return Report(group, node.timezone, step, reach, terms, tuple(lines))
+    uncovered = bool(_present(terms.uncovered))
+    return Report(group, node.timezone, step, reach, terms, tuple(lines), uncovered)
 
 
 def balances_of(
@@ -211,10 +212,14 @@ def _step_of(span: tuple[datetime, datetime], zone: ZoneInfo) -> Step:
 
 
 def _places(terms: Sequence[Terms]) -> Places:
-    """Return the slots that `terms` consist of, as far as there are points in them."""
-    wanted = {(term.group_id, term.side) for one in terms for term in (*one.inflow, *one.outflow)}
+    """Return the slots that balances consist of, as far as there are points in them."""
+    return Places(_present([term for one in terms for term in (*one.inflow, *one.outflow)]))
+
+
+def _present(terms: Sequence[Term]) -> list[Slot]:
+    wanted = {_slot(term) for term in terms}
     group_ids = sorted({group_id for group_id, _ in wanted})
-    return Places([slot for slot in slots_of(group_ids) if slot in wanted])
+    return [slot for slot in slots_of(group_ids) if slot in wanted]
 
 
 def bounds_of(start: datetime, end: datetime, step: Step, zone: ZoneInfo) -> list[datetime]:
@@ -284,7 +289,7 @@ class Summed:
         return total
 
 
-def _slot(term: Term) -> tuple[int, Side]:
+def _slot(term: Term) -> Slot:
     return term.group_id, term.side
 
 

@@ -1,7 +1,7 @@
 """Balances of a node: figures, chart, table, what is missing, and the tree of groups below."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -190,7 +190,7 @@ def shown(asked: Asked) -> dict[str, Any]:
         "unit": scale.unit,
         "charts": charts(report, period, scale),
         "rows": rows(report, period, asked.until, scale, asked.explained),
-        "uncovered": bool(report.terms.uncovered),
+        "uncovered": report.uncovered,
         "metered": bool(report.terms.inflow),
         **_missing(asked, report),
     }
@@ -208,7 +208,7 @@ def _missing(asked: Asked, report: Report) -> dict[str, Any]:
     lines = [line for line in report.lines if line.end <= asked.until]
     if max((line.balance.expected for line in lines), default=0) > NAMED_MAX:
         return {}
-    over = Report(report.group, report.zone, report.step, report.reach, report.terms, tuple(lines))
+    over = replace(report, lines=tuple(lines))
     found, more = doubt_rows(doubts(over), asked.period.iso)
     return {"doubts": found, "more_doubts": more}
 
@@ -230,6 +230,7 @@ def _tree(asked: Asked) -> dict[str, Any]:
         return {}
     span = (asked.period.start, asked.until)
     found = balances_of(picked, asked.node, span, asked.now, asked.reach)
+    metered = _with_meters(below)
     nodes = {node.id: node for node in lookups.nodes_by_id({one.node_id for one in picked})}
     scale = Scale.of(asked.group.resource, [Line(*span, one) for one in found.values()])
 
@@ -243,7 +244,7 @@ def _tree(asked: Asked) -> dict[str, Any]:
             "here": group.id == asked.group.id,
             "flow": scale.text(one.inflow if group.metered or one.inflow else one.outflow),
             "imbalance": scale.text(one.imbalance),
-            "share": share_text(one) or scale.text(one.imbalance),
+            "share": share_text(one) if group.id in metered else _("no inflow meter"),
             "tone": tone(one),
             "completeness": completeness_text(one) if one.known < one.expected else "",
             "children": [branch(child, ()) for child in shown],
@@ -256,6 +257,18 @@ def _tree(asked: Asked) -> dict[str, Any]:
     root["children"] = [branch(group, listed(group)) for group in first]
     more = len(children.get(asked.group.id, ())) - len(first)
     return {"tree": [root], "more_branches": max(0, more), "tree_unit": scale.unit}
+
+
+def _with_meters(groups: Sequence[GroupInfo]) -> set[int]:
+    """Return the groups that have inflow meters of their own or below them."""
+    parent = {group.id: group.parent_id for group in groups}
+    found: set[int] = set()
+    for group in groups:
+        at: int | None = group.id if group.metered else None
+        while at is not None and at not in found:
+            found.add(at)
+            at = parent.get(at)
+    return found
 
 
 def _to_come() -> dict[str, str]:

@@ -19,7 +19,7 @@ from balans.web.shown.usage import percent
 MILLI_PER_UNIT: Final = 1_000_000
 """mWh, mvarh or ml in the kWh, kvarh or m³ that is shown."""
 
-FINE_BELOW: Final = 100
+FINE_BELOW, COARSE_FROM = 1_000, 100_000
 GOOD_SHARE, POOR_SHARE = 0.03, 0.10
 """An imbalance up to the first share of the inflow is usual, beyond the second it is not."""
 
@@ -36,7 +36,8 @@ class Scale:
         """Return what fits the largest figure of `lines`."""
         top = max((abs(line.balance.inflow_known) for line in lines), default=0)
         top = max(top, *(abs(line.balance.outflow_known) for line in lines), 0)
-        digits = 3 if top < FINE_BELOW * MILLI_PER_UNIT else 1
+        top //= MILLI_PER_UNIT
+        digits = 3 if top < FINE_BELOW else 1 if top < COARSE_FROM else 0
         return cls(words.word(words.UNITS, UNIT[resource]), digits)
 
     def text(self, value: int | None) -> str:
