@@ -70,7 +70,11 @@ class TenantMiddleware(MiddlewareMixin):
         if not user.is_authenticated:
             return None
         with tenant_scope(user.tenant_id, actor=user.get_username()), http_errors():
-            response = view(request, *args, **kwargs)
+            request.in_scope = True  # type: ignore[attr-defined]  # for the bar at the top
+            try:
+                response = view(request, *args, **kwargs)
+            finally:
+                del request.in_scope  # type: ignore[attr-defined]
         response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
 

@@ -8,7 +8,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from balans.storage import access, found_devices, live
-from balans.storage.access import Right
 from balans.storage.records import NodeInfo
 from balans.web.clock import site_clock
 from balans.web.console import import_work
@@ -39,7 +38,6 @@ def overview(request: HttpRequest) -> HttpResponse:
         "is_cut": len(nodes) == FOUND_MAX and bool(asked),
         "is_empty": not nodes and not asked,
         "may_import": any(import_work.may_import(user).values()),
-        "may_mount": bool(access.granted_paths(user, Right.REGISTRY)),
         "waiting": found_devices.count_open(user),
     }
     return render(request, "console/overview.html", context)
