@@ -23,6 +23,7 @@ from balans.storage.imports import ImportState
 from balans.storage.models import Node, PointMark, User
 from balans.storage.profile import point_intervals
 from balans.storage.readings import export_rows
+from balans.storage.records import NodeInfo
 from balans.storage.registry import apply_plan
 from balans.storage.registry_export import present_plan
 from balans.storage.scope import system_scope, tenant_scope
@@ -35,7 +36,7 @@ from balans.wiring.imports import Outcome, Wish
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-WISH = Wish("clerk", NOW)
+WISH = Wish("clerk", NOW, as_host=True)
 PLAIN = Layout()
 PLAN = small_plan()
 
@@ -359,7 +360,7 @@ def used(tenant_id: int, point: str, hours: int) -> list[Fraction | None]:
         return [value.energy for value in point_intervals([info], bounds)[info.id]]
 
 
-def _city(tenant_id: int) -> lookups.NodeInfo:
+def _city(tenant_id: int) -> NodeInfo:
     found = lookups.site_by_code(tenant_id, "alice-city")
     assert found is not None
     return found
@@ -469,3 +470,17 @@ def test_readings_of_long_ago_are_stored_as_well(tenant: int) -> None:
 def test_columns_that_are_needed_are_named(tenant: int, text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         readings(text, tenant)
+
+
+def test_a_new_hub_takes_the_secret_of_its_label_unless_the_host_asks(tenant: int) -> None:
+    """Or a file could take a hub that another utility is about to accept."""
+    text = "sheet,code,site,controls\nhubs,roof-7,alice-flat-1,no\nhubs,alice-hub,alice-house,yes\n"
+    clerk = Wish("clerk", NOW)
+    refused = registry(text, tenant, clerk)
+    assert refused.state == "refused"
+    assert [str(one.text) for one in refused.findings if one.severity == "error"] == [
+        "code: a new hub is accepted by the secret of its label, among the found devices"
+    ]
+    assert registry(text, tenant, replace(clerk, partial=True)).result["skipped"] == 1
+    assert registry(text, tenant, WISH).result["created"] == 1
+    assert registry(text, tenant, clerk).state == "applied"  # by now it is there

@@ -12,7 +12,7 @@ from balans.adapters.sheets import read_workbook
 from balans.storage import imports
 from balans.storage.flush import flush_inbox
 from balans.storage.models import Node
-from balans.storage.readings import count_stored
+from  import count_stored
 from balans.storage.scope import system_scope
 
 START = town.START.isoformat()
