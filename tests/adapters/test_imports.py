@@ -474,13 +474,14 @@ def test_columns_that_are_needed_are_named(tenant: int, text: str, says: str) ->
 
 def test_a_new_hub_takes_the_secret_of_its_label_unless_the_host_asks(tenant: int) -> None:
     """Or a file could take a hub that another utility is about to accept."""
-    text = "sheet,code,site,controls\nhubs,roof-7,alice-flat-1,no\nhubs,alice-hub,alice-house,yes\n"
+    text = "[hubs]\ncode,site,controls\nroof-7,alice-flat-1,no\nalice-hub,alice-house,yes\n"
     clerk = Wish("clerk", NOW)
     refused = registry(text, tenant, clerk)
-    assert refused.state == "refused"
-    assert [str(one.text) for one in refused.findings if one.severity == "error"] == [
-        "code: a new hub is accepted by the secret of its label, among the found devices"
+    assert refused.state == ImportState.REFUSED
+    assert [str(one) for one in refused.findings if one.severity == "error"] == [
+        "hubs, line 3: hub roof-7: code: a new hub is accepted by the secret of its label,"
+        " among the found devices"
     ]
     assert registry(text, tenant, replace(clerk, partial=True)).result["skipped"] == 1
     assert registry(text, tenant, WISH).result["created"] == 1
-    assert registry(text, tenant, clerk).state == "applied"  # by now it is there
+    assert registry(text, tenant, clerk).state == ImportState.APPLIED  # by now it is there

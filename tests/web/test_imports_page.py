@@ -12,7 +12,7 @@ from balans.adapters.sheets import read_workbook
 from balans.storage import imports
 from balans.storage.flush import flush_inbox
 from balans.storage.models import Node
-from  import count_stored
+from balans.storage.readings import export_rows
 from balans.storage.scope import system_scope
 
 START = town.START.isoformat()
@@ -42,7 +42,7 @@ def test_a_file_is_taken_and_told_of(operator: Client) -> None:
     assert "Nothing odd" in page
     flush_inbox(town.NOW)
     with system_scope():
-        assert count_stored() == 2
+        assert len(list(export_rows())) == 2
     assert address in text_of(operator, "/imports/")
     assert operator.get(f"{address}file/").content == GOOD.encode()
 
@@ -65,7 +65,7 @@ def test_what_is_good_can_be_taken_afterwards(operator: Client) -> None:
     assert "imported" in text_of(operator, taken)
     flush_inbox(town.NOW)
     with system_scope():
-        assert count_stored() == 1
+        assert len(list(export_rows())) == 1
 
 
 def test_a_file_that_was_only_checked_can_be_taken(operator: Client) -> None:
@@ -73,11 +73,11 @@ def test_a_file_that_was_only_checked_can_be_taken(operator: Client) -> None:
     assert "only checked" in text_of(operator, checked)
     flush_inbox(town.NOW)
     with system_scope():
-        assert count_stored() == 0
+        assert len(list(export_rows())) == 0
     operator.post(checked)
     flush_inbox(town.NOW)
     with system_scope():
-        assert count_stored() == 2
+        assert len(list(export_rows())) == 2
 
 
 def test_many_findings_come_in_pages(operator: Client) -> None:
