@@ -478,10 +478,8 @@ def test_a_new_hub_takes_the_secret_of_its_label_unless_the_host_asks(tenant: in
     clerk = Wish("clerk", NOW)
     refused = registry(text, tenant, clerk)
     assert refused.state == ImportState.REFUSED
-    assert [str(one) for one in refused.findings if one.severity == "error"] == [
-        "hubs, line 3: hub roof-7: code: a new hub is accepted by the secret of its label,"
-        " among the found devices"
-    ]
+    (fault,) = (str(one) for one in refused.findings if one.severity == "error")
+    assert fault.startswith("hubs, line 3: hub roof-7: code: a new hub is accepted by the secret")
     assert registry(text, tenant, replace(clerk, partial=True)).result["skipped"] == 1
     assert registry(text, tenant, WISH).result["created"] == 1
     assert registry(text, tenant, clerk).state == ImportState.APPLIED  # by now it is there

@@ -214,7 +214,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _wish(now: datetime, *, partial: bool, check: bool) -> "Wish":
     from balans.wiring.imports import Wish
 
-    return Wish("command line", now, partial, check, Lines(sys.stderr))
+    return Wish("command line", now, partial, check, Lines(sys.stderr), as_host=True)
 
 
 def _tell(file: Path, outcome: "Outcome", into: Path | None, *, as_json: bool) -> None:

@@ -194,6 +194,7 @@ class _Application:
                     "hub_id": hubs.rows[(module.hub,)].pk if module.hub else None,
                     "node_id": self.nodes[module.node],
                     "has_adapter": module.has_adapter,
+                    "removed_at": module.removed_at,
                 }
                 for module in self.plan.modules
             )

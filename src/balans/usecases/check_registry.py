@@ -45,7 +45,11 @@ OF_ONE_METER = {Resource.ELECTRICITY, Resource.REACTIVE}
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the tenant already has, by code or serial number."""
+    """What the tenant already has, by code or serial number.
+
+    `hubs_allowed` are the hubs that a plan may name; None: any. Whoever is not the host gets a
+    new hub by the secret of its label alone.
+    """
 
     nodes: frozenset[str] = frozenset()
     points: frozenset[str] = frozenset()
@@ -55,6 +59,7 @@ class Known:
     channels: frozenset[tuple[int, int]] = frozenset()
     customers: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
+    hubs_allowed: frozenset[str] | None = None
 
     def with_plan(self, plan: RegistryPlan) -> "Known":
         """Return what the tenant has once `plan` is applied."""
@@ -67,6 +72,7 @@ class Known:
             self.channels | {(m.serial, i) for m in plan.modules for i in m.inputs},
             self.customers | {c.code for c in plan.customers},
             self.accounts,
+            self.hubs_allowed,
         )
 
 
@@ -209,6 +215,9 @@ def _hubs(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
 def _hub(hub: HubPlan, there: Known) -> Iterator[Finding]:
     yield from fields.code(f"hub {hub.code}", "code", hub.code)
     yield from fields.reference(f"hub {hub.code}", "site", hub.site, there.nodes, "node")
+    if there.hubs_allowed is not None and hub.code not in there.hubs_allowed:
+        what = "code: a new hub is accepted by the secret of its label, among the found devices"
+        yield Finding(f"hub {hub.code}", what)
 
 
 def _modules(plan: RegistryPlan, there: Known) -> Iterator[Finding]:

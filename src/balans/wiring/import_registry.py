@@ -98,6 +98,8 @@ def _take(
 def _check(read: ReadRegistry, tenant: TenantPlan, tenant_id: int, wish: Wish) -> list[LineFinding]:
     """Return what is wrong or odd; of a partial import only good items are left in `read`."""
     known = known_of(tenant_id)
+    if not wish.as_host:
+        known = replace(known, hubs_allowed=known.hubs)
     if wish.partial:
         return drop_faulty(read, tenant, known) + read.findings
     return read.findings + read.located(check_plan(read.plan(tenant), known))

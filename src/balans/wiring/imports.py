@@ -40,6 +40,8 @@ class Wish:
         Take the good rows, though others are not.
     check_only
         Look at the file and take nothing.
+    as_host
+        The host of the server asks, who may register hubs without the secret of their labels.
     """
 
     author: str
@@ -47,6 +49,7 @@ class Wish:
     partial: bool = False
     check_only: bool = False
     progress: Progress = silent
+    as_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
