@@ -1,6 +1,6 @@
 """The hub that stands for the imports of a tenant: what is imported takes the way of a batch.
 
-It is no equipment: it has no journal, says no hello and is left out of exports.
+It is no equipment: it counts as removed, so that no list shows it, and is left out of exports.
 """
 
 from django.db import connection
@@ -37,8 +37,8 @@ def import_hub(tenant_id: int) -> int:
 
 _FIND = "select id from hub where code = %s"
 _MAKE = """
-insert into hub (tenant_id, code, name, site_id, controls)
-select n.tenant_id, %s, %s, n.id, false from node n
+insert into hub (tenant_id, code, name, site_id, controls, removed_at)
+select n.tenant_id, %s, %s, n.id, false, now() from node n
 where n.tenant_id = %s and n.parent_id is null order by n.id limit 1
 on conflict do nothing
 """

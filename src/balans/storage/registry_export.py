@@ -143,6 +143,7 @@ class _Present:
                 hub=self.hubs.get(row.hub_id),
                 has_adapter=row.has_adapter,
                 inputs=tuple(inputs[row.serial]),
+                removed_at=row.removed_at,
             )
             for row in self._rows(Module, "serial")
             if row.removed_at is None or inputs[row.serial]

@@ -56,7 +56,11 @@ def _items(sheet: Sheet, plan: RegistryPlan) -> Sequence[Any]:
 
 
 def _cells(sheet: Sheet, item: Any, zones: NodeZones, points: dict[str, str]) -> Iterator[str]:
-    node = getattr(item, "node", None) or points.get(getattr(item, "point", ""))
+    node = (
+        getattr(item, "node", None)
+        or getattr(item, "site", None)
+        or points.get(getattr(item, "point", ""))
+    )
     zone = zones.of(node) or UTC
     for column in sheet.columns:
         value = _value(column, item)

@@ -90,6 +90,7 @@ PULSES = Kind("a number above 0 such as 600", _pulses_of)
 
 VALID_FROM = Column("valid_from", cells.MOMENT, "first instant; empty: since ever")
 VALID_TO = Column("valid_to", cells.MOMENT, "end, not included; empty: until further notice")
+REMOVED_AT = Column("removed_at", cells.MOMENT, "when it was taken away; empty: it is in use")
 FROM_TIME = Column("from_time", cells.CLOCK, "hour of the day it begins, local to the node")
 TO_TIME = Column("to_time", cells.CLOCK, "hour of the day it ends")
 NODE = Column("node", cells.TEXT, "code of the node it belongs to")
@@ -162,6 +163,7 @@ SHEETS: tuple[Sheet, ...] = (
             Column("site", cells.TEXT, "code of the node it stands in"),
             Column("name", cells.TEXT, "name that people read"),
             Column("controls", cells.FLAG, "whether it runs load control of the site"),
+            REMOVED_AT,
         ),
         "concentrators and gateways",
     ),
@@ -175,6 +177,7 @@ SHEETS: tuple[Sheet, ...] = (
             Column("hub", cells.TEXT, "code of its hub"),
             Column("has_adapter", cells.FLAG, "whether it has a switching adapter"),
             Column("inputs", cells.NUMBERS, "inputs in use, 1 to 3"),
+            REMOVED_AT,
         ),
         "radio modules; each input in use becomes a channel",
     ),

@@ -54,7 +54,7 @@ class NodeZones:
         }
         if not naive:
             return dict(values)
-        node = values.get("node") or self._points.get(values.get("point", ""))
+        node = values.get("node") or values.get("site") or self._points.get(values.get("point", ""))
         zone = self.of(node)
         return {**values, **{name: value.replace(tzinfo=zone) for name, value in naive.items()}}
 
