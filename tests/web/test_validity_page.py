@@ -18,6 +18,7 @@ from balans.protocols.readings import Flag, Reading, pack
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
 from balans.storage.registry import apply_plan
+from balans.usecases.registry_plan import AccountPlan
 
 POINT = "/points/alice-flat-01-el/"
 DAY = f"{POINT}?date=2026-01-11"
@@ -350,3 +351,21 @@ def test_a_meter_read_by_eye_alone_has_even_days(
     month = operator.get(f"{path}?date=2026-01").context["profile"]["rows"]
     assert [row["used"] for row in month if not row["missing"]] == ["1.438", "1.500"]
     assert operator.get(path).context["period"].iso == "2026-01-12"
+
+
+def test_an_installer_reads_and_exchanges_meters_and_sees_nothing_else(
+    visit: Callable[[str], Client],
+) -> None:
+    grants = (("installer", "alice-house"),)
+    account = AccountPlan(username="alice-ivan", password=town.PASSWORD, grants=grants)
+    apply_plan(replace(town.plan(), accounts=(account,)))
+    ivan = visit("alice-ivan")
+    sent = {"dial": "1", "at": "2026-01-12T16:00", "note": ""}
+    assert ivan.post(f"{POINT}dials/", sent).status_code == 302
+    visit("alice-resident").post(f"{POINT}dials/", sent)
+    assert [row["author"] for row in ivan.get(f"{POINT}dials/").context["dials"]] == ["alice-ivan"]
+    sent = {"serial": "N-77", "at": "2026-01-11T12:00", "weight": "", "channel": ""}
+    assert ivan.post(f"{POINT}meter/", sent).status_code == 302
+    assert len(ivan.get(f"{POINT}meter/").context["meters"]) == 2
+    for path in ("", "events/", "validity/"):
+        assert ivan.get(POINT + path).status_code == 403

@@ -21,13 +21,13 @@ from typing_extensions import override
 from balans.adapters.pictures.photo import UPLOAD_MAX, PhotoError, plain_photo
 from balans.domain.metering import ManualState
 from balans.storage import access, lookups, manual
-from balans.storage.access import ForbiddenError, Right
+from balans.storage.access import Right
 from balans.storage.commands import Author
 from balans.storage.dials import dial_at, register_of
 from balans.storage.manual import Dial, ManualInfo, ManualRefusedError
 from balans.storage.records import NodeInfo, PointInfo
 from balans.web.clock import site_clock
-from balans.web.points import about_point
+from balans.web.points import about_point, point_by_either
 from balans.web.shown import words
 from balans.web.shown.days import full_moment
 from balans.web.shown.fields import Figure, LocalTime, local_text
@@ -231,10 +231,7 @@ def _compared(one: ManualInfo) -> dict[str, Any]:
 
 def _visit(request: HttpRequest, code: str) -> Visit:
     user = person(request)
-    try:
-        point = access.point_for(user, code)
-    except ForbiddenError:
-        point = access.point_for(user, code, Right.REPORT)  # who mounts meters reads them, too
+    point = point_by_either(user, code, Right.REPORT)  # who mounts meters reads them, too
     node = lookups.node(point.node_id)
     return Visit(user, point, node, access.rights_on(user, node), site_clock().now())
 

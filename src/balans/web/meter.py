@@ -26,7 +26,7 @@ from balans.storage.records import NodeInfo, PointInfo
 from balans.usecases.exchange_meter import Exchange, NewMeter, OutputExchange
 from balans.usecases.mount_order import parse_weight, weight_text
 from balans.web.clock import site_clock
-from balans.web.points import about_point
+from balans.web.points import about_point, point_by_either
 from balans.web.shown.days import full_moment
 from balans.web.shown.fields import Figure, LocalTime, Pulses, local_text
 from balans.web.shown.names import named
@@ -136,10 +136,11 @@ class ExchangeForm(forms.Form):
 def meter(request: HttpRequest, code: str) -> HttpResponse:
     """Show which meters the point `code` had, and exchange one."""
     user = person(request)
-    point = access.point_for(user, code)
+    point = point_by_either(user, code, Right.REGISTRY)
     node = lookups.node(point.node_id)
     now = site_clock().now()
-    may_change = Right.REGISTRY in access.rights_on(user, node)
+    rights = access.rights_on(user, node)
+    may_change = Right.REGISTRY in rights
     form = None
     if may_change:
         sent = request.POST if request.method == "POST" else None
@@ -153,6 +154,7 @@ def meter(request: HttpRequest, code: str) -> HttpResponse:
     context = {
         "point": about_point(point, node),
         "tab": "meter",
+        "sees_all": Right.READINGS in rights,
         "crumbs": crumbs(user, node, named(point.name)),
         "meters": _rows(mountings, point, node),
         "form": form if mountings else None,
