@@ -34,6 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry("balans.cli.worker:app", "Do what is due in the database, and queued jobs."),
     "gateway": Entry("balans.cli.gateway:app", "Run a site: hub journal and load control."),
     "label": Entry("balans.cli.label:app", "Make the label of a hub or a module."),
+    "collect": Entry("balans.cli.collect:app", "Carry readings of a hub by hand, as a file."),
     "device": Entry("balans.cli.device:app", "Definitions of meters that speak for themselves."),
     "simulate": Entry("balans.cli.simulate:app", "Replay a site's profile, or play a town."),
     "balance": Entry("balans.cli.balance:app", "Print inflow against outflow of a node."),
