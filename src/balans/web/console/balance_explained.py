@@ -62,7 +62,11 @@ def explained(request: HttpRequest, asked: Asked, path: list[Crumb]) -> HttpResp
         "about": words.word(words.RESOURCES, asked.group.resource),
         "crumbs": [*path[:-1], Crumb(path[-1].name, above), Crumb(_("Explanation"))],
         "period": f"{full_moment(start, zone)} – {full_moment(end, zone)}",
-        "figures": figures(found.line.balance, Scale.of(asked.group.resource, [found.line])),
+        "figures": figures(
+            found.line.balance,
+            Scale.of(asked.group.resource, [found.line]),
+            metered=bool(report.terms.inflow),
+        ),
         "unit": scale.unit,
         "sides": [
             _side(_("Inflow"), found.inflow, found.line.balance.inflow_known, asked, scale),

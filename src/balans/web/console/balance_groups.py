@@ -73,7 +73,7 @@ class MembersForm(forms.Form):
     members = forms.CharField(
         required=False,
         max_length=MEMBERS_MAX * 80,
-        widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false", "class": "code"}),
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "class": "code"}),
     )
 
     def __init__(self, group: GroupInfo | None, data: Any = None, **options: Any) -> None:

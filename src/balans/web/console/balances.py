@@ -185,7 +185,7 @@ def shown(asked: Asked) -> dict[str, Any]:
         return context | {"empty": _nothing()}
     scale = Scale.of(asked.group.resource, [*report.lines, *whole.lines])
     return context | {
-        "figures": figures(whole.lines[0].balance, scale),
+        "figures": figures(whole.lines[0].balance, scale, metered=bool(report.terms.inflow)),
         "explained": asked.explained(whole.lines[0]),
         "unit": scale.unit,
         "charts": charts(report, period, scale),

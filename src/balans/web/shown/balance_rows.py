@@ -75,8 +75,8 @@ def completeness_text(balance: Balance) -> str:
     return MISSING if share is None else f"{percent(share)} %"
 
 
-def figures(balance: Balance, scale: Scale) -> list[dict[str, str]]:
-    """Return the sums of a whole period."""
+def figures(balance: Balance, scale: Scale, *, metered: bool) -> list[dict[str, str]]:
+    """Return the sums of a whole period; without an inflow meter there is consumption only."""
     of_known = _("of the points that are known")
     sides = (
         (_("Inflow"), balance.inflow, balance.inflow_known),
@@ -89,12 +89,20 @@ def figures(balance: Balance, scale: Scale) -> list[dict[str, str]]:
             "unit": scale.unit,
             "note": of_known if value is None and known else "",
         }
-        for title, value, known in sides
+        for title, value, known in (sides if metered else sides[1:])
     ]
     points = ngettext(
         "%(known)s of %(total)s point known", "%(known)s of %(total)s points known",
         balance.expected,
     ) % {"known": decimal(balance.known, 0), "total": decimal(balance.expected, 0)}  # fmt: skip
+    completeness = {
+        "title": _("Completeness"),
+        "value": completeness_text(balance),
+        "unit": "",
+        "note": points,
+    }
+    if not metered:
+        return [*rows, completeness]
     return [
         *rows,
         {
@@ -110,12 +118,7 @@ def figures(balance: Balance, scale: Scale) -> list[dict[str, str]]:
             "note": share_text(balance),
             "tone": tone(balance),
         },
-        {
-            "title": _("Completeness"),
-            "value": completeness_text(balance),
-            "unit": "",
-            "note": points,
-        },
+        completeness,
     ]
 
 
@@ -156,6 +159,9 @@ def charts(report: Report, period: Period, scale: Scale) -> list[dict[str, Any]]
         _series(_("Inflow"), "inflow", [line.balance.inflow for line in lines]),
         _series(_("Outflow"), "outflow", [line.balance.outflow for line in lines]),
     ]
+    if not report.terms.inflow:
+        used = {"id": "sides", "label": _("Outflow"), "chart": base | {"series": sides[1:]}}
+        return [used]
     gap = _series(_("Imbalance"), "bar", [line.balance.imbalance for line in lines])
     return [
         {"id": "sides", "label": _("Inflow and outflow"), "chart": base | {"series": sides}},
