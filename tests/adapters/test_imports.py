@@ -29,7 +29,7 @@ from balans.storage.registry_export import present_plan
 from balans.storage.scope import system_scope, tenant_scope
 from balans.usecases.export_registry import csv_text, registry_sheets
 from balans.usecases.reading_layout import Layout, Quantity
-from balans.usecases.registry_plan import MountingPlan, TenantPlan
+from balans.usecases.registry_plan import MeterPlan, MountingPlan, PointPlan, TenantPlan
 from balans.wiring.import_readings import import_readings
 from balans.wiring.import_registry import Utility, import_registry
 from balans.wiring.imports import Outcome, Wish
@@ -483,3 +483,54 @@ def test_a_new_hub_takes_the_secret_of_its_label_unless_the_host_asks(tenant: in
     assert registry(text, tenant, replace(clerk, partial=True)).result["skipped"] == 1
     assert registry(text, tenant, WISH).result["created"] == 1
     assert registry(text, tenant, clerk).state == ImportState.APPLIED  # by now it is there
+
+
+def test_dials_of_a_meter_without_a_channel_count_as_read_by_eye(tenant: int) -> None:
+    apply_plan(
+        replace(
+            PLAN,
+            points=(PointPlan(code="alice-gas", name="Gas", node="alice-flat-2", resource="gas"),),
+            meters=(MeterPlan(serial="alice-g", resource="gas", pulse_weight=Fraction(10)),),
+            mountings=(MountingPlan(meter="alice-g", point="alice-gas"),),
+        )
+    )
+    text = (
+        lines(
+            ("alice-gas", t(0), "1,5"),
+            ("alice-gas", t(4), "1,9"),
+            ("alice-gas", "2027-01-01T00:00Z", 5),
+            header="point;time;dial",
+        )
+        .replace(",", ";")
+        .replace("1;", "1,")
+    )
+    layout = Layout(unit="m3")
+    assert readings(text, tenant, layout).state == ImportState.REFUSED
+    partial = replace(WISH, partial=True)
+    done = readings(text, tenant, layout, partial)
+    assert (done.result["dials"], done.result["new"], done.result["errors"]) == (2, 0, 1)
+    assert used(tenant, "alice-gas", 4) == [100, 100, 100, 100]
+    other = readings(text.replace("1,9", "1,8"), tenant, layout, partial)
+    assert (other.result["dials"], [f.code for f in other.findings]) == (
+        0,
+        ["stored_differs", "time"],
+    )
+
+
+def test_registers_of_a_meter_without_a_channel_have_no_place(tenant: int) -> None:
+    apply_plan(
+        replace(
+            PLAN,
+            mountings=(
+                MountingPlan(
+                    meter="alice-m2",
+                    point="alice-w1",
+                    valid_from=datetime(2025, 1, 1, tzinfo=UTC),
+                    valid_to=datetime(2025, 6, 1, tzinfo=UTC),
+                ),
+            ),
+        )
+    )
+    text = lines(("alice-w1", "2025-03-01T00:00Z", 5), header="point,time,register")
+    done = readings(text, tenant)
+    assert [f.what for f in done.findings] == ["no meter with a channel was mounted then; 1 rows"]

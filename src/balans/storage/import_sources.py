@@ -126,12 +126,11 @@ def _nodes_of(condition: Q, reach: Reach, name: str) -> dict[str, int]:
 
 
 def _periods(condition: Q, reach: Reach, name: str) -> dict[Any, list[SourcePeriod]]:
-    """Return the mountings with a channel, by what they are asked for, the earliest first."""
+    """Return the mountings, by what they are asked for, the earliest first."""
     rows = MeterMounting.objects.filter(
         condition,
         reach.of_node("point__node"),
         tenant_id=reach.tenant_id,
-        channel__isnull=False,
     ).select_related("meter", "channel__module", "point")
     found: dict[Any, list[SourcePeriod]] = defaultdict(list)
     for row in rows.annotate(asked=F(name)).order_by("valid_from"):
@@ -147,7 +146,7 @@ def _period(row: MeterMounting) -> SourcePeriod:
     return SourcePeriod(
         _unix(row.valid_from, -FAR),
         _unix(row.valid_to, FAR),
-        ChannelRef(channel.id, channel.module.serial, channel.input),
+        channel and ChannelRef(channel.id, channel.module.serial, channel.input),
         worth=meter.pulse_weight * meter.transformer_ratio,
         modulus=meter.register_modulus,
         register_origin=origin[0],

@@ -9,7 +9,9 @@ from balans.usecases.import_readings import Progress, RawReadings
 from balans.usecases.reading_findings import tell
 from balans.usecases.reading_layout import Layout, Quantity
 from balans.usecases.reading_sources import (
+    NO_DIALS,
     ChannelRef,
+    ReadDials,
     Source,
     channels_of,
     names_of,
@@ -37,6 +39,8 @@ class Prepared:
         What the file calls each of `channels`, and where its register returns to 0.
     points
         The point that a channel serves, by its id.
+    dials
+        What meters without a channel showed.
     """
 
     channels: list[ChannelRef]
@@ -47,6 +51,7 @@ class Prepared:
     names: list[str]
     modulus: list[int]
     points: dict[int, int]
+    dials: ReadDials = NO_DIALS
 
 
 def prepare(
@@ -58,12 +63,16 @@ def prepare(
 ) -> Prepared:
     """Return what the readings of a file come to; what is wrong or odd goes to `noticing`."""
     progress("places", 0, len(raw.line))
-    placed = place(raw, sources, layout, noticing)
+    placed, dials = place(raw, sources, layout, noticing)
     channels = channels_of(placed)
     progress("hours", 0, len(placed.line))
     names = names_of(placed, channels, raw.who)
     modulus = rows_of(placed, channels).modulus.tolist()
-    points = {p.channel.id: p.point_id for p in placed.periods if p.point_id is not None}
+    points = {
+        p.channel.id: p.point_id
+        for p in placed.periods
+        if p.channel is not None and p.point_id is not None
+    }
     if raw.quantity == Quantity.USED:
         counted = count_up(placed, channels, noticing)
         hours, holes, from_zero = counted.hours, counted.holes, True
@@ -72,4 +81,6 @@ def prepare(
     hours, noted = at_full_hours(rows, layout.rules)
     tell(rows, hours, noted, names, noticing)
     from_zero = False
-    return Prepared(channels, hours, from_zero, [], len(rows), names, modulus, points)
+    return Prepared(
+        channels, hours, from_zero, [], len(rows) + len(dials), names, modulus, points, dials
+    )

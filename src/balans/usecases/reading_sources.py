@@ -41,13 +41,14 @@ class ChannelRef:
 class SourcePeriod:
     """What counts for a name from `start_s` until before `end_s` (Unix time).
 
-    `worth` is what a pulse stands for [Wh, varh or l]; at the register `register_origin` the
-    meter showed `dial_origin` [thousandths of them].
+    Without a `channel` there is a meter that only people read. `worth` is what a pulse stands for
+    [Wh, varh or l]; at the register `register_origin` the meter showed `dial_origin` [thousandths
+    of them].
     """
 
     start_s: int
     end_s: int
-    channel: ChannelRef
+    channel: ChannelRef | None
     worth: Fraction | None = None
     modulus: int = 2**31
     register_origin: int = 0
@@ -69,6 +70,19 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadDials:
+    """What meters without a channel showed, n of them: [thousandths of Wh, varh or l]."""
+
+    point_id: Ints
+    time_s: Ints
+    dial: Ints
+    line: Ints
+
+    def __len__(self) -> int:
+        return len(self.point_id)
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """Readings whose channel is known, n of them in the order of the file.
 
@@ -85,10 +99,13 @@ class Placed:
     line: Ints
 
 
+NO_DIALS = ReadDials(*(np.zeros(0, np.int64) for _ in range(4)))
+
+
 def place(
     raw: RawReadings, sources: Sequence[Source], layout: Layout, noticing: Noticing
-) -> Placed:
-    """Return the readings whose time and channel are known; tell of the others."""
+) -> tuple[Placed, ReadDials]:
+    """Return the readings whose time and channel are known, and dials; tell of the others."""
     good = _known_names(raw, sources, noticing)
     good &= _right_units(raw, sources, noticing)
     time_s = _times(raw, sources, layout)
@@ -97,15 +114,22 @@ def place(
         noticing.error(int(raw.line[index]), "time", *_no_time(raw, sources, index, layout))
     good &= ~never
     periods, period = _periods(raw, sources, time_s, good)
-    unmounted = good & (period < 0)
+    by_eye = good & _without_channel(periods, period)
+    dials = (
+        _dials(raw, periods, period, time_s, by_eye) if raw.quantity == Quantity.DIAL else NO_DIALS
+    )
+    unmounted = good & ((period < 0) | by_eye)
+    if raw.quantity == Quantity.DIAL:
+        unmounted &= ~by_eye
+        good &= ~by_eye
     _tell_unmounted(raw, unmounted, noticing)
     good &= ~unmounted
     placed = Placed(
         periods, *(c[good] for c in (period, raw.source, time_s, raw.value, raw.grade, raw.line))
     )
     if raw.quantity == Quantity.USED:
-        return placed
-    return _as_registers(placed, raw, noticing)
+        return placed, dials
+    return _as_registers(placed, raw, noticing), dials
 
 
 def rows_of(placed: Placed, channels: Sequence[ChannelRef]) -> Rows:
@@ -113,8 +137,7 @@ def rows_of(placed: Placed, channels: Sequence[ChannelRef]) -> Rows:
 
     Periods in which no reading lies may have a channel that is not among them.
     """
-    number = {channel.id: index for index, channel in enumerate(channels)}
-    of_period = np.array([number.get(p.channel.id, -1) for p in placed.periods], np.int64)
+    of_period = numbers_of(placed, channels)
     modulus = np.full(len(channels), 2**31, np.int64)
     for index, one in zip(of_period.tolist(), placed.periods, strict=True):
         if index >= 0:
@@ -123,10 +146,18 @@ def rows_of(placed: Placed, channels: Sequence[ChannelRef]) -> Rows:
     return Rows(channel, placed.time_s, placed.value, placed.grade, placed.line, modulus)
 
 
+def numbers_of(placed: Placed, channels: Sequence[ChannelRef]) -> Ints:
+    """Return which of `channels` each period has; -1 for one that is not among them."""
+    number = {channel.id: index for index, channel in enumerate(channels)}
+    return np.array(
+        [number.get(p.channel.id, -1) if p.channel else -1 for p in placed.periods], np.int64
+    )
+
+
 def channels_of(placed: Placed) -> list[ChannelRef]:
     """Return the channels that have readings, sorted by module and input."""
     used = {placed.periods[index].channel for index in np.unique(placed.period).tolist()}
-    return sorted(used, key=lambda channel: (channel.module, channel.input))
+    return sorted(filter(None, used), key=lambda channel: (channel.module, channel.input))
 
 
 def names_of(placed: Placed, channels: Sequence[ChannelRef], who: Sequence[Who]) -> list[str]:
@@ -134,7 +165,9 @@ def names_of(placed: Placed, channels: Sequence[ChannelRef], who: Sequence[Who])
     names = {channel.id: channel.name for channel in channels}
     for pair in np.unique(placed.period * len(who) + placed.source).tolist() if who else []:
         period, source = divmod(pair, len(who))
-        names[placed.periods[period].channel.id] = f"{who[source].kind} {who[source].name}"
+        channel = placed.periods[period].channel
+        if channel is not None:
+            names[channel.id] = f"{who[source].kind} {who[source].name}"
     return [names[channel.id] for channel in channels]
 
 
@@ -206,6 +239,23 @@ def _periods(
         fits = (first + step < last) & (starts[at] <= time_s) & (time_s <= stops[at])
         found = np.where(good & fits, at, found)
     return periods, found
+
+
+def _without_channel(periods: Sequence[SourcePeriod], period: Ints) -> Bools:
+    """Return which rows are of a meter that no channel counts."""
+    without = np.array([one.channel is None for one in periods] + [False], np.bool_)
+    return np.asarray(without[period])
+
+
+def _dials(
+    raw: RawReadings,
+    periods: Sequence[SourcePeriod],
+    period: Ints,
+    time_s: Ints,
+    wanted: Bools,
+) -> ReadDials:
+    points = np.array([one.point_id or 0 for one in periods] + [0], np.int64)
+    return ReadDials(points[period][wanted], time_s[wanted], raw.value[wanted], raw.line[wanted])
 
 
 def _tell_unmounted(raw: RawReadings, unmounted: Bools, noticing: Noticing) -> None:

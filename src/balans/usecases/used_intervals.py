@@ -16,7 +16,7 @@ from balans.core.hours import EPOCH_UNIX_S, HOUR_S
 from balans.usecases.full_hours import HourRows
 from balans.usecases.import_findings import Noticing
 from balans.usecases.import_readings import PARTS
-from balans.usecases.reading_sources import ChannelRef, Placed, whole_pulses
+from balans.usecases.reading_sources import ChannelRef, Placed, numbers_of, whole_pulses
 
 STEPS_S = (300, 600, 900, 1200, 1800, 3600)
 
@@ -48,9 +48,7 @@ def count_up(placed: Placed, channels: Sequence[ChannelRef], noticing: Noticing)
     InputError
         If the intervals are not of 5, 10, 15, 20, 30 or 60 minutes.
     """
-    number = {channel.id: index for index, channel in enumerate(channels)}
-    of_period = np.array([number[p.channel.id] for p in placed.periods], np.int64)
-    channel = of_period[placed.period]
+    channel = numbers_of(placed, channels)[placed.period]
     order = np.lexsort((placed.time_s, channel))
     placed = _only(placed, order)
     channel = channel[order]

@@ -7,7 +7,7 @@ from balans.domain.metering import Quality
 from balans.protocols import collection
 from balans.protocols.collection import CollectionError
 from balans.protocols.readings import Grade
-from balans.storage import import_store, imports
+from balans.storage import import_dials, import_store, imports
 from balans.storage.import_sources import Reach, sources_of
 from balans.storage.imports import ImportKind, ImportState, NewImport
 from balans.storage.scope import tenant_scope
@@ -90,6 +90,7 @@ def _take(
 ) -> Outcome:
     prepared = read.prepared
     compared = import_store.compare(prepared, wish.now, noticing, wish.progress)
+    dials = import_dials.new_dials(reach.tenant_id, prepared.dials, wish.author, wish.now, noticing)
     taken = wish.partial or not noticing.errors
     new = int(compared.new.sum())
     grade = compared.hours.grade & 0xFF
@@ -101,6 +102,7 @@ def _take(
         "new": new if taken else 0,
         "same": compared.same,
         "differs": len(compared.hours) - new - compared.same,
+        "dials": len(dials) if taken else 0,
         "marks": 0,
         "errors": noticing.errors,
         "warnings": noticing.warnings,
@@ -109,6 +111,7 @@ def _take(
     if wish.check_only and taken:
         state = ImportState.CHECKED
     if state == ImportState.APPLIED:
+        import_dials.accept_dials(dials)
         holes = compared.holes
         result["marks"] = import_store.mark_holes(reach.tenant_id, holes, wish.author, wish.now)
     findings = noticing.findings()

@@ -32,6 +32,7 @@ RESULTS: Final[dict[str, Promise]] = {
     "new": _("New registers"),
     "same": _("Stored already"),
     "differs": _("Differ from what is stored"),
+    "dials": _("Dials read by eye"),
     "marks": _("Periods marked as unknown"),
     "created": _("Created"),
     "updated": _("Changed"),
