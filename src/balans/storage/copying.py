@@ -54,10 +54,19 @@ def fixed_rows(query: str, params: Sequence[Any], layout: np.dtype[Any]) -> NDAr
 
 def rows_of_bytes(query: str, params: Sequence[Any]) -> Iterator[list[bytes]]:
     """Yield the rows that `query` selects, each field as its bytes; NULL as none."""
+    return parse_rows(raw_rows(query, params))
+
+
+def raw_rows(query: str, params: Sequence[Any]) -> bytes:
+    """Return what `query` selects as a whole binary COPY."""
     with _copying(f"copy ({query}) to stdout (format binary)", params) as copy:
-        data = _all_of(copy)
+        return _all_of(copy)
+
+
+def parse_rows(data: bytes) -> Iterator[list[bytes]]:
+    """Yield the rows of a binary COPY, each field as its bytes; NULL as none."""
     at = len(HEADER)
-    while (fields := int.from_bytes(data[at : at + 2], "big", signed=True)) >= 0:
+    while at < len(data) and (fields := int.from_bytes(data[at : at + 2], "big", signed=True)) >= 0:
         at += 2
         row = []
         for _ in range(fields):

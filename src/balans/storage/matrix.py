@@ -63,12 +63,10 @@ where k.register >= 0
 """
 _DAYS_AT = f"""
 select array_agg(k.n), array_agg(k.register) from (
-  select w.n, r.register
+  select w.n, (array[{", ".join(f"r.{hour}" for hour in HOURS)}])[w.hour + 1] as register
   from unnest(%b::int[], %b::int[], %b::int[]) with ordinality as w (channel, day, hour, n)
-  cross join lateral (
-    select (array[{", ".join(HOURS)}])[w.hour + 1] as register from reading_day
-    where channel_id = w.channel and day = date '2000-01-01' + w.day
-      and day between %b::date and %b::date limit 1) r) k
+  join reading_day r on r.channel_id = w.channel and r.day = date '2000-01-01' + w.day
+  where r.channel_id = any(%b) and r.day between %b::date and %b::date) k
 where k.register is not null
 """
 _ANY_SEALED = """
@@ -116,7 +114,7 @@ def at_hours(channels: NDArray[np.integer], hours: NDArray[np.integer]) -> NDArr
     found = np.full(len(channels), MISSING, np.int32)
     day, hour = np.divmod(hours, 24)
     span = [day_of(int(hours.min())), day_of(int(hours.max()))] if len(hours) else [None, None]
-    wanted = [Int4s(channels), Int4s(day), Int4s(hour), *span]
+    wanted = [Int4s(channels), Int4s(day), Int4s(hour), Int4s(np.unique(channels)), *span]
     for query, params in (
         (_RECENT_AT, [Int4s(channels // BLOCK), Int4s(hours), Int4s(channels % BLOCK)]),
         (_DAYS_AT, wanted),
