@@ -71,11 +71,15 @@ class Rows:
         return np.asarray(self.channel[1:] == self.channel[:-1])
 
     def rise(self) -> Ints:
-        """Return what was counted between neighbours, through a roll-over; negative: went back."""
+        """Return what was counted between neighbours, through a roll-over; negative: went back.
+
+        The rule is that of `interval_pulses`.
+        """
         counted = np.diff(self.register)
         modulus = self.modulus[self.channel[1:]] if len(self) > 1 else self.modulus[:0]
         wrapped = counted + modulus
-        return np.where((counted < 0) & (wrapped < modulus // 2), wrapped, counted)
+        rolled = np.where((counted < 0) & (2 * wrapped < modulus), wrapped, counted)
+        return np.where(2 * rolled >= modulus, rolled - modulus, rolled)
 
 
 @dataclass(frozen=True, slots=True)

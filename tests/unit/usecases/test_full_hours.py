@@ -60,6 +60,7 @@ MEASURED, ESTIMATED = int(Grade.MEASURED), int(Grade.ESTIMATED)
         ([(0.4, 10), (5.6, 20)], {0: (10, ESTIMATED), 6: (20, ESTIMATED)}),  # too far apart
         ([(0.5, 990), (1.5, 10)], {1: (0, ESTIMATED)}),  # rolled over at 1000
         ([(0.4, 600), (1.4, 200)], {0: (600, ESTIMATED), 1: (200, ESTIMATED)}),  # went back
+        ([(0.4, 2), (1.4, 990)], {0: (2, ESTIMATED), 1: (990, ESTIMATED)}),  # back through 0
         ([(0.4, 10), (0.9, 11), (1.4, 500), (1.9, 12)], {1: (11, ESTIMATED)}),
         ([(0, 10), (1, 500), (2, 11)], {0: (10, 0), 1: (500, 0), 2: (11, 0)}),  # as it was read
     ],

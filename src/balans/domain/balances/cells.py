@@ -41,7 +41,7 @@ def intervals(
     The pulses of an interval are the register at its end less that at its start, unwrapped over
     all registers between them: what is missing inside costs nothing. A fall is a roll-over where,
     wrapped, it is below half of the modulus, else the register went back and the energy is
-    unknown. A suspect register makes every interval suspect that it lies in or ends.
+    unknown, as after a rise by half of it or more. A suspect register makes every interval suspect that it lies in or ends.
     """
     consecutive = len(edges) > 1 and int(edges[-1] - edges[0]) == len(edges) - 1
     if consecutive:
@@ -80,16 +80,16 @@ def _steps(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return differences without roll-overs, and where the register went back."""
     pulses = after.astype(np.int64) - before
-    falls = pulses < 0
-    if not falls.any():
-        return pulses, falls
-    row, column = np.nonzero(falls)
+    back = (pulses < 0) | (2 * pulses >= modulus[:, np.newaxis])
+    if not back.any():
+        return pulses, back
+    row, column = np.nonzero(back)
     wrapped = pulses[row, column] + modulus[row]
     rolled = 2 * wrapped < modulus[row]
     rolled &= wrapped >= 0
     pulses[row[rolled], column[rolled]] = wrapped[rolled]
-    falls[row[rolled], column[rolled]] = False
-    return pulses, falls
+    back[row[rolled], column[rolled]] = False
+    return pulses, back
 
 
 def _unwrapped(
