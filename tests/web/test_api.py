@@ -361,3 +361,15 @@ def test_every_operation_is_reached_and_asks_for_a_key() -> None:
             answer = getattr(client, method)(address)
             assert answer.status_code == 401, (method, path)
             assert answer.json()["code"] == "not_authenticated"
+
+
+def test_people_read_what_the_api_can_do(operator: Client) -> None:
+    for client in (Client(), operator):
+        page = client.get("/api/").content.decode()
+        schema = client.get("/api/openapi.json").json()
+        for path, methods in schema["paths"].items():
+            assert f"</b> {path}</code>" in page
+            for operation in methods.values():
+                assert f'id="{operation["operationId"]}"' in page
+        assert "electricity | " in page
+        assert "changes" in page

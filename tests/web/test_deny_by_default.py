@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-OPEN = {"login", "language", "favicon", "healthz", "metrics", "api-description"}
+OPEN = {"login", "language", "favicon", "healthz", "metrics", "api-description", "api-reference"}
 ARGUMENT = re.compile(r"<[^>]*>")
 
 

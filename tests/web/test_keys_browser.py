@@ -54,3 +54,17 @@ def test_the_page_fits_a_phone_and_is_accessible(open_window: Open, scheme: str)
         found = page.evaluate(f"axe.run(document, {{runOnly: {RULES!r}}})")
         serious = [one for one in found["violations"] if one["impact"] in SERIOUS]
         assert [(one["id"], one["nodes"][0]["html"]) for one in serious] == []
+
+
+def test_the_description_of_the_api_opens_on_a_phone(open_window: Open) -> None:
+    with open_window(PHONE, user="alice-resident", bypass_csp=True) as window:
+        page = window.page
+        window.go("/keys/")
+        page.get_by_role("link", name="What the API can do").click()
+        page.locator("#get_profile summary").click()
+        expect(page.locator("#get_profile table").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        page.add_script_tag(path=str(AXE))
+        found = page.evaluate(f"axe.run(document, {{runOnly: {RULES!r}}})")
+        serious = [one for one in found["violations"] if one["impact"] in SERIOUS]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in serious] == []

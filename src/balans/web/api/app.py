@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.urls import URLPattern, URLResolver
 from django.urls import path as address
 from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from typing_extensions import override
@@ -35,6 +37,7 @@ from balans.web.api import (
 from balans.web.api.askers import ApiKey, Session
 from balans.web.api.operations import MEDIA_KEY
 from balans.web.api.problems import MEDIA_TYPE, problem
+from balans.web.api.reference import chapters
 
 DESCRIPTION: Final = """\
 Reads and writes what the pages show. Ask with a key: `Authorization: Bearer balans_…`; keys are
@@ -108,10 +111,20 @@ def _make() -> Api:
 api = _make()
 
 
+@require_safe
 @cache_control(max_age=300, public=True)
 def openapi(_request: HttpRequest) -> HttpResponse:
     """Give the description of the API; it tells nothing of any tenant."""
     return JsonResponse(api.get_openapi_schema(path_prefix="/api/"))
+
+
+@require_safe
+def reference_page(request: HttpRequest) -> HttpResponse:
+    """Show the description of the API to people."""
+    schema = api.get_openapi_schema(path_prefix="/api/")
+    about = [" ".join(paragraph.split()) for paragraph in DESCRIPTION.split("\n\n")]
+    context = {"about": about, "chapters": chapters(dict(schema))}
+    return render(request, "api/reference.html", context)
 
 
 def nothing_here(_request: HttpRequest, rest: str) -> HttpResponse:
@@ -125,6 +138,7 @@ def addresses() -> list[URLPattern | URLResolver]:
     for one in inner:
         _open(one)
     return [
+        address("", _without_login(reference_page), name="api-reference"),
         address("openapi.json", _without_login(openapi), name="api-description"),
         *inner,
         address("<path:rest>", _without_login(nothing_here), name="api-nothing"),

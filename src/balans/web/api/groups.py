@@ -32,7 +32,7 @@ from balans.web.api.values import CODE, TEXT, Body, GroupCode, NodeCode, When, a
 from balans.web.clock import site_clock
 
 operations = Operations("Balances")
-MEMBERS_MAX = 5000
+MEMBERS_MAX = 500
 
 
 class SideWord(StrEnum):
