@@ -5,7 +5,7 @@ The tables come from the catalogue: a new table without a policy fails here.
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,8 @@ from django.apps import apps
 from django.db import DatabaseError, DataError, connection, models, transaction
 
 from balans.core.hours import hour_of
-from balans.core.words import DeviceKind
+from balans.core.words import DeviceKind, Resource
+from balans.domain.balances import Side
 from balans.domain.metering import EditKind
 from balans.protocols.hub import Batch, Entry, EntryKind, Hello, PlanReport, SiteStatus
 from balans.protocols.readings import Flag, Reading, pack
@@ -30,6 +31,12 @@ from balans.storage import (
     plans,
 )
 from balans.storage.api_keys import KeyOrder, Scope
+from balans.storage.balance_dirty import mark_groups, mark_points
+from balans.storage.balance_groups import group_of
+from balans.storage.balance_hand import HandPlan, Member, save_group
+from balans.storage.balance_loss import put_losses
+from balans.storage.balance_upkeep import take_news
+from balans.storage.balances import Step, balance, bounds_of
 from balans.storage.commands import Wish, create_command
 from balans.storage.findings import Noticed
 from balans.storage.flush import flush_inbox
@@ -37,6 +44,7 @@ from balans.storage.found import Heard
 from balans.storage.inbox import store_batch, take_hello
 from balans.storage.live import save_statuses, save_study
 from balans.storage.lookups import site_by_code
+from balans.storage.models import MeteringPoint
 from balans.storage.partitions import make_years
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
@@ -45,6 +53,7 @@ from balans.usecases.registry_plan import RegistryPlan
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
 HOUR = hour_of(NOW)
+DAY = timedelta(days=1)
 
 UNSEALED = re.compile(
     r"django_(content_type|migrations|session)|auth_(group|permission|group_permissions)"
@@ -87,7 +96,24 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         fill_delivery(tenant_id)
         fill_sealed(tenant_id)
         fill_validity(user(f"{tenant}-operator"), f"{tenant}-p1")
+        fill_balances(tenant_id, f"{tenant}-house", f"{tenant}-p1")
     return tenant_id
+
+
+def fill_balances(tenant_id: int, code: str, point: str) -> None:
+    """Compute a balance, put a group together by hand, and let news and marks wait."""
+    take_news(wait=False)
+    node = site_by_code(tenant_id, code)
+    assert node is not None
+    group = group_of(node, Resource.ELECTRICITY)
+    assert group is not None
+    for step in (Step.HOUR, Step.DAY):
+        balance(group, bounds_of(NOW - DAY, NOW + DAY, step, node.timezone), step, NOW + DAY)
+    put_losses(group.id, NOW, [1], "test", NOW)
+    member = Member(Side.INFLOW, point)
+    save_group(node, HandPlan("by-hand", "By hand", Resource.ELECTRICITY, (member,)))
+    mark_groups([group.id])
+    mark_points(MeteringPoint.objects.filter(code=point).values_list("id", flat=True))
 
 
 def fill_mounting(tenant_id: int, site_id: int, user_id: int) -> None:

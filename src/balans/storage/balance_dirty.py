@@ -13,7 +13,7 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from balans.storage.copying import fixed_rows, row_type
+from balans.storage.copying import fixed_rows, literal, row_type
 
 FEW: Final = 2_000
 """Up to so many readings' days are joined by the database; more by the copy in memory."""
@@ -60,13 +60,19 @@ def mark_channels(channel_ids: NDArray[np.integer], days: NDArray[np.integer]) -
     first = np.searchsorted(copy.channel, channels, "left")
     count = np.searchsorted(copy.channel, channels, "right") - first
     at = np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())
-    found = np.unique((copy.group[at] << _DAY_BITS) | np.repeat(on, count))
+    found = _distinct((copy.group[at] << _DAY_BITS) | np.repeat(on, count))
     if not len(found):
         return 0
     groups, on = found >> _DAY_BITS, found & ((1 << _DAY_BITS) - 1)
     with connection.cursor() as cursor:
-        cursor.execute(_MARK_GROUPS, [groups.tolist(), on.tolist()])
+        cursor.execute(_MARK_GROUPS, [literal(groups.tolist()), literal(on.tolist())])
     return len(found)
+
+
+def _distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the different keys, ascending; day rows come so already."""
+    ascending = bool((keys[1:] > keys[:-1]).all())
+    return keys if ascending else np.unique(keys)
 
 
 def mark_points(
@@ -85,7 +91,7 @@ def mark_groups(group_ids: Sequence[int]) -> None:
 
 def _mark_few(channels: NDArray[np.int64], days: NDArray[np.int64]) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(_MARK_CHANNELS, [channels.tolist(), days.tolist()])
+        cursor.execute(_MARK_CHANNELS, [literal(channels.tolist()), literal(days.tolist())])
         return int(cursor.rowcount)
 
 
