@@ -3,6 +3,7 @@
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,9 @@ def ingest(
         int, typer.Option(min=1, max=5_000_000, help="Metering channels.")
     ] = 20_000,
     hours: Annotated[int, typer.Option(min=1, max=8784, help="Hours that they report.")] = 24,
+    every: Annotated[
+        int, typer.Option(min=1, max=24, help="Hours that a hub sends at a time.")
+    ] = 1,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the registers.")] = 1,
     seal: Annotated[bool, typer.Option("--seal", help="Seal the months afterwards, too.")] = False,
     reads: Annotated[bool, typer.Option("--reads", help="Time reading afterwards, too.")] = False,
@@ -34,28 +38,33 @@ def ingest(
 ) -> None:
     """Measure how fast readings become day rows, beside a raw COPY of the same readings.
 
-    Hour by hour every hub sends a batch, 1 % of the readings come again later and 1 % come late.
+    Every hour each hub sends a batch, 1 % of the readings come again later and 1 % come late.
     Timed are decoding, the inbox with its commits, the flush, and the day rows after the day.
     """
+    wanted = _Wanted(channels, hours, every, seed, seal, reads)
     if data_dir is not None:
-        report = _measure(settings_of(ctx, data_dir), _Wanted(channels, hours, seed, seal, reads))
+        report = _measure(settings_of(ctx, data_dir), wanted)
     else:
         with tempfile.TemporaryDirectory(prefix="balans-ingest-") as folder:
             Path(folder).chmod(0o755)  # the database may run as another user
             settings = settings_of(ctx, Path(folder) / "data")
-            report = _measure(settings, _Wanted(channels, hours, seed, seal, reads))
+            report = _measure(settings, wanted)
     if as_json:
         print_json(report)
     else:
         _print(report)
 
 
+@dataclass(frozen=True, slots=True)
 class _Wanted:
     """What to measure."""
 
-    def __init__(self, channels: int, hours: int, seed: int, seal: bool, reads: bool) -> None:
-        self.channels, self.hours, self.seed = channels, hours, seed
-        self.seal, self.reads = seal, reads
+    channels: int
+    hours: int
+    every: int
+    seed: int
+    seal: bool
+    reads: bool
 
 
 def _measure(settings: "Settings", wanted: _Wanted) -> dict[str, Any]:
@@ -68,11 +77,13 @@ def _measure(settings: "Settings", wanted: _Wanted) -> dict[str, Any]:
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0, interactive=False)
-        from balans.cli.bench_ingest_run import IngestRun
+        from balans.cli.bench_ingest_run import LATEST_H, START, IngestRun
         from balans.cli.bench_reads import time_reads
+        from balans.cli.bench_town import BenchTown
 
         began_s = time.monotonic()
-        run = IngestRun(wanted.channels, wanted.hours, wanted.seed, parts.database_url)
+        town = BenchTown(wanted.channels, wanted.hours, START, LATEST_H, wanted.seed)
+        run = IngestRun(town, wanted.every, parts.database_url)
         run.register()
         _say(f"{wanted.channels} channels registered in {time.monotonic() - began_s:.1f} s")
         report = run.measure()

@@ -78,16 +78,17 @@ class IngestRun:
 
     Parameters
     ----------
-    channels, hours
-        So many channels report so many hours.
-    seed
-        Of the registers, and of what comes late or again.
+    town
+        What is reported, from hour `START` on.
+    every
+        Hubs send so many hours at a time.
     url
         The database, all of it for this run.
     """
 
-    def __init__(self, channels: int, hours: int, seed: int, url: str) -> None:
-        self.town = BenchTown(channels, hours, START, LATEST_H, seed)
+    def __init__(self, town: BenchTown, every: int, url: str) -> None:
+        self.town = town
+        self.every = every
         self.url = url
         self.channels: NDArray[np.int32] = np.zeros(0, np.int32)
         self._parts = dict.fromkeys(("decode", "inbox", "flush"), 0.0)
@@ -112,13 +113,13 @@ class IngestRun:
         self._narrow_table()
         wal_began = self._wal_position()
         copied = 0
-        for number in range(self.town.hours + LATEST_H):
-            payloads = self.town.deliveries(number)
+        for first in range(0, self.town.hours + LATEST_H, self.every):
+            payloads = self.town.deliveries(first, first + self.every)
             with ours.watch():
-                self._round(number, payloads)
+                self._round(first + self.every, payloads)
             before = self._wal_position()
-            if number < self.town.hours:
-                data = self._narrow(number)
+            if first < self.town.hours:
+                data = self._narrow(first, min(first + self.every, self.town.hours))
                 with copy.watch():
                     self._copy(data)
             copied += self._wal_position() - before
@@ -130,6 +131,7 @@ class IngestRun:
         return {
             "channels": self.town.channels,
             "hours": self.town.hours,
+            "every_h": self.every,
             "readings": count,
             "sent": self.town.sent,
             "seconds": round(ours.wall_s, 3),
@@ -145,7 +147,7 @@ class IngestRun:
 
     def _round(self, number: int, payloads: list[tuple[str, bytes]]) -> None:
         """Take what comes in one hour, as the head-end does."""
-        now = time_of(START + number) + timedelta(minutes=30)
+        now = time_of(START + number - 1) + timedelta(minutes=30)
         done = threading.Event()
         with ThreadPoolExecutor(INTAKE_THREADS + 1) as pool:
             flusher = pool.submit(self._flush_until, done, now)
@@ -220,15 +222,15 @@ class IngestRun:
                 "create table bench_narrow (channel_id int, time timestamptz, register int)"
             )
 
-    def _narrow(self, number: int) -> bytes:
-        """Return the readings of an hour as a binary COPY."""
-        rows = np.empty(self.town.channels, _NARROW)
+    def _narrow(self, first: int, last: int) -> bytes:
+        """Return the readings of hours as a binary COPY."""
+        rows = np.empty((last - first, self.town.channels), _NARROW)
         rows["fields"] = 3
         for name, size in (("channel", 4), ("time", 8), ("register", 4)):
             rows[f"{name}_length"] = size
         rows["channel"] = self.channels
-        rows["time"] = (START + number) * 3_600_000_000
-        rows["register"] = self.town.registers[:, number]
+        rows["time"] = (np.arange(first, last)[:, np.newaxis] + START) * 3_600_000_000
+        rows["register"] = self.town.registers[:, first:last].T
         return b"PGCOPY\n\xff\r\n\x00" + bytes(8) + rows.tobytes() + b"\xff\xff"
 
     def _copy(self, data: bytes) -> None:

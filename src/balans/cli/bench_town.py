@@ -71,12 +71,17 @@ class BenchTown:
             ),
         )
 
-    def deliveries(self, number: int) -> list[tuple[str, bytes]]:
-        """Return what the hubs send in hour `number`: hub and payload, one batch each at most.
+    def deliveries(self, first: int, last: int) -> list[tuple[str, bytes]]:
+        """Return what the hubs send in hours [first, last): hub and payload, one batch each.
 
-        That is the registers of this hour, and those of earlier hours that come late or again.
+        That is the registers of these hours, and those of earlier ones that come late or again.
         """
-        records = np.concatenate([*self._punctual(number), *self._delayed(number)])
+        parts = [
+            part
+            for number in range(first, last)
+            for part in (*self._punctual(number), *self._delayed(number))
+        ]
+        records = np.concatenate([np.zeros(0, RECORD), *parts])
         if not len(records):
             return []
         self.sent += len(records)
