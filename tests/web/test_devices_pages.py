@@ -353,3 +353,26 @@ def test_no_address_breaks_a_page(operator: Client, text: str) -> None:
         assert operator.get(f"/{path}/{text}/").status_code in {400, 404}
     assert operator.post(f"/mount/{text}/test/", {"module": "1"}).status_code in {400, 404}
     assert operator.get(f"/nodes/{text}/devices/").status_code in {400, 404}
+
+
+@pytest.mark.parametrize("name", ["alice-installer", "alice-operator"])
+@pytest.mark.usefixtures("heard")
+def test_every_link_leads_to_a_page(visit: Callable[[str], Client], name: str) -> None:
+    client = visit(name)
+    client.post("/prepared/", {"text": LIST})
+    waiting = ["/", "/found/", "/found/?state=refused", "/mount/", "/prepared/"]
+    seen: dict[str, int] = {}
+    shapes: dict[str, int] = {}
+    while waiting:
+        path = waiting.pop(0)
+        shape = re.sub(r"\d+", "#", path)
+        shapes[shape] = shapes.get(shape, 0) + 1
+        if path in seen or shapes[shape] > 2:
+            continue
+        answer = client.get(path, follow=True)
+        seen[path] = answer.status_code
+        if "text/html" in answer.headers["Content-Type"]:
+            links = re.findall(r'<a [^>]*href="(/[^"#]*)', answer.content.decode())
+            waiting += [link.replace("&amp;", "&") for link in links]
+    assert {path: status for path, status in seen.items() if status != 200} == {}
+    assert {"/modules/1001/", "/nodes/alice-house/devices/", "/mount/alice-house/"} <= set(seen)

@@ -27,6 +27,7 @@ __all__ = [
     "ancestors_of",
     "demand_everywhere",
     "granted_paths",
+    "has_everywhere",
     "load_for",
     "node_for",
     "point_for",
@@ -201,11 +202,16 @@ def demand_everywhere(user: Person, right: Right) -> None:
     ForbiddenError
         If some top of the tenant's tree is without.
     """
-    tops = Node.objects.filter(tenant_id=user.tenant_id, parent_id__isnull=True)
-    paths = granted_paths(user, right)
-    if not paths or tops.exclude(path__under=paths).exists():
+    if not has_everywhere(user, right):
         word = right.replace("_", " ")
         raise ForbiddenError(f"the right to {word} on the whole utility is missing")
+
+
+def has_everywhere(user: Person, right: Right) -> bool:
+    """Return whether `user` has `right` on everything that the tenant has."""
+    tops = Node.objects.filter(tenant_id=user.tenant_id, parent_id__isnull=True)
+    paths = granted_paths(user, right)
+    return bool(paths) and not tops.exclude(path__under=paths).exists()
 
 
 def _demand(user: Person, node: NodeInfo, right: Right, what: str) -> None:

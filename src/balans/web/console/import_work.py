@@ -22,17 +22,9 @@ ID_END: Final = 2**63
 def may_import(user: Any) -> dict[ImportKind, bool]:
     """Return which kinds of files a person may bring."""
     return {
-        ImportKind.REGISTRY: _everywhere(user, Right.REGISTRY),
+        ImportKind.REGISTRY: access.has_everywhere(user, Right.REGISTRY),
         ImportKind.READINGS: bool(access.granted_paths(user, Right.JUDGE)),
     }
-
-
-def _everywhere(user: Any, right: Right) -> bool:
-    try:
-        access.demand_everywhere(user, right)
-    except ForbiddenError:
-        return False
-    return True
 
 
 def take(user: Any, filled: Filled, progress: Progress = silent) -> Outcome:
@@ -78,14 +70,14 @@ def seen(user: Any, number: int) -> ImportInfo:
     """
     found = imports.find(number) if number < ID_END else None
     mine = found is not None and found.author == user.get_username()
-    if found is None or not (mine or _everywhere(user, Right.REGISTRY)):
+    if found is None or not (mine or access.has_everywhere(user, Right.REGISTRY)):
         raise NotVisibleError(f"import {number}: not found")
     return found
 
 
 def listed(user: Any) -> list[ImportInfo]:
     """Return the newest imports that the person may see."""
-    author = "" if _everywhere(user, Right.REGISTRY) else user.get_username()
+    author = "" if access.has_everywhere(user, Right.REGISTRY) else user.get_username()
     return imports.latest(author=author)
 
 

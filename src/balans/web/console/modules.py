@@ -112,6 +112,7 @@ def _page(visit: Visit) -> dict[str, Any]:
             visit.user, module.place, _("Module %(serial)s") % {"serial": module.serial}
         ),
         "meters": [_meter(visit, one) for one in module.meters],
+        "reads": Right.READINGS in access.rights_on(visit.user, module.place),
         "places": list(place_choices(mounting_places.places_under(area))),
         "deeds": deed_rows(device_history.module_history(module.id), zone),
         "given": visit.request.POST,

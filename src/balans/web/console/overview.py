@@ -7,10 +7,9 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from balans.storage import access, found_devices, live
+from balans.storage import access, live
 from balans.storage.records import NodeInfo
 from balans.web.clock import site_clock
-from balans.web.console import import_work
 from balans.web.console.tree import branches, opened
 from balans.web.shown.names import named
 from balans.web.shown.people import person
@@ -37,8 +36,6 @@ def overview(request: HttpRequest) -> HttpResponse:
         "asked": asked,
         "is_cut": len(nodes) == FOUND_MAX and bool(asked),
         "is_empty": not nodes and not asked,
-        "may_import": any(import_work.may_import(user).values()),
-        "waiting": found_devices.count_open(user),
     }
     return render(request, "console/overview.html", context)
 

@@ -19,8 +19,8 @@ class Section:
 
 
 OVERVIEW = frozenset({"home"})
-FOUND = frozenset({"found", "found-accept", "prepared", "labels", "claim"})
-MOUNTING = frozenset({"mounting", "mount"})
+FOUND = frozenset({"found", "found-accept", "prepared", "labels", "claim", "hub", "module"})
+MOUNTING = frozenset({"mounting", "mount", "devices"})
 IMPORTS = frozenset({"imports", "import"})
 
 
@@ -31,6 +31,7 @@ def sections(user: access.Person) -> list[Section]:
         found += [
             Section(_("Found devices"), reverse("found"), FOUND),
             Section(_("Mounting"), reverse("mounting"), MOUNTING),
-            Section(_("Import and export"), reverse("imports"), IMPORTS),
         ]
+    if access.granted_paths(user, Right.JUDGE) or access.has_everywhere(user, Right.REGISTRY):
+        found.append(Section(_("Import and export"), reverse("imports"), IMPORTS))
     return found
