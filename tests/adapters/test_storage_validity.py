@@ -311,6 +311,55 @@ def test_edits_that_make_no_sense_are_refused(
         assert refused.value.code == code
 
 
+def moved(plan: RegistryPlan, at: datetime) -> RegistryPlan:
+    """Return `plan` with the channel of p1 at a point of flat 2 from `at` on."""
+    first, *others = plan.mountings
+    return replace(
+        plan,
+        points=(*plan.points, replace(plan.points[0], code="alice-p2", node="alice-flat-2")),
+        mountings=(
+            replace(first, valid_to=at),
+            replace(first, point="alice-p2", valid_from=at),
+            *others,
+        ),
+    )
+
+
+def test_an_edit_is_told_of_the_point_whose_meter_it_was(plan: RegistryPlan) -> None:
+    """The channel served flat 1 until NOON + 2 h, flat 2 afterwards: each sees its own edits."""
+    tenant_id = apply_plan(moved(plan, hours(2))).tenant_id
+    store(*((h, 10 * h, 0) for h in range(6)))
+    with system_scope():
+        operator = get_user_model().objects.get(username="alice-operator")
+    with tenant_scope(tenant_id):
+        first, second = (access.point_for(operator, f"alice-p{n}") for n in (1, 2))
+        for point, hour in ((first, 1), (second, 2), (second, 4)):
+            change = Change(hours(hour), EditKind.ESTIMATE, 10 * hour)
+            editing.edit(operator, point, [change], "x", LATER)
+        told = [
+            [one.time for one in editing.edits_of(point, NOON, hours(6))]
+            for point in (first, second)
+        ]
+    assert told == [[hours(2), hours(1)], [hours(4), hours(2)]]
+
+
+def test_an_edit_where_a_channel_moved_reaches_both_points(plan: RegistryPlan) -> None:
+    tenant_id = apply_plan(moved(plan, hours(2))).tenant_id
+    store(*((h, 10 * h, 0) for h in range(6)))
+    with system_scope():
+        operator = get_user_model().objects.get(username="alice-operator")
+    with tenant_scope(tenant_id):
+        first, second = (access.point_for(operator, f"alice-p{n}") for n in (1, 2))
+        with connection.cursor() as cursor:
+            cursor.execute("delete from balance_news")
+            change = Change(hours(2), EditKind.CORRECT, 25)
+            editing.edit(operator, second, [change], "x", LATER)
+            assert hourly_profile(first, hours(1), hours(2))[0].energy == Fraction(15, 2)
+            assert hourly_profile(second, hours(2), hours(3))[0].energy == Fraction(5, 2)
+            cursor.execute("select distinct point_id from balance_news order by 1")
+            assert cursor.fetchall() == [(first.id,), (second.id,)]
+
+
 def test_edits_and_events_cannot_be_changed_unseen(alice: Utility) -> None:
     """The policy lets nobody, not even the product, update or delete an edit."""
     store((0, 10, 0))

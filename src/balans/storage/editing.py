@@ -9,14 +9,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection
+from django.db.models import Q
 
 from balans.core.errors import BalansError
-from balans.core.hours import hour_of, time_of
+from balans.core.hours import EPOCH, hour_of, time_of
 from balans.domain.metering import MISSING, EditKind
 from balans.storage import access
 from balans.storage.access import Right
 from balans.storage.balance_dirty import mark_points
 from balans.storage.commands import Author
+from balans.storage.models import MeterMounting
 from balans.storage.mountings import mountings_of
 from balans.storage.readings import registers
 from balans.storage.records import PointInfo
@@ -110,24 +112,39 @@ def edit(
                 for channel, change, held in zip(channels, ordered, before, strict=True)
             ],
         )
-    mark_points([point.id], ordered[0].time - HOUR, ordered[-1].time + HOUR)
+    _tell_balances(channels, ordered[0].time - HOUR, ordered[-1].time + HOUR)
     return len(ordered)
 
 
 def edits_of(point: PointInfo, start: datetime, end: datetime) -> list[EditInfo]:
-    """Return the edits of hours in [start, end) of the channels that served a point then.
+    """Return the edits of hours in [start, end) in which the channels served a point.
 
-    The latest hour comes first, of one hour the newest edit.
+    The latest hour comes first, of one hour the newest edit. Where a channel went from one point
+    to another, the hour of the change is told at both.
     """
-    mountings = mountings_of([point.id], start, end)
-    channels = [m.channel_id for m in mountings if m.channel_id is not None]
+    spans = [
+        (m.channel_id, -((EPOCH - m.valid_from) // HOUR), hour_of(m.valid_to or end))
+        for m in mountings_of([point.id], start - HOUR, end)
+        if m.channel_id is not None
+    ]
+    columns = [list(column) for column in zip(*spans, strict=True)] or [[], [], []]
     with connection.cursor() as cursor:
-        cursor.execute(_LIST, [channels, hour_of(start), hour_of(end)])
+        cursor.execute(_LIST, [*columns, hour_of(start), hour_of(end)])
         rows = cursor.fetchall()
     return [
         EditInfo(channel, time_of(hour), revision, EditKind(kind), *rest)
         for channel, hour, revision, kind, *rest in rows
     ]
+
+
+def _tell_balances(channels: Sequence[int], start: datetime, end: datetime) -> None:
+    """Mark all that the channels served: a register may end one part and begin another."""
+    rows = MeterMounting.objects.filter(
+        Q(valid_to__isnull=True) | Q(valid_to__gt=start),
+        channel_id__in=set(channels),
+        valid_from__lt=end,
+    )
+    mark_points(rows.values_list("point_id", flat=True), start, end)
 
 
 def _check(change: Change, now: datetime) -> None:
@@ -184,7 +201,10 @@ select %s, %s, %s, %s, %s, %s, %s, %s, %s, coalesce(max(revision), 0) + 1
 from reading_edit where channel_id = %s and hour = %s
 """
 _LIST: Final = """
-select channel_id, hour, revision, kind, register, before, author, reason, at from reading_edit
-where channel_id = any(%s) and hour >= %s and hour < %s
+select distinct e.channel_id, hour, revision, kind, register, before, author, reason, at
+from reading_edit e
+join unnest(%s::int[], %s::int[], %s::int[]) as m (channel_id, first, last)
+  on e.channel_id = m.channel_id and e.hour between m.first and m.last
+where hour >= %s and hour < %s
 order by hour desc, channel_id, revision desc
 """

@@ -41,7 +41,8 @@ def intervals(
     The pulses of an interval are the register at its end less that at its start, unwrapped over
     all registers between them: what is missing inside costs nothing. A fall is a roll-over where,
     wrapped, it is below half of the modulus, else the register went back and the energy is
-    unknown, as after a rise by half of it or more. A suspect register makes every interval suspect that it lies in or ends.
+    unknown, as after a rise by half of it or more. A suspect register makes every interval
+    suspect that it lies in or ends.
     """
     consecutive = len(edges) > 1 and int(edges[-1] - edges[0]) == len(edges) - 1
     if consecutive:
