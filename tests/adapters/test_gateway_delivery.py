@@ -353,8 +353,9 @@ async def test_two_hubs_of_one_code_push_out_neither(scene: Scene, tmp_path: Pat
         await settled(scene)
         wanted = {one for h in range(HOUR - 10, HOUR + 1) for one in hour_of(h)}
         await until(lambda: set(scene.readings()) == wanted, "all readings of both")
-        journals = {journal for journal, _ in scene.head_end.stored}
-        await until(lambda: len(journals) == 2, "batches of both", 5.0)
+        await until(
+            lambda: len({journal for journal, _ in scene.head_end.stored}) == 2, "batches of both"
+        )
     finally:
         assert twin is not None
         twin.kill()
