@@ -34,11 +34,15 @@ def asking(made: NewKey | str) -> Ask:
     text = made if isinstance(made, str) else made.text
     client = Client(headers={"Authorization": f"Bearer {text}"})
 
-    def ask(path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
+    def ask(
+        path: str, body: Any = None, headers: dict[str, str] | None = None, **query: Any
+    ) -> tuple[int, Any]:
         if body is None:
             answer = client.get(f"/api/v1/{path}", query)
         else:
-            answer = client.post(f"/api/v1/{path}", body, content_type="application/json")
+            answer = client.post(
+                f"/api/v1/{path}", body, content_type="application/json", headers=headers
+            )
         is_problem = answer.status_code >= 400
         kind = "application/problem+json" if is_problem else "application/json; charset=utf-8"
         assert answer["Content-Type"] == kind, answer.content

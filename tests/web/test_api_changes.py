@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.web import town
@@ -232,3 +233,22 @@ def test_a_browser_needs_its_token_to_change_something(visit: Callable[[str], An
     path, body = f"/api/v1/points/{POINT}/dials", {"dial": 5}
     assert strict.post(path, body, content_type="application/json").status_code == 403
     assert logged_in.post(path, body, content_type="application/json").status_code == 201
+
+
+def test_what_is_sent_again_with_its_key_is_done_once(ask: Ask) -> None:
+    token = str(uuid4())
+    body = {"dial": 7, "at": "2026-01-11T10:00", "note": "sent twice"}
+    path = f"points/{POINT}/dials"
+    first = ask(path, body, headers={"Idempotency-Key": token})
+    assert first[0] == 201
+    assert ask(path, body, headers={"Idempotency-Key": token}) == first
+    assert len(ask(path)[1]) == 1
+    status, problem = ask("points/alice-flat-02-el/dials", body, headers={"Idempotency-Key": token})
+    assert (status, problem["errors"][0]["field"]) == (422, "Idempotency-Key")
+    assert ask(path, body, headers={"Idempotency-Key": "seven"})[0] == 422
+    refused = str(uuid4())
+    assert ask(path, body | {"dial": -1}, headers={"Idempotency-Key": refused})[0] == 422
+    assert ask(path, body, headers={"Idempotency-Key": refused})[0] == 201
+    bob = asking(key("bob-operator", "bob-city"))
+    own = bob("points/bob-flat-01-el/dials", body, headers={"Idempotency-Key": token})
+    assert (own[0], own[1]["point"]) == (201, "bob-flat-01-el")

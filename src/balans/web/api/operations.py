@@ -12,6 +12,7 @@ from ninja.responses import Status
 from balans.storage.api_keys import Scope
 from balans.storage.scope import tenant_scope
 from balans.web.api.problems import FieldsError, Problem, ScopeError
+from balans.web.api.repeats import IDEMPOTENCY_KEY, repeatable
 
 V = TypeVar("V", bound=Callable[..., Any])
 SCOPE_KEY: Final = "x-scope"
@@ -48,7 +49,11 @@ class Operations:
         codes = [*ANY, *(CHANGES if method != "GET" else ())]
         codes += options.pop("also", ())
         media_type = options.pop("media_type", "")
-        extra = {SCOPE_KEY: scope.value, **({MEDIA_KEY: media_type} if media_type else {})}
+        extra: dict[str, Any] = {SCOPE_KEY: scope.value}
+        if media_type:
+            extra[MEDIA_KEY] = media_type
+        if method == "POST":
+            extra["parameters"] = [IDEMPOTENCY_KEY]
         answers = {good[0]: good[1], **dict.fromkeys(sorted(codes), Problem)}
 
         def declare(view: V) -> V:
@@ -89,6 +94,8 @@ def _guarded(view: Callable[..., Any], scope: Scope, status: int) -> Callable[..
             expected = ", ".join(sorted(known)) or "none"
             raise FieldsError([(name, f"is not known; known: {expected}") for name in unknown])
         with tenant_scope(asker.person.tenant_id, actor=asker.actor):
+            if "Idempotency-Key" in request.headers and request.method == "POST":
+                return Status(status, repeatable(request, lambda: view(request, *args, **kwargs)))
             found = view(request, *args, **kwargs)
             return found if isinstance(found, HttpResponse) else Status(status, found)
 
