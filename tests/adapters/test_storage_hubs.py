@@ -163,12 +163,17 @@ def states(tenant_id: int) -> dict[str, tuple[str, str]]:
     return {row.code: (row.state.value, row.detail) for row in rows}
 
 
-def announce_module(tenant_id: int, serial: int = 4711) -> int:
+def announce_module(tenant_id: int, serial: int = 4711, claim: str = "") -> int:
     with system_scope(), connection.cursor() as cursor:
         cursor.execute("select id from hub where tenant_id = %s", [tenant_id])
         (hub,) = cursor.fetchone()
         heard = Heard(
-            kind=DeviceKind.MODULE, code=str(serial), tenant_id=tenant_id, hub_id=hub, inputs=3
+            kind=DeviceKind.MODULE,
+            code=str(serial),
+            tenant_id=tenant_id,
+            hub_id=hub,
+            inputs=3,
+            claim=claim,
         )
         return found.note([heard], NOW)
 
@@ -259,3 +264,11 @@ def test_withdrawn_it_waits_no_more(alice: int) -> None:
         assert not prepared.withdraw(operator, row.id, NOW)
         assert prepared.prepared_module(operator, 4711) is None
     assert announce_module(alice) == 1
+
+
+def test_a_module_with_another_secret_is_not_the_one_that_is_meant(alice: int) -> None:
+    prepare(alice, LIST.replace("4711,,", f"4711,{SECRET},"))
+    assert announce_module(alice, claim=claim_of("4711", OTHER)) == 1
+    assert states(alice)["4711"] == ("waiting", "")
+    assert announce_module(alice, claim=claim_of("4711", SECRET)) == 0
+    assert states(alice)["4711"] == ("accepted", "")

@@ -147,7 +147,7 @@ def _give_hub(one: Heard, serial: int) -> None:
 
 def _accept(one: Heard, at: datetime) -> bool:
     if one.kind == DeviceKind.MODULE and one.tenant_id is not None:
-        return prepared.accept_module(one.tenant_id, one.code, at)
+        return prepared.accept_module(one.tenant_id, one.code, one.claim, at)
     with connection.cursor() as cursor:
         cursor.execute(
             "select from found_device where tenant_id is null and kind = 'hub' and code = %s"

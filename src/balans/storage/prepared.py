@@ -157,15 +157,18 @@ def lock_waiting(serials: Iterable[int]) -> None:
         lock_module(serial)
 
 
-def accept_module(tenant_id: int, serial: str, now: datetime) -> bool:
+def accept_module(tenant_id: int, serial: str, claim: str, now: datetime) -> bool:
     """Mount a module that has announced itself, if a place waits for it; return whether it did.
 
-    Call inside a system scope. What cannot be mounted so is marked faulty, with the reason.
+    Call inside a system scope. What cannot be mounted so is marked faulty, with the reason. If a
+    secret was prepared, a module that tells of another one is not the one that is meant.
     """
     row = _waiting(tenant_id, serial)
     if row is None:
         return False
-    prepared_id, node_id, has_adapter, inputs, author = row
+    prepared_id, node_id, has_adapter, inputs, author, secret = row
+    if secret and claim and not compare_digest(secret, claim):
+        return False
 
     def work(place: NodeInfo) -> None:
         heard = tuple(_input_of(one) for one in inputs)
@@ -270,21 +273,22 @@ def _accept_found(tenant_id: int, device: PreparedDevice, now: datetime) -> bool
             row = cursor.fetchone()
             return row is not None and accept_hub(device.code, row[0], now)
         cursor.execute(
-            "select from found_device where tenant_id = %s and kind = 'module' and code = %s",
+            "select claim from found_device where tenant_id = %s and kind = 'module' and code = %s",
             [tenant_id, device.code],
         )
-        return bool(cursor.rowcount) and accept_module(tenant_id, device.code, now)
+        row = cursor.fetchone()
+        return row is not None and accept_module(tenant_id, device.code, row[0], now)
 
 
 def _waiting(tenant_id: int, serial: str) -> tuple[Any, ...] | None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "select id, node_id, has_adapter, inputs, author from prepared_device"
+            "select id, node_id, has_adapter, inputs, author, claim from prepared_device"
             " where tenant_id = %s and kind = 'module' and code = %s and state = 'waiting'",
             [tenant_id, serial],
         )
         row = cursor.fetchone()
-    return None if row is None else (*row[:3], _parsed(row[3]), row[4])
+    return None if row is None else (*row[:3], _parsed(row[3]), *row[4:])
 
 
 def _select(where: str, values: Sequence[Any], limit: int) -> list[PreparedInfo]:
