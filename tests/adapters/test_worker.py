@@ -1,6 +1,7 @@
 """The worker as a process: duties by the clock of the sites, through kills and outages."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -78,6 +79,7 @@ class Bench:
             sys.executable,
             *(args or ("-m", "balans", "worker", "--health-file", str(self.health))),
             env=self.env,
+            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         self.processes.append(process)
@@ -258,3 +260,19 @@ async def test_the_embedded_database_may_be_killed_under_it(server_dir: Path) ->
     assert code == 0, log
     assert "partitions: made reading_day_2026_01" in log
     assert "partitions: made reading_day_2027_02" in log
+
+
+async def test_every_duty_is_done_once_and_told(bench: Bench) -> None:
+    told = await bench.start("-m", "balans", "worker", "--once", "--json")
+    out, _ = await told.communicate()
+    bench.processes.remove(told)
+    assert told.returncode == 0
+    did = json.loads(out)
+    assert did["partitions"].startswith("made reading_day_20") or did["partitions"] == ""
+    assert {"balances", "seal", "purge", "tidy"} <= set(did)
+    assert await asyncio.to_thread(runs_of, "seal") == 1
+    wrong = await bench.start("-m", "balans", "worker", "--json")
+    _, log = await wrong.communicate()
+    bench.processes.remove(wrong)
+    assert wrong.returncode == 2
+    assert b"--json: only with --once" in log
