@@ -243,7 +243,7 @@ class IngestRun:
     def seal(self) -> dict[str, Any]:
         """Seal everything and return how long that takes, and how big it is."""
         began_s = time.perf_counter()
-        rows = sealing.seal_due(time_of(START) + timedelta(days=400))
+        rows = sealing.seal_due(time_of(START + self.town.hours) + timedelta(days=100))
         took_s = time.perf_counter() - began_s
         count = self.town.channels * self.town.hours
         return {
