@@ -45,6 +45,12 @@ def test_nodes_come_in_pages_by_code(ask: Ask) -> None:
     ]  # fmt: skip
 
 
+def test_no_cache_keeps_what_a_key_opens() -> None:
+    answer = Client(headers={"Authorization": f"Bearer {key().text}"}).get("/api/v1/nodes")
+    assert "private" in answer["Cache-Control"]
+    assert "no-store" in Client().get("/api/v1/nodes")["Cache-Control"]
+
+
 def test_a_node_is_told_with_its_parent_and_zone(ask: Ask) -> None:
     assert ask("nodes/alice-flat-01") == (
         200,

@@ -149,6 +149,8 @@ def test_a_balance_names_what_keeps_it_unknown(ask: Ask) -> None:
     assert line["imbalance"] is None
     assert line["completeness"] < 1
     assert {"point": "alice-flat-04-el", "side": "outflow", "state": "missing"} in line["doubts"]
+    _, plain = ask("nodes/alice-house/balance", step="hour", limit=5, doubts="false", **DAY)
+    assert [one["doubts"] for one in plain["items"]] == [[]] * 5
     _, rest = ask("nodes/alice-house/balance", step="hour", limit=5, cursor=report["next"], **DAY)
     assert rest["items"][0]["start"] == report["items"][-1]["end"]
     assert ask("nodes/alice-house/balance", resource="heat", **DAY)[0] == 404

@@ -157,6 +157,7 @@ def _with_problems(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpR
     @wraps(view)
     def answering(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         answer = view(request, *args, **kwargs)
+        answer.headers.setdefault("Cache-Control", "private, no-cache")
         if answer.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
             return answer
         found = problem(405, "method_not_allowed", f"expected {answer['Allow']}")

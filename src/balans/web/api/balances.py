@@ -27,6 +27,7 @@ operations = Operations("Balances")
 MILLI_PER_UNIT: Final = 1_000_000
 """mWh, mvarh or ml in a kWh, kvarh or m³."""
 DIGITS: Final = 6
+NAMED_MAX: Final = 100
 
 
 class BalanceAsked(Schema):
@@ -37,6 +38,7 @@ class BalanceAsked(Schema):
     to: When = None
     step: Step = Step.DAY
     reach: Reach = Reach.METERS
+    doubts: Annotated[bool, Field(description="Name the points that keep it unknown.")] = True
     cursor: Cursor = None
     limit: Annotated[int, Field(ge=1, le=1000, description="At most so many intervals.")] = 400
 
@@ -63,7 +65,8 @@ class LineOut(Schema):
     """The balance of [start, end), amounts in `unit`.
 
     `imbalance` is inflow less outflow less technical losses, null unless every point is known: a
-    missing reading is not a loss. `completeness` is the share of points that are known.
+    missing reading is not a loss. `completeness` is the share of points that are known. Of the
+    points that keep it unknown or make it doubtful the first 100 are named.
     """
 
     start: datetime
@@ -119,8 +122,10 @@ def balance_of(group: GroupInfo, node: NodeInfo, asked: BalanceAsked) -> dict[st
     report = balances.balance(
         group, here, balances.Step(asked.step.value), site_clock().now(), asked.reach
     )
+    named = doubts(report) if asked.doubts else [()] * len(report.lines)
     lines = [
-        line_out(line, some, node) for line, some in zip(report.lines, doubts(report), strict=True)
+        line_out(line, some[:NAMED_MAX], node)
+        for line, some in zip(report.lines, named, strict=True)
     ]
     more = len(bounds) > len(here)
     return {
