@@ -26,6 +26,7 @@ from balans.storage import (
     editing,
     findings,
     found,
+    imports,
     manual,
     marks,
     plans,
@@ -41,6 +42,7 @@ from balans.storage.commands import Wish, create_command
 from balans.storage.findings import Noticed
 from balans.storage.flush import flush_inbox
 from balans.storage.found import Heard
+from balans.storage.imports import ImportKind, ImportState, NewImport
 from balans.storage.inbox import store_batch, take_hello
 from balans.storage.live import save_statuses, save_study
 from balans.storage.lookups import site_by_code
@@ -48,6 +50,7 @@ from balans.storage.models import MeteringPoint
 from balans.storage.partitions import make_years
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
+from balans.usecases.import_table import LineFinding
 from balans.usecases.registry_plan import RegistryPlan
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +100,14 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         fill_sealed(tenant_id)
         fill_validity(user(f"{tenant}-operator"), f"{tenant}-p1")
         fill_balances(tenant_id, f"{tenant}-house", f"{tenant}-p1")
+        fill_imports(tenant_id)
     return tenant_id
+
+
+def fill_imports(tenant_id: int) -> None:
+    """Keep a file that was refused, and what was noticed about it."""
+    new = NewImport(tenant_id, ImportKind.READINGS, "r.csv", {}, b"x", "clerk", NOW)
+    imports.keep(new, ImportState.REFUSED, {}, [LineFinding(1, "header", "", "no header")])
 
 
 def fill_balances(tenant_id: int, code: str, point: str) -> None:
