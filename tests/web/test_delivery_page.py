@@ -13,6 +13,7 @@ from balans.protocols.hub import (
     NO_ANSWER,
     Batch,
     Entry,
+    Hello,
     HoursGone,
     ReadResult,
     ReadState,
@@ -21,7 +22,7 @@ from balans.protocols.hub import (
 from balans.protocols.readings import Flag
 from balans.storage import read_requests
 from balans.storage.flush import flush_inbox
-from balans.storage.inbox import store_batch
+from balans.storage.inbox import store_batch, take_hello
 from balans.storage.scope import system_scope
 
 POINT = "/points/alice-flat-01-el/"
@@ -197,3 +198,25 @@ def test_the_words_are_translated(operator: Client, language: str, word: str) ->
     assert word in operator.get(POINT).content.decode()
     town.seed_readings()
     assert "Everything that is due" not in operator.get(PROOF).content.decode()
+
+
+def test_a_hub_says_how_it_is(operator: Client) -> None:
+    page = operator.get("/hubs/alice-hub/").content.decode()
+    assert "never" in page
+    hello = Hello(9, 0, 0, software="balans 1", trouble="journal: No space left on device")
+    take_hello("alice-hub", hello, town.NOW)
+    execute(
+        "insert into module_news (tenant_id, hub_id, serial, silent, at)"
+        " select tenant_id, hub_id, serial, true, now() from module where serial = 1002"
+    )
+    page = operator.get("/hubs/alice-hub/").content.decode()
+    assert "It says since 12 January 2026, 18:00: journal: No space left on device." in page
+    assert "balans 1" in page
+    assert "Silent modules" in page
+    assert "Two hubs" not in page
+    for journal in (10, 9, 10, 9, 10, 9):
+        at = town.NOW + timedelta(minutes=1 + journal % 2)
+        take_hello("alice-hub", Hello(journal, 0, 0), at)
+    page = operator.get("/hubs/alice-hub/").content.decode()
+    assert "Two hubs bear this code" in page
+    assert "It says since" not in page

@@ -1,9 +1,10 @@
 """What hubs say of themselves in every `Hello`, and whether two of them bear one code.
 
-Call inside a system scope.
+Call inside a scope: `state_of` in that of the tenant, the others in that of the system.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,6 +20,32 @@ INTERLEAVED_MIN: Final = 2
 STRAGGLER: Final = timedelta(seconds=5)
 TWO_HUBS: Final = "two hubs bear this code"
 TROUBLE: Final = "the hub is in trouble"
+
+
+DOUBLED_FOR: Final = timedelta(days=1)
+"""So long after the last word of an earlier journal a code counts as borne by two hubs."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubState:
+    """How a hub is: when it was last heard, and what is wrong with it.
+
+    `silent_modules` are those that it calls silent; `heard_at` is None for one that never spoke.
+    """
+
+    heard_at: datetime | None
+    software: str
+    trouble: str
+    trouble_since: datetime | None
+    doubled: bool
+    silent_modules: int
+
+
+def state_of(hub_id: int, now: datetime) -> HubState:
+    """Return how a hub is at `now`, by the clock of the sites."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE, {"hub": hub_id, "min": INTERLEAVED_MIN, "since": now - DOUBLED_FOR})
+        return HubState(*cursor.fetchone())
 
 
 def take_hello(hub_id: int, tenant_id: int, hello: Hello, at: datetime) -> None:
@@ -70,6 +97,16 @@ def _code(hub_id: int) -> str:
         return str(cursor.fetchone()[0])
 
 
+_STATE = """
+select (select max(last_seen) from hub_journal where hub_id = h.id),
+  coalesce(s.software, ''), coalesce(s.trouble, ''), s.trouble_since,
+  exists (select from hub_journal j where j.hub_id = h.id and j.interleaved >= %(min)s
+          and j.last_seen > %(since)s),
+  (select count(*) from module_news n join module m
+     on m.serial = n.serial and m.tenant_id = n.tenant_id and m.hub_id = n.hub_id
+   where n.hub_id = h.id and n.silent and m.removed_at is null)
+from (select %(hub)s::bigint as id) h left join hub_state s on s.hub_id = h.id
+"""
 _HELLO = """
 insert into hub_state as s
   (hub_id, tenant_id, hello_at, software, site, trouble, trouble_since)

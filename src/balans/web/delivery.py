@@ -150,7 +150,9 @@ def _detail(gap: Gap, zone: ZoneInfo) -> str:
             "since": since,
         }
     if gap.cause == Cause.ASKED:
-        return ngettext("once, on %(since)s", "%(n)s times, last on %(since)s", int(gap.detail)) % {
+        return ngettext(
+            "%(n)s time, last on %(since)s", "%(n)s times, last on %(since)s", int(gap.detail)
+        ) % {
             "n": gap.detail,
             "since": since,
         }

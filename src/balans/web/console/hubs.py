@@ -16,7 +16,7 @@ from balans.core.text import printable
 from balans.core.words import DeviceKind
 from balans.protocols.claim import plain_secret
 from balans.protocols.fields import NAME
-from balans.storage import access, device_history, hubs, mounting_places
+from balans.storage import access, device_history, hub_state, hubs, mounting_places
 from balans.storage.access import ForbiddenError, NotVisibleError, Right
 from balans.storage.commands import Author
 from balans.storage.hubs import HubOrder
@@ -27,6 +27,7 @@ from balans.web.console.asking import ask, is_confirmed
 from balans.web.console.deeds import deed_rows
 from balans.web.console.mount_words import refusal_text
 from balans.web.shown.days import moment
+from balans.web.shown.hub_words import hub_words
 from balans.web.shown.names import named
 from balans.web.shown.people import person
 from balans.web.shown.places import Crumb, crumbs
@@ -74,6 +75,7 @@ def hub(request: HttpRequest, code: str) -> HttpResponse:
         "site": {"code": site.code, "name": named(site.name)},
         "crumbs": crumbs(user, site, code),
         "sites": [{"code": one.code, "name": named(one.name)} for one in sites],
+        "state": hub_words(hub_state.state_of(hub_id, site_clock().now()), site.timezone),
         "deeds": deed_rows(device_history.hub_history(hub_id), site.timezone),
         "given": request.POST,
         "errors": errors,
