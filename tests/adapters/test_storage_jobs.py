@@ -118,20 +118,24 @@ def test_every_duty_can_be_done_and_tells_what_it_did() -> None:
     assert runs == {duty.name: (2, 0, "done") for duty in DUTIES}
 
 
-def test_a_duty_that_fails_is_told_as_such() -> None:
+def test_a_duty_that_fails_is_told_as_such(caplog: pytest.LogCaptureFixture) -> None:
     def fail(_turn: Turn) -> str:
         raise RuntimeError("no room")
 
     metrics = Metrics()
     turn = Turn(SystemClock(), threading.Event())
-    with pytest.raises(RuntimeError):
-        runner_of(Duty("seal", timedelta(hours=1), fail), turn, metrics).run({})
+    runner = runner_of(Duty("seal", timedelta(hours=1), fail), turn, metrics)
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            runner.run({})
+    assert caplog.text.count("Traceback") == 1  # one that stays fills no disk
+    assert caplog.text.count("failed again") == 1
     with system_scope():
         (run,) = jobs.duty_runs()
-    assert (run.outcome, run.runs, run.failures) == ("failed", 1, 1)
+    assert (run.outcome, run.runs, run.failures) == ("failed", 3, 3)
     assert "no room" in run.detail
     labels = {"job": "seal", "outcome": "failed"}
-    assert metrics.registry.get_sample_value("worker_runs_total", labels) == 1
+    assert metrics.registry.get_sample_value("worker_runs_total", labels) == 3
 
 
 def test_portions_end_when_the_process_shall_end() -> None:

@@ -50,8 +50,15 @@ class Tasks:
 
 
 def _task(runner: Runner) -> Any:
+    """Return what procrastinate runs: a fault is noted and told by the runner, and ends there."""
+
     def run(_context: JobContext, **arguments: Any) -> None:
-        runner.run(arguments)
+        try:
+            runner.run(arguments)
+        except UnavailableError:
+            raise
+        except Exception:  # noqa: BLE001  (whatever it was, it has been told)
+            return
 
     return run
 

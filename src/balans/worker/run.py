@@ -8,6 +8,7 @@ from typing import Any
 
 from balans.core.errors import UnavailableError
 from balans.storage import jobs
+from balans.wiring.service import Complaints
 from balans.worker.duties import Duty, Turn
 from balans.worker.metrics import Metrics
 
@@ -33,6 +34,8 @@ class Runner:
         self.name = name
         self._work = work
         self._metrics = metrics
+        self._complaints = Complaints(log, every_s=600.0)
+        self._fault = ""
 
     def run(self, arguments: Mapping[str, Any]) -> str:
         """Run it; return what it did.
@@ -51,8 +54,10 @@ class Runner:
             raise
         except Exception as error:
             self._metrics.runs.labels(self.name, "failed").inc()
+            self._complain(error)
             jobs.note_run(self.name, begun, datetime.now(UTC), failed=True, detail=repr(error))
             raise
+        self._fault = ""
         lasted_s = time.monotonic() - begun_s
         jobs.note_run(self.name, begun, datetime.now(UTC), failed=False, detail=did)
         self._metrics.runs.labels(self.name, "done").inc()
@@ -61,6 +66,15 @@ class Runner:
         if did:
             log.info("%s: %s (%.2f s)", self.name, did, lasted_s)
         return did
+
+    def _complain(self, error: Exception) -> None:
+        """Log a fault with its traces when it is new, and as a line now and then when it stays."""
+        fault = repr(error)
+        if fault == self._fault:
+            self._complaints.add(self.name, f"failed again: {fault}")
+        else:
+            log.error("%s failed", self.name, exc_info=error)
+        self._fault = fault
 
 
 def runner_of(duty: Duty, turn: Turn, metrics: Metrics) -> Runner:
