@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -221,3 +222,25 @@ def test_what_holds_since_ever_is_left_empty() -> None:
     assert plan.mountings[0].valid_from == BEGINNING
     (mountings,) = [s for s in registry_sheets(plan) if s.name == "mountings"]
     assert mountings.rows == [["m", "p", *[""] * 8]]
+
+
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "reference" / "import-files.md"
+
+
+@pytest.mark.parametrize("sheet", SHEETS, ids=lambda sheet: sheet.name)
+def test_the_document_tells_every_column_in_its_order(sheet: Any) -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    part = text.partition(f"\n### {sheet.name}\n")[2].partition("\n#")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| `")]
+    assert [row.split("|")[1].strip(" `") for row in rows] == [c.name for c in sheet.columns]
+    assert [row.split("|")[3].strip() for row in rows] == [
+        f"{column.about}: {column.kind.expected}" for column in sheet.columns
+    ]
+
+
+def test_the_example_of_the_document_can_be_imported() -> None:
+    example = DOCUMENT.read_text(encoding="utf-8").partition("```\n")[2].partition("```")[0]
+    found = read(example)
+    assert told(found) == []
+    assert drop_faulty(found, TENANT, Known()) == []
+    assert found.count == 3
