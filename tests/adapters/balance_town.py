@@ -139,7 +139,7 @@ def node_of(tenant_id: int, code: str) -> NodeInfo:
 
 
 def group(tenant_id: int, code: str) -> GroupInfo:
-    take_news(wait=True)
+    take_news(wait=False)
     found = group_of(node_of(tenant_id, code), Resource.ELECTRICITY)
     assert found is not None
     return found
