@@ -345,40 +345,19 @@ def noticed(what: str) -> list[tuple[str, str]]:
 
 def test_two_hubs_of_one_code_are_found_and_nothing_of_theirs_is_mixed(hub: Hub) -> None:
     twin = Hub(journal=6)
-    at = NOW
     for turn in range(4):
         for one, number in ((hub, 1), (twin, 2)):
-            at += timedelta(seconds=10)
-            one.hours(HOUR - 20 + turn, at=at, number=number)
-    ((place, detail),) = noticed(hub_state.TWO_HUBS)
-    assert (place, detail.split(":")[0]) == ("hub alice-hub", "journals 5 and 6 speak by turns")
+            one.hours(HOUR - 20 + turn, number=number)
     assert shown().came.sum() == shown(2).came.sum() == 4
     assert (shown().duplicates, shown(2).duplicates) == (0, 0)
-
-
-def test_a_hub_that_starts_anew_is_not_taken_for_two(hub: Hub) -> None:
-    at = NOW
-    for journal in range(10, 20):
-        started = Hub(journal)
-        started.hello(at=at)
-        started.hours(HOUR - journal, at=at)
-        hub.hours(HOUR - journal - 1, at=at)  # of the journal before: it was on its way
-        hub = started
-        at += timedelta(minutes=1)
-    assert noticed(hub_state.TWO_HUBS) == []
-
-
-@pytest.mark.usefixtures("hub")
-def test_a_clock_that_goes_back_makes_no_two_hubs() -> None:
-    at = NOW
-    for journal in range(10, 20):
-        started = Hub(journal)
-        started.hello(at=at)
-        for _ in range(3):
-            started.hours(HOUR - journal, at=at)
-            at += timedelta(seconds=30)
-        at -= timedelta(hours=1)
-    assert noticed(hub_state.TWO_HUBS) == []
+    hub_state.note_doubled("alice-hub", (5, 6), NOW)
+    hub_state.note_doubled("nobody", (5, 6), NOW)
+    ((place, detail),) = noticed(hub_state.TWO_HUBS)
+    assert (place, detail.split(":")[0]) == ("hub alice-hub", "journals 5 and 6 speak by turns")
+    hub_id = scalar("select id from hub where code = 'alice-hub'")
+    with system_scope():
+        assert hub_state.state_of(hub_id, NOW).doubled
+        assert not hub_state.state_of(hub_id, NOW + hub_state.DOUBLED_FOR).doubled
 
 
 def test_the_journal_before_is_the_one_before_whatever_the_clock_says(hub: Hub) -> None:

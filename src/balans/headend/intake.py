@@ -19,7 +19,8 @@ from balans.core.errors import BalansError
 from balans.headend.database import Database, RejectedError
 from balans.headend.metrics import Metrics
 from balans.protocols.hub import Ack, Batch, Hello, Rank
-from balans.storage.inbox import HubUnknownError, store_batches, take_hello
+from balans.storage.hub_state import note_doubled
+from balans.storage.inbox import JOURNALS_KEPT, HubUnknownError, store_batches, take_hello
 
 WAITING_MAX = 200
 """Of each rank."""
@@ -27,6 +28,9 @@ WORKERS = 2
 GROUP_MAX, GROUP_BYTES = 50, 2_000_000
 """So many batches of any hubs are committed together, when they wait."""
 BUSY_S = 15.0
+DOUBLED_S = 2.0
+HUBS_MAX = 50_000
+"""Whoever invents codes of hubs fills no memory."""
 log = logging.getLogger(__name__)
 
 Acknowledge = Callable[[str, Ack], Awaitable[None]]
@@ -92,6 +96,37 @@ class Queue:
         return taken
 
 
+@dataclass(slots=True)
+class Identities:
+    """Which journals of each hub were heard, in the order of their messages.
+
+    A hub that starts anew goes on under another identity and never takes up the one before. So the
+    order journal A, journal B, journal A proves two hubs of one code, whatever any clock says.
+    """
+
+    _now: dict[str, int] = field(default_factory=dict)
+    _before: dict[str, deque[int]] = field(default_factory=dict)
+    _doubled: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def hear(self, hub: str, journal: int) -> None:
+        """Take note of a message."""
+        now = self._now.get(hub)
+        if journal == now or (now is None and len(self._now) >= HUBS_MAX):
+            return
+        before = self._before.setdefault(hub, deque(maxlen=JOURNALS_KEPT))
+        if now is not None:
+            if journal in before:
+                self._doubled[hub] = (journal, now)
+                before.remove(journal)
+            before.append(now)
+        self._now[hub] = journal
+
+    def take_doubled(self) -> dict[str, tuple[int, int]]:
+        """Return the hubs that were found doubled since the last call, with two journals each."""
+        found, self._doubled = self._doubled, {}
+        return found
+
+
 class Intake:
     """Stores what hubs send.
 
@@ -125,9 +160,11 @@ class Intake:
         self._on_hello = on_hello
         self._messages = Queue()
         self._archived_s: dict[str, float] = {}
+        self._identities = Identities()
 
     def take(self, hub: str, content: Hello | Batch) -> None:
         """Let a message of `hub` wait for its turn."""
+        self._identities.hear(hub, content.journal)
         if isinstance(content, Batch) and content.rank >= Rank.ARCHIVE:
             self._archived_s[hub] = asyncio.get_running_loop().time()
         if not self._messages.put(Message(hub, content, self._clock.now())):
@@ -145,6 +182,17 @@ class Intake:
         async with asyncio.TaskGroup() as workers:
             for _ in range(WORKERS):
                 workers.create_task(self._work())
+            workers.create_task(self._tell_doubled())
+
+    async def _tell_doubled(self) -> None:
+        """Keep, now and then, which codes are borne by two hubs."""
+        while True:
+            await asyncio.sleep(DOUBLED_S)
+            for hub, journals in self._identities.take_doubled().items():
+                try:
+                    await self._database.insist(note_doubled, hub, journals, self._clock.now())
+                except RejectedError as error:
+                    log.error("hub %s: %s", hub, error)  # noqa: TRY400  (its message says all)
 
     async def _work(self) -> None:
         while True:

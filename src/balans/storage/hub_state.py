@@ -1,9 +1,8 @@
 """What hubs say of themselves in every `Hello`, and whether two of them bear one code.
 
-Call inside a scope: `state_of` in that of the tenant, the others in that of the system.
+Call inside a scope: `state_of` in that of the tenant, `take_hello` in that of the system.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,16 +13,14 @@ from balans.core.text import printable
 from balans.protocols.hub import Hello
 from balans.storage import findings
 from balans.storage.findings import Noticed, Severity
+from balans.storage.scope import system_scope
 
-INTERLEAVED_MIN: Final = 2
-"""A message of the journal before may be overtaken by the first of the next one, but once."""
-STRAGGLER: Final = timedelta(seconds=5)
 TWO_HUBS: Final = "two hubs bear this code"
 TROUBLE: Final = "the hub is in trouble"
 
 
 DOUBLED_FOR: Final = timedelta(days=1)
-"""So long after the last word of an earlier journal a code counts as borne by two hubs."""
+"""So long after they were last heard by turns a code counts as borne by two hubs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class HubState:
 def state_of(hub_id: int, now: datetime) -> HubState:
     """Return how a hub is at `now`, by the clock of the sites."""
     with connection.cursor() as cursor:
-        cursor.execute(_STATE, {"hub": hub_id, "min": INTERLEAVED_MIN, "since": now - DOUBLED_FOR})
+        cursor.execute(_STATE, {"hub": hub_id, "since": now - DOUBLED_FOR})
         return HubState(*cursor.fetchone())
 
 
@@ -68,27 +65,20 @@ def take_hello(hub_id: int, tenant_id: int, hello: Hello, at: datetime) -> None:
             findings.record([Noticed(tenant_id, place, TROUBLE, trouble)], at)
 
 
-def watch_identities(journals: Sequence[tuple[int, int, int]], at: datetime) -> None:
-    """Notice when a journal speaks after a later one of the same hub has introduced itself.
+def note_doubled(code: str, journals: tuple[int, int], at: datetime) -> None:
+    """Keep a finding that two hubs bear one code: their journals speak by turns.
 
-    Parameters
-    ----------
-    journals
-        Hub, journal, and the order in which journals introduced themselves: clocks are compared
-        only to leave out what was on its way when the hub started anew.
+    Opens its own scope; a code that nobody has registered is passed over.
     """
-    if not journals:
-        return
-    with connection.cursor() as cursor:
-        columns = [list(column) for column in zip(*journals, strict=True)]
-        cursor.execute(_LATER, [*columns, at - STRAGGLER])
-        for hub_id, journal, later in cursor.fetchall():
-            cursor.execute(_COUNT, [hub_id, journal])
-            count, tenant_id, code = cursor.fetchone()
-            if count >= INTERLEAVED_MIN:
-                detail = f"journals {journal} and {later} speak by turns: give one another code"
-                found = Noticed(tenant_id, f"hub {code}", TWO_HUBS, detail, Severity.ERROR)
-                findings.record([found], at)
+    with system_scope("headend", durable=True), connection.cursor() as cursor:
+        cursor.execute(_DOUBLED, [at, code])
+        row = cursor.fetchone()
+        if row is not None:
+            detail = "journals {} and {} speak by turns: give one of them another code"
+            found = Noticed(
+                row[0], f"hub {code}", TWO_HUBS, detail.format(*journals), Severity.ERROR
+            )
+            findings.record([found], at)
 
 
 def _code(hub_id: int) -> str:
@@ -100,8 +90,7 @@ def _code(hub_id: int) -> str:
 _STATE = """
 select (select max(last_seen) from hub_journal where hub_id = h.id),
   coalesce(s.software, ''), coalesce(s.trouble, ''), s.trouble_since,
-  exists (select from hub_journal j where j.hub_id = h.id and j.interleaved >= %(min)s
-          and j.last_seen > %(since)s),
+  coalesce(s.doubled_at > %(since)s, false),
   (select count(*) from module_news n join module m
      on m.serial = n.serial and m.tenant_id = n.tenant_id and m.hub_id = n.hub_id
    where n.hub_id = h.id and n.silent and m.removed_at is null)
@@ -118,13 +107,7 @@ on conflict (hub_id) do update set
   trouble_since = case when excluded.trouble <> '' then
     coalesce(s.trouble_since, excluded.trouble_since) end
 """
-_LATER = """
-select k.hub_id, k.journal_id, (array_agg(j.journal_id order by j.seq desc))[1]
-from unnest(%s::bigint[], %s::bigint[], %s::bigint[]) as k (hub_id, journal_id, seq)
-join hub_journal j on j.hub_id = k.hub_id and j.seq > k.seq and j.first_seen < %s
-group by k.hub_id, k.journal_id
-"""
-_COUNT = """
-update hub_journal set interleaved = interleaved + 1 where hub_id = %s and journal_id = %s
-returning interleaved, tenant_id, (select code from hub where hub.id = hub_journal.hub_id)
+_DOUBLED = """
+update hub_state s set doubled_at = %s from hub h where h.id = s.hub_id and h.code = %s
+returning s.tenant_id
 """

@@ -9,8 +9,7 @@ A journal has a new identity at every start of its hub, and keeps counting its o
 identity begins where the one before was settled. Only what lies between the two is missing.
 
 Two hubs may bear one code by mistake: a card copied, a hub replaced and not switched off. Each has
-a journal of its own, so nothing is lost or mixed; that an earlier journal speaks after a later one
-gives them away, which is a finding.
+a journal of its own, so nothing is lost or mixed; `balans.headend.intake` notices them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -212,10 +211,9 @@ def _lock_journals(wanted: set[tuple[_Hub, int]], at: datetime) -> dict[tuple[in
     with connection.cursor() as cursor:
         cursor.execute(_LOCK_JOURNALS, [at, at, *map(list, zip(*rows, strict=True))])
         found = cursor.fetchall()
-    hub_state.watch_identities([(hub, journal, seq) for hub, journal, _, _, seq in found], at)
     return {
         (hub_id, journal): _Journal(_ranges(received), _ranges(lost), Ranges())
-        for hub_id, journal, received, lost, _ in found
+        for hub_id, journal, received, lost in found
     }
 
 
@@ -303,7 +301,7 @@ insert into hub_journal (first_seen, last_seen, tenant_id, hub_id, journal_id)
 select %s, %s, * from unnest(%s::int[], %s::bigint[], %s::bigint[]) as j (tenant, hub, journal)
 order by hub, journal
 on conflict (hub_id, journal_id) do update set last_seen = excluded.last_seen
-returning hub_id, journal_id, received, lost, seq
+returning hub_id, journal_id, received, lost
 """
 """In order, so that two who lock several wait for each other and do not lock each other out."""
 _INSERT_BATCHES = """
@@ -323,7 +321,7 @@ select received + lost from hub_journal where hub_id = %s and journal_id <> %s
 _FORGET_JOURNALS = """
 delete from hub_journal where hub_id = %s and journal_id in
   (select journal_id from hub_journal where hub_id = %s and journal_id <> %s
-   order by last_seen desc, seq desc offset %s)
+   order by last_seen desc offset %s)
 """
 
 

@@ -8,10 +8,6 @@ INBOX = """
 alter table inbox_batch add column rank smallint not null default 2;   -- protocols.hub.Rank
 drop index inbox_batch_open;
 create index inbox_batch_open on inbox_batch (rank, id) where flushed_at is null and note is null;
--- A start of a hub introduces a journal, and no earlier one speaks after it: unless two hubs bear
--- one code. How often that happened counts `interleaved`.
-alter table hub_journal add column seq bigint generated always as identity;
-alter table hub_journal add column interleaved int not null default 0;
 create table hub_state (
   hub_id bigint primary key,
   tenant_id int not null references tenant (id),
@@ -20,6 +16,7 @@ create table hub_state (
   site text not null,
   trouble text not null,
   trouble_since timestamptz,
+  doubled_at timestamptz,                -- when two hubs of this code were last heard by turns
   looked_at timestamptz);                -- when its modules' hours were last looked at for holes
 """
 
