@@ -14,9 +14,9 @@ def _schema() -> dict[str, Any]:
     import django
 
     django.setup()
-    from balans.web.api.app import api
+    from balans.web.api.app import description
 
-    return dict(api.get_openapi_schema(path_prefix="/api/"))
+    return description()
 
 
 def table() -> str:

@@ -1,7 +1,7 @@
 """The API as a whole: its chapters, its description, its addresses."""
 
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import cache, wraps
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -111,19 +111,24 @@ def _make() -> Api:
 api = _make()
 
 
+@cache
+def description() -> dict[str, Any]:
+    """Return the description of the API; it is the same as long as the process runs."""
+    return dict(api.get_openapi_schema(path_prefix="/api/"))
+
+
 @require_safe
 @cache_control(max_age=300, public=True)
 def openapi(_request: HttpRequest) -> HttpResponse:
     """Give the description of the API; it tells nothing of any tenant."""
-    return JsonResponse(api.get_openapi_schema(path_prefix="/api/"))
+    return JsonResponse(description())
 
 
 @require_safe
 def reference_page(request: HttpRequest) -> HttpResponse:
     """Show the description of the API to people."""
-    schema = api.get_openapi_schema(path_prefix="/api/")
     about = [" ".join(paragraph.split()) for paragraph in DESCRIPTION.split("\n\n")]
-    context = {"about": about, "chapters": chapters(dict(schema))}
+    context = {"about": about, "chapters": chapters(description())}
     return render(request, "api/reference.html", context)
 
 
