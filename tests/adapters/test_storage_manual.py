@@ -16,7 +16,7 @@ from balans.protocols.hub import Batch, Entry, EntryKind
 from balans.protocols.readings import Reading, pack
 from balans.storage import access, manual
 from balans.storage.access import ForbiddenError, NotVisibleError
-from balans.storage.dials import dial_at, register_of
+from balans.storage.dials import dial_at, dial_of, register_of
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
 from balans.storage.manual import JPEG, Dial, ManualRefusedError
@@ -183,7 +183,7 @@ def test_a_dial_gives_the_register_of_a_channel(counted: People) -> None:
     with tenant_scope(counted.tenant_id):
         point = counted.point()
         at = NOW + timedelta(minutes=-20)
-        assert register_of(point, at, Fraction("5600.2")) == (NOW, 1300)
+        assert register_of(point, at, Fraction("5600.2"), NOW) == (NOW, 1300)
         assert dial_at(point, NOW) is None
         dial = Dial(at=at, value=Decimal("5600.2"))
         one = manual.hand_in(counted.consumer, point, dial, NOW)
@@ -196,7 +196,7 @@ def test_a_dial_gives_the_register_of_a_channel(counted: People) -> None:
 def test_a_register_cannot_be_told_without_the_dial_at_mounting(counted: People) -> None:
     with tenant_scope(counted.tenant_id):
         point = counted.point("alice-w1")
-        assert register_of(point, NOW, Fraction(5)) is None
+        assert register_of(point, NOW, Fraction(5), NOW) is None
         one = manual.hand_in(counted.operator, point, Dial(at=NOW, value=Decimal(5)), NOW)
         with pytest.raises(ManualRefusedError, match="does not follow"):
             manual.accept(counted.operator, one.id, NOW, set_register=True)
@@ -213,3 +213,92 @@ def test_the_dial_between_two_full_hours(counted: People) -> None:
         assert dial_at(point, NOW - timedelta(minutes=30)) == 5000 + 125
         assert dial_at(point, NOW + timedelta(minutes=30)) is None
         assert dial_at(point, START - DAY) is None
+
+
+def with_transformers(people: RegistryPlan, ratio: Fraction) -> RegistryPlan:
+    first, *others = people.meters
+    return replace(people, meters=(replace(first, transformer_ratio=ratio), *others))
+
+
+def test_a_dial_behind_transformers_is_worth_their_ratio(plan: RegistryPlan) -> None:
+    """The face shows what is behind transformers of 200/5; the network used 40 times as much."""
+    mounting = MountingPlan(
+        meter="alice-m1", point="alice-p1", valid_from=START, dial_at_mount=Decimal(1000)
+    )
+    people = People(with_transformers(replace(plan, mountings=(mounting,)), Fraction(40)))
+    with tenant_scope(people.tenant_id):
+        dial = Dial(at=START + 10 * DAY, value=Decimal(2000))
+        one = manual.hand_in(people.consumer, people.point(), dial, NOW)
+        manual.accept(people.operator, one.id, NOW)
+        assert days(people, 0, 10) == [(40_000, "measured")]
+        assert dial_at(people.point(), START + 5 * DAY) == 1500
+
+
+def test_pulses_behind_transformers_move_the_dial_by_their_weight(plan: RegistryPlan) -> None:
+    first = replace(plan.mountings[0], register_at_mount=100, dial_at_mount=Decimal(5000))
+    counted = replace(plan, mountings=(first, *plan.mountings[1:]))
+    people = People(with_transformers(counted, Fraction(40)))
+    store(300, 400)
+    with tenant_scope(people.tenant_id):
+        point = people.point()
+        assert days(people, 0, (NOW - START) / DAY) == [(300 * 20, "measured")]
+        assert dial_at(point, NOW) == 5000 + 300 / 2
+        assert register_of(point, NOW, Fraction(5150), NOW) == (NOW, 400)
+
+
+def test_a_dial_lower_than_at_mounting_gives_no_register(counted: People) -> None:
+    """Taken around the range of the register it would be two thousand million pulses."""
+    with tenant_scope(counted.tenant_id):
+        point = counted.point()
+        assert register_of(point, NOW, Fraction(4999), NOW) is None
+        one = manual.hand_in(counted.consumer, point, Dial(at=NOW, value=Decimal(4999)), NOW)
+        with pytest.raises(ManualRefusedError, match="does not follow"):
+            manual.accept(counted.operator, one.id, NOW, set_register=True)
+
+
+def test_a_dial_read_before_the_full_hour_is_accepted_at_once(counted: People) -> None:
+    """The nearest full hour has not come: the one before it is given the register."""
+    now = NOW + timedelta(minutes=50)
+    with tenant_scope(counted.tenant_id):
+        point = counted.point()
+        dial = Dial(at=now, value=Decimal(5100))
+        one = manual.hand_in(counted.consumer, point, dial, now)
+        manual.accept(counted.operator, one.id, now, set_register=True)
+        assert dial_at(point, NOW) == 5100
+
+
+def test_a_dial_of_an_hour_before_its_meter_came_gives_no_register(plan: RegistryPlan) -> None:
+    """The nearest full hour was that of the meter before, whose register it must not change."""
+    at = NOW + timedelta(minutes=10)
+    first, *others = plan.mountings
+    old = replace(first, valid_to=at, register_at_removal=500)
+    new = replace(
+        first, meter="alice-m9", valid_from=at, register_at_mount=500, dial_at_mount=Decimal(0)
+    )
+    meters = (*plan.meters, replace(plan.meters[0], serial="alice-m9"))
+    people = People(replace(plan, meters=meters, mountings=(old, new, *others)))
+    with tenant_scope(people.tenant_id):
+        soon = at + timedelta(minutes=10)
+        assert register_of(people.point(), soon, Fraction(1), NOW + DAY) is None
+        later = at + timedelta(minutes=25)
+        hour = NOW + timedelta(hours=1)
+        assert register_of(people.point(), later, Fraction(1), NOW + DAY) == (hour, 502)
+
+
+def test_a_dial_goes_on_through_roll_overs_of_the_register(plan: RegistryPlan) -> None:
+    """A register of 1000 pulses has gone round once before, and goes round again."""
+    meter = replace(plan.meters[0], register_modulus=1000)
+    first = replace(plan.mountings[0], register_at_mount=700, dial_at_mount=Decimal(5000))
+    meters, mountings = (meter, *plan.meters[1:]), (first, *plan.mountings[1:])
+    people = People(replace(plan, meters=meters, mountings=mountings))
+    store(900, 300, 700, 950)
+    with tenant_scope(people.tenant_id):
+        assert dial_of(people.point(), 50, NOW + timedelta(minutes=20)) == 5000 + 1350 / 2
+
+
+def store(*registers: int) -> None:
+    """Store registers of the hours up to NOW."""
+    first = hour_of(NOW) + 1 - len(registers)
+    data = pack([Reading(1000, 1, first + n, one) for n, one in enumerate(registers)])
+    store_batch("alice-hub", Batch.of(8, 0, (Entry(EntryKind.READINGS, data),)), NOW)
+    flush_inbox(NOW + DAY)

@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+import numpy as np
+
 from balans.core.hours import hour_of, time_of
-from balans.domain.metering import ManualState
+from balans.domain.metering import ManualState, interval_pulses
 from balans.domain.metering.counter import Counter, micros
 from balans.storage.models import ManualReading
-from balans.storage.mountings import Mounting, counters_of, mountings_of
+from balans.storage.mountings import DIAL_PARTS, Mounting, counters_of, mountings_of
 from balans.storage.records import PointInfo
 
 HOUR = timedelta(hours=1)
@@ -30,12 +32,12 @@ def dial_at(point: PointInfo, time: datetime) -> Fraction | None:
     if mounting.channel_id is None:
         (counter,) = counters_of([mounting], time, time)[point.id]
         found = counter.at(micros([time]))
-        return found.level(0) * counter.worth if found.known[0] else None
+        return found.level(0) / DIAL_PARTS if found.known[0] else None
     if mounting.dial_at_mount is None:
         return None
     (counter,) = counters_of([mounting], mounting.valid_from, time + HOUR)[point.id]
     rise = _rise(counter, time)
-    return None if rise is None else Fraction(mounting.dial_at_mount) + rise * counter.worth
+    return None if rise is None else Fraction(mounting.dial_at_mount) + rise * mounting.pulse_weight
 
 
 def dial_of(point: PointInfo, register: int, time: datetime) -> Fraction | None:
@@ -46,40 +48,56 @@ def dial_of(point: PointInfo, register: int, time: datetime) -> Fraction | None:
     Fraction or None
         [Wh, varh or l]; None where the dial or the register at mounting is not known.
     """
-    mounting = _mounting(point, time)
-    if mounting is None or mounting.channel_id is None or mounting.dial_at_mount is None:
+    known = _known_at_mounting(point, time)
+    if known is None:
         return None
-    (counter,) = counters_of([mounting], mounting.valid_from, mounting.valid_from + HOUR)[point.id]
-    origin = _origin(counter)
-    if origin is None:
+    mounting, counter = known
+    held = np.flatnonzero(counter.known & (counter.time <= micros([time])[0]))[-1]
+    since = interval_pulses(np.array([counter.raw[held], register]), mounting.register_modulus)[0]
+    if counter.segment[held] != counter.segment[0] or np.isnan(since):
         return None
-    pulses = (register - int(counter.raw[origin])) % mounting.register_modulus
-    return Fraction(mounting.dial_at_mount) + pulses * mounting.pulse_worth
+    rise = int(counter.level[held] - counter.level[0]) + int(since)
+    return Fraction(mounting.dial_at_mount or 0) + rise * mounting.pulse_weight
 
 
-def register_of(point: PointInfo, time: datetime, dial: Fraction) -> tuple[datetime, int] | None:
+def register_of(
+    point: PointInfo, time: datetime, dial: Fraction, now: datetime
+) -> tuple[datetime, int] | None:
     """Return the full hour nearest to `time`, and the register then that belongs to `dial`.
 
     Parameters
     ----------
     dial
         What the meter showed at `time` [Wh, varh or l].
+    now
+        The hour is not later than this.
 
     Returns
     -------
     tuple or None
-        None where the channel or the dial at mounting is not known.
+        None where the channel or the dial at mounting is not known, the meter was not there at
+        that hour, or the dial showed more when it was mounted.
     """
+    known = _known_at_mounting(point, time)
+    if known is None:
+        return None
+    mounting, counter = known
+    hour = time_of(hour_of(min(time + HALF, now)))
+    rise = dial - Fraction(mounting.dial_at_mount or 0)
+    there = mounting.valid_from <= hour and (mounting.valid_to is None or hour <= mounting.valid_to)
+    if rise < 0 or not there:
+        return None
+    pulses = round(rise / mounting.pulse_weight)
+    return hour, (int(counter.raw[0]) + pulses) % mounting.register_modulus
+
+
+def _known_at_mounting(point: PointInfo, time: datetime) -> tuple[Mounting, Counter] | None:
+    """Return the meter at `time`, and what it counted since the dial and register at mounting."""
     mounting = _mounting(point, time)
     if mounting is None or mounting.channel_id is None or mounting.dial_at_mount is None:
         return None
-    (counter,) = counters_of([mounting], mounting.valid_from, mounting.valid_from + HOUR)[point.id]
-    origin = _origin(counter)
-    if origin is None:
-        return None
-    pulses = (dial - Fraction(mounting.dial_at_mount)) / mounting.pulse_worth
-    nearest = time_of(hour_of(time + HALF))
-    return nearest, (int(counter.raw[origin]) + round(pulses)) % mounting.register_modulus
+    (counter,) = counters_of([mounting], mounting.valid_from, time + HOUR)[point.id]
+    return None if _origin(counter) is None else (mounting, counter)
 
 
 def neighbours(point_id: int, time: datetime) -> tuple[datetime | None, datetime | None]:

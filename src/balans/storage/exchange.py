@@ -110,7 +110,7 @@ def _period(row: MeterMounting) -> Period:
         channel=channel,
         start=row.valid_from,
         end=row.valid_to,
-        worth=row.meter.pulse_weight * row.meter.transformer_ratio,
+        pulse_weight=row.meter.pulse_weight,
         modulus=row.meter.register_modulus,
         origin=_origin(row),
         dial_at_mount=row.dial_at_mount,

@@ -148,6 +148,7 @@ def _period(row: MeterMounting) -> SourcePeriod:
         _unix(row.valid_to, FAR),
         channel and ChannelRef(channel.id, channel.module.serial, channel.input),
         worth=meter.pulse_weight * meter.transformer_ratio,
+        ratio=meter.transformer_ratio,
         modulus=meter.register_modulus,
         register_origin=origin[0],
         dial_origin=origin[1],

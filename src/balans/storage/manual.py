@@ -135,7 +135,7 @@ def accept(
     ManualRefusedError
         ``state`` (was accepted already), ``same_time`` (another dial of the same instant was),
         ``reason`` (too long), or ``no_register`` (with `set_register`: what the dial showed at
-        mounting is not known, or there is no channel).
+        mounting is not known or more than this, or there is no channel).
     """
     row = _own(user, reading_id)
     if row.state == ManualState.ACCEPTED.value:
@@ -270,7 +270,7 @@ def _judge(
 
 def _set_register(user: Author, row: ManualReading, now: datetime) -> None:
     point = access.point_for(user, row.point.code, Right.JUDGE)
-    found = dials.register_of(point, row.at, Fraction(row.dial))
+    found = dials.register_of(point, row.at, Fraction(row.dial), now)
     if found is None:
         raise ManualRefusedError(
             "no_register", f"the register of {point.code} does not follow from its dial"

@@ -30,7 +30,11 @@ HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Mounting:
-    """A meter at a point for a period, with all that turns registers into energy."""
+    """A meter at a point for a period, with all that turns registers and dials into energy.
+
+    `pulse_weight` is what a pulse moves the dial by, `ratio` that of the transformers between
+    meter and network: the dial shows what is behind them.
+    """
 
     id: int
     point_id: int
@@ -42,8 +46,14 @@ class Mounting:
     register_at_removal: int | None
     dial_at_mount: Decimal | None
     dial_at_removal: Decimal | None
-    pulse_worth: Fraction
+    pulse_weight: Fraction
+    ratio: Fraction
     register_modulus: int
+
+    @property
+    def pulse_worth(self) -> Fraction:
+        """What a pulse is worth in the network [Wh, varh or l]."""
+        return self.pulse_weight * self.ratio
 
     def mounted(self, *, follows: bool = False, goes_on: bool = False) -> Mounted:
         """Return what the domain needs of it.
@@ -91,7 +101,8 @@ def mountings_of(point_ids: Sequence[int], start: datetime, end: datetime) -> li
             register_at_removal=row.register_at_removal,
             dial_at_mount=row.dial_at_mount,
             dial_at_removal=row.dial_at_removal,
-            pulse_worth=row.meter.pulse_weight * row.meter.transformer_ratio,
+            pulse_weight=row.meter.pulse_weight,
+            ratio=row.meter.transformer_ratio,
             register_modulus=row.meter.register_modulus,
         )
         for row in rows.select_related("meter").order_by("valid_from")
@@ -141,7 +152,7 @@ def _by_hand(mounting: Mounting, dials: Sequence[tuple[int, int]]) -> Counter:
     ends = ((start, mounting.dial_at_mount), (end, mounting.dial_at_removal))
     within = [dial for dial in dials if start <= dial[0] <= end]
     own = [(time, _parts(dial)) for time, dial in ends if dial is not None]
-    return dial_counter(start, end, [*within, *own], DIAL_PARTS)
+    return dial_counter(start, end, [*within, *own], mounting.ratio / DIAL_PARTS)
 
 
 def _dials(point_ids: Sequence[int]) -> dict[int, list[tuple[int, int]]]:

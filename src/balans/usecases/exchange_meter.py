@@ -83,14 +83,15 @@ class Flaw(Finding):
 class Period:
     """A mounting of the old meter as it stands in the registry.
 
-    `origin` is the register that belongs to `dial_at_mount` [pulses], None where unknown.
+    `pulse_weight` is what a pulse moves the dial by [Wh, varh or l], before any transformer ratio;
+    `origin` the register that belongs to `dial_at_mount` [pulses], None where unknown.
     """
 
     point: str
     channel: tuple[int, int] | None
     start: datetime
     end: datetime | None
-    worth: Fraction
+    pulse_weight: Fraction
     modulus: int
     origin: int | None
     dial_at_mount: Decimal | None
@@ -147,7 +148,7 @@ def cut(exchange: Exchange, period: Period) -> Cut:
 def _register_of_dial(period: Period, dial: Decimal | None) -> int | None:
     if dial is None or period.dial_at_mount is None or period.origin is None:
         return None
-    pulses = (Fraction(dial) - Fraction(period.dial_at_mount)) / period.worth
+    pulses = (Fraction(dial) - Fraction(period.dial_at_mount)) / period.pulse_weight
     return (period.origin + round(pulses)) % period.modulus
 
 

@@ -42,14 +42,15 @@ class SourcePeriod:
     """What counts for a name from `start_s` until before `end_s` (Unix time).
 
     Without a `channel` there is a meter that only people read. `worth` is what a pulse stands for
-    [Wh, varh or l]; at the register `register_origin` the meter showed `dial_origin` [thousandths
-    of them].
+    [Wh, varh or l], through transformers of `ratio` that the dial does not know of; at the
+    register `register_origin` the meter showed `dial_origin` [thousandths of them].
     """
 
     start_s: int
     end_s: int
     channel: ChannelRef | None
     worth: Fraction | None = None
+    ratio: Fraction = Fraction(1)
     modulus: int = 2**31
     register_origin: int = 0
     dial_origin: int = 0
@@ -290,7 +291,7 @@ def _as_registers(placed: Placed, raw: RawReadings, noticing: Noticing) -> Place
 
 def _pulses(value: Ints, period: SourcePeriod) -> tuple[Ints, Bools]:
     """Return registers that belong to dials, and which of them lie between two pulses."""
-    worth = (period.worth or Fraction(1)) * PARTS
+    worth = (period.worth or Fraction(1)) / period.ratio * PARTS
     rise = value - period.dial_origin
     pulses, rest = whole_pulses(rise, worth)
     return (pulses + period.register_origin) % period.modulus, rest

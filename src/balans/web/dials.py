@@ -216,7 +216,7 @@ def dial_rows(
 
 
 def _compared(one: ManualInfo) -> dict[str, Any]:
-    settable = register_of(one.point, one.at, Fraction(one.dial)) is not None
+    settable = register_of(one.point, one.at, Fraction(one.dial), site_clock().now()) is not None
     expected = dial_at(one.point, one.at)
     if expected is None:
         return {"expected": "", "deviation": "", "settable": settable}

@@ -81,8 +81,9 @@ def reading_part(point: PointInfo, node: NodeInfo) -> dict[str, Any]:
 
 
 def _shown(one: ReadRequest, point: PointInfo, node: NodeInfo) -> dict[str, Any]:
-    has_value = one.register is not None and one.read_at is not None
-    dial = dial_of(point, one.register, one.read_at) if one.register and one.read_at else None
+    dial = None
+    if one.register is not None and one.read_at is not None:
+        dial = dial_of(point, one.register, one.read_at)
     took = None if one.done_at is None else (one.done_at - one.created).total_seconds()
     return {
         "state": STATES[one.state],
@@ -92,7 +93,7 @@ def _shown(one: ReadRequest, point: PointInfo, node: NodeInfo) -> dict[str, Any]
         "asked_at": full_moment(one.created, node.timezone),
         "detail": DETAILS.get(one.detail, one.detail),
         "took": "" if took is None else _("after %(seconds)s s") % {"seconds": decimal(took, 0)},
-        "register": decimal(one.register, 0) if has_value else "",
+        "register": "" if one.read_at is None else decimal(one.register, 0),
         "read_at": full_moment(one.read_at, node.timezone) if one.read_at else "",
         "dial": "" if dial is None else decimal(in_unit(dial), DIGITS),
         "unit": words.word(words.UNITS, point.unit),

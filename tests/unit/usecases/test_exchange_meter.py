@@ -25,7 +25,7 @@ PERIOD = Period(
     channel=(7, 1),
     start=START,
     end=None,
-    worth=Fraction(1, 2),
+    pulse_weight=Fraction(1, 2),
     modulus=1000,
     origin=990,
     dial_at_mount=Decimal(100),
@@ -106,12 +106,12 @@ def test_meters_and_points_that_do_not_fit() -> None:
 @given(
     origin=st.integers(0, 999),
     pulses=st.integers(0, 10**6),
-    worth=st.fractions(Fraction(1, 90), 1000, max_denominator=97),
+    weight=st.fractions(Fraction(1, 90), 1000, max_denominator=97),
 )
-def test_a_dial_and_its_register_say_the_same(origin: int, pulses: int, worth: Fraction) -> None:
+def test_a_dial_and_its_register_say_the_same(origin: int, pulses: int, weight: Fraction) -> None:
     """The dial after so many pulses, to a thousandth, gives back their number."""
-    period = replace(PERIOD, origin=origin, worth=worth, dial_at_mount=Decimal(0))
-    exact = pulses * worth
+    period = replace(PERIOD, origin=origin, pulse_weight=weight, dial_at_mount=Decimal(0))
+    exact = pulses * weight
     dial = (Decimal(exact.numerator) / exact.denominator).quantize(Decimal("0.001"))
     found = cut(exchange(dial_at_removal=dial), period).register_at_removal
     assert found == (origin + pulses) % 1000

@@ -222,7 +222,9 @@ def pulse_counter(
     )
 
 
-def dial_counter(start: int, end: int, dials: Sequence[tuple[int, int]], parts: int) -> Counter:
+def dial_counter(
+    start: int, end: int, dials: Sequence[tuple[int, int]], worth: Fraction
+) -> Counter:
     """Return the counter of a meter that is read by eye now and then.
 
     Parameters
@@ -230,14 +232,15 @@ def dial_counter(start: int, end: int, dials: Sequence[tuple[int, int]], parts: 
     start, end
         The period of the meter [µs].
     dials
-        Instants [µs] and what the dial showed then, in `parts` of a Wh, varh or l. Of one instant
-        the last counts.
+        Instants [µs] and what the dial showed then, in steps. Of one instant the last counts.
+    worth
+        What a step of the dial is worth [Wh, varh or l], through transformers if there are any.
     """
     found = dict(dials)
     time = np.array(sorted(found), np.int64)
     raw = np.array([found[at] for at in time.tolist()], np.int64)
     none = np.zeros(len(time), np.bool_)
-    mounted = Mounted(start, end, Fraction(1, parts))
+    mounted = Mounted(start, end, worth)
     return replace(_counter(mounted, time, raw, none, none), interpolated=True)
 
 

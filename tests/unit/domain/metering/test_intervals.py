@@ -166,7 +166,9 @@ def test_a_part_without_a_meter_is_told() -> None:
 
 
 def test_dials_lie_on_a_line_between_two_that_were_read() -> None:
-    one = dial_counter(us(0), FOREVER, [(us(0), 1000), (us(3), 4000), (us(6), 4001)], 1000)
+    one = dial_counter(
+        us(0), FOREVER, [(us(0), 1000), (us(3), 4000), (us(6), 4001)], Fraction(1, 1000)
+    )
     assert told(interval_values([one], [], at(0, 3))) == [(3, "measured", 1.0)]
     assert told(interval_values([one], [], at(0, 1))) == [(1, "estimated", 1.0)]
     assert told(interval_values([one], [], at(2, 5))) == [(1 + Fraction(2, 3000), "estimated", 1.0)]
@@ -174,7 +176,9 @@ def test_dials_lie_on_a_line_between_two_that_were_read() -> None:
 
 
 def test_a_dial_that_went_back_is_suspect() -> None:
-    one = dial_counter(us(0), FOREVER, [(us(0), 5000), (us(2), 1000), (us(4), 3000)], 1000)
+    one = dial_counter(
+        us(0), FOREVER, [(us(0), 5000), (us(2), 1000), (us(4), 3000)], Fraction(1, 1000)
+    )
     assert told(interval_values([one], [], at(0, 2, 4))) == [
         (None, "suspect", 0.0),
         (2, "measured", 1.0),
