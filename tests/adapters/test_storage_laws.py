@@ -13,7 +13,7 @@ from balans.core.hours import hour_of, time_of
 from balans.domain.metering import MISSING
 from balans.protocols.hub import Batch, Entry, EntryKind
 from balans.protocols.readings import Flag, Grade, Reading, pack
-from balans.storage import partitions
+from balans.storage import partitions, recent
 from balans.storage.findings import latest
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batches
@@ -83,6 +83,7 @@ def play(readings: list[Reading], rng: random.Random, *, big: bool, seals: bool)
     now = time_of(START) + timedelta(hours=30)  # of hours that far ahead none is impossible
     offset = 0
     partitions.BIG = 1 if big else 1_000
+    recent.DENSE = rng.choice([3, 12])
     while sent:
         part, sent = sent[: (n := rng.randint(1, 60))], sent[n:]
         batch = Batch.of(3, offset, (Entry(EntryKind.READINGS, pack(part)),))
@@ -126,6 +127,7 @@ def test_order_and_repetition_change_nothing(
     channels: list[int], monkeypatch: pytest.MonkeyPatch, *, big: bool, seals: bool, seed: int
 ) -> None:
     monkeypatch.setattr(partitions, "BIG", 1_000)
+    monkeypatch.setattr(recent, "DENSE", 12)
     wipe()
     readings = truth(seed)
     play(list(readings.values()), random.Random(seed + 1), big=big, seals=seals)
@@ -162,6 +164,27 @@ def test_recent_hours_become_day_rows_when_their_day_is_over(
         assert registers(channels[:1], START, START + 3).values.tolist() == [[10, 11, 12]]
         (found,) = [f for f in latest() if "same hour" in f.what]
     assert "register 10 is kept, 11 came" in found.detail or "11 came later" in found.detail
+
+
+def test_a_day_that_comes_at_once_is_a_day_row_at_once(
+    channels: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "BIG", 1)
+    evening = time_of(START) + timedelta(hours=11)
+    send(1, *(Reading(1000, 1, START - 1 - h, 100 - h) for h in range(12)), now=evening)
+    flush_inbox(evening)
+    assert (rows("reading_recent"), rows("reading_day")) == (0, 1)
+    send(2, Reading(1000, 1, START - 1, 5), Reading(1000, 1, START, 101), now=evening)
+    flush_inbox(evening)
+    assert (rows("reading_recent"), rows("reading_day")) == (2, 1)
+    found = 100, 101
+    for hours in (0, 12):
+        flush_inbox(evening + timedelta(hours=hours))
+        with system_scope():
+            assert registers(channels[:1], START - 1, START + 1).values.tolist() == [[*found]]
+    assert (rows("reading_recent"), rows("reading_day")) == (0, 1)
+    with system_scope():
+        assert [f.what for f in latest()] == ["same hour, other register"]
 
 
 def test_a_late_reading_opens_a_sealed_month_and_it_is_sealed_again(channels: list[int]) -> None:

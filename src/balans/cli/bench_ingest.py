@@ -25,8 +25,8 @@ def ingest(
     ] = 20_000,
     hours: Annotated[int, typer.Option(min=1, max=8784, help="Hours that they report.")] = 24,
     every: Annotated[
-        int, typer.Option(min=1, max=24, help="Hours that a hub sends at a time.")
-    ] = 1,
+        int, typer.Option(min=1, max=24, help="Hours a hub sends at a time; 1: live.")
+    ] = 24,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the registers.")] = 1,
     seal: Annotated[bool, typer.Option("--seal", help="Seal the months afterwards, too.")] = False,
     reads: Annotated[bool, typer.Option("--reads", help="Time reading afterwards, too.")] = False,
@@ -38,8 +38,9 @@ def ingest(
 ) -> None:
     """Measure how fast readings become day rows, beside a raw COPY of the same readings.
 
-    Every hour each hub sends a batch, 1 % of the readings come again later and 1 % come late.
-    Timed are decoding, the inbox with its commits, the flush, and the day rows after the day.
+    Hubs send hourly registers of many hours, as after an outage, in batches of the usual size; 1 %
+    of the readings come again and 1 % come 1 to 6 hours late. Timed are decoding, the inbox with
+    its commits, the flush, and what makes day rows after the day. All is read back and compared.
     """
     wanted = _Wanted(channels, hours, every, seed, seal, reads)
     if data_dir is not None:

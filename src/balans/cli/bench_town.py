@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from balans.gateway.delivery import BATCH_BYTES
 from balans.protocols.hub import Batch, Entry, EntryKind, encode
 from balans.protocols.readings import RECORD, RECORD_BYTES
 from balans.usecases.registry_plan import HubPlan, ModulePlan, NodePlan, RegistryPlan, TenantPlan
@@ -72,7 +73,7 @@ class BenchTown:
         )
 
     def deliveries(self, first: int, last: int) -> list[tuple[str, bytes]]:
-        """Return what the hubs send in hours [first, last): hub and payload, one batch each.
+        """Return what the hubs send in hours [first, last): hub and payload of each batch.
 
         That is the registers of these hours, and those of earlier ones that come late or again.
         """
@@ -90,9 +91,9 @@ class BenchTown:
         records, hub = records[order], hub[order]
         bounds = np.searchsorted(hub, np.arange(self.hubs + 1)).tolist()
         return [
-            (f"hub{one}", self._payload(one, records[bounds[one] : bounds[one + 1]]))
+            (f"hub{one}", payload)
             for one in range(self.hubs)
-            if bounds[one] < bounds[one + 1]
+            for payload in self._payloads(one, records[bounds[one] : bounds[one + 1]])
         ]
 
     def _punctual(self, number: int) -> Iterator[NDArray[np.void]]:
@@ -114,12 +115,22 @@ class BenchTown:
         found["register"] = self.registers[channels, number]
         return found
 
-    def _payload(self, hub: int, records: NDArray[np.void]) -> bytes:
-        """Return a batch with one entry for each report of a module."""
+    def _payloads(self, hub: int, records: NDArray[np.void]) -> Iterator[bytes]:
+        """Yield batches as big as a gateway makes them, with one entry for each report."""
         new = np.flatnonzero(np.diff(records["module"], prepend=0)).tolist()
         data = records.tobytes()
         cuts = [at * RECORD_BYTES for at in (*new, len(records))]
-        entries = tuple(Entry(EntryKind.READINGS, data[start:end]) for start, end in pairwise(cuts))
+        batch: list[Entry] = []
+        began = 0
+        for start, end in pairwise(cuts):
+            if end - began > BATCH_BYTES:
+                yield self._payload(hub, tuple(batch))
+                batch, began = [], start
+            batch.append(Entry(EntryKind.READINGS, data[start:end]))
+        if batch:
+            yield self._payload(hub, tuple(batch))
+
+    def _payload(self, hub: int, entries: tuple[Entry, ...]) -> bytes:
         first = self._offsets[hub]
         self._offsets[hub] += len(entries)
         return encode(Batch.of(JOURNAL, first, entries))

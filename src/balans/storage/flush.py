@@ -194,7 +194,7 @@ def _possible(readings: NDArray[np.void], now: datetime) -> NDArray[np.bool_]:
 def _place(rows: DayRows, now: datetime) -> FlushResult:
     """Put rows where registers of their days stand; tell who computes from them."""
     days = np.array(distinct(rows.day), np.int32)
-    recently = np.isin(rows.day, days[recent.takes(days, now)])
+    recently = np.isin(rows.day, days[recent.takes(rows, days, now)])
     result = FlushResult()
     if recently.any():
         result += _keep_recent(rows.where(recently) if not recently.all() else rows, now)

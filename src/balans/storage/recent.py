@@ -27,6 +27,8 @@ from balans.storage.partitions import is_big
 GRACE = timedelta(hours=3)
 """So long after its end a day is kept here for what is late."""
 BLOCKS_AT_ONCE = 1_000
+DENSE = 12
+"""Rows with so many registers on average are day rows at once."""
 
 _BLOCK_BITS = 20  # hour numbers have fewer
 
@@ -75,12 +77,17 @@ class _Blocks:
         return [Int4s(block), Int4s(hour)]
 
 
-def takes(days: NDArray[np.int32], now: datetime) -> NDArray[np.bool_]:
-    """Return which of `days` (n,), numbers since 2000-01-01, are kept here at `now`."""
+def takes(rows: DayRows, days: NDArray[np.int32], now: datetime) -> NDArray[np.bool_]:
+    """Return which of `days` (n,), those of `rows`, are kept here at `now`.
+
+    Rows that are half full or more, as after an outage, need not wait: day rows come first for
+    whoever reads. But a day that has begun here is ended here.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_BEGUN, [days.tolist()])
         begun = np.array(cursor.fetchone()[0], np.int32)
-    open_days = days > _last_over(now) if is_big() else np.zeros(len(days), np.bool_)
+    waits = rows.count < DENSE * len(rows.day) and is_big()
+    open_days = days > _last_over(now) if waits else np.zeros(len(days), np.bool_)
     return open_days | np.isin(days, begun)
 
 
