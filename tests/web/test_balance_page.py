@@ -237,3 +237,14 @@ def test_groups_by_hand_need_rights(street: Callable[[str], Client]) -> None:
         assert consumer.get(address).status_code == 404
     assert consumer.get("/balances/lower/members/").status_code == 404
     assert make_group(consumer).status_code == 404
+
+
+def test_an_hour_that_is_still_on_its_way_is_not_missing(
+    operator: Client, site_time: SharedClockWriter
+) -> None:
+    """At 16:00 UTC of 31 March all is there up to 15:00 UTC."""
+    site_time.set((NOON + timedelta(hours=100, minutes=7)).timestamp())
+    page = operator.get(B1).context
+    assert (page["figures"][0]["value"], page["rows"][16]["share"]) == ("1.785", "4.8 %")
+    assert page["rows"][17]["share"] == "not yet"
+    assert page["doubts"] == []

@@ -34,14 +34,11 @@ from balans.storage.balance_hand import (
 )
 from balans.storage.balance_upkeep import take_news
 from balans.storage.records import NodeInfo
-from balans.web.clock import site_clock
 from balans.web.console.balance_explained import explained
 from balans.web.console.balances import REACHES, Asked, shown
 from balans.web.shown import words
-from balans.web.shown.days import HOUR
 from balans.web.shown.names import named
 from balans.web.shown.people import person
-from balans.web.shown.periods import asked_period
 from balans.web.shown.places import Crumb, crumbs
 
 LINE: Final = re.compile(r"(inflow|outflow|production)\s+(group\s+)?([A-Za-z0-9_.-]{1,64})")
@@ -237,10 +234,8 @@ def _asked(request: HttpRequest, code: str, reach: str) -> Asked:
     group, node = _group(request, code, Right.READINGS)
     if reach not in set(Reach):
         raise Http404(f"balance group {code}: no balance reaching to {reach}")
-    now = site_clock().now()
     url = reverse("balance", args=[code, reach])
-    period = asked_period(request, now - HOUR, node.timezone)
-    return Asked(group, node, Reach(reach), period, now, url, group.name or group.code)
+    return Asked.of(request, group, node, Reach(reach), url)
 
 
 def _group(request: HttpRequest, code: str, right: Right) -> tuple[GroupInfo, NodeInfo]:

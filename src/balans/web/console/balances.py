@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_safe
 
+from balans.core.hours import hour_of, time_of
 from balans.core.words import Resource
 from balans.domain.balances import Reach
 from balans.storage import access, lookups
@@ -58,21 +59,28 @@ NAMED_MAX: Final = 5_000
 class Asked:
     """A group, how far its balance reaches, and the period that an address names.
 
-    `url` is the page without a query, `title` the name of the group.
+    `until` is up to when the period can be known, `url` the page without a query, `title` the name
+    of the group.
     """
 
     group: GroupInfo
     node: NodeInfo
     reach: Reach
     period: Period
+    until: datetime
     now: datetime
     url: str
     title: str
 
-    @property
-    def until(self) -> datetime:
-        """Up to when the period can be known."""
-        return until(self.period, None, self.now)
+    @classmethod
+    def of(
+        cls, request: HttpRequest, group: GroupInfo, node: NodeInfo, reach: Reach, url: str
+    ) -> "Asked":
+        """Return what `request` asks for of a group at `node`."""
+        now = site_clock().now()
+        period = asked_period(request, now - HOUR, node.timezone)
+        known = until(period, _last_known(group, reach, now), now)
+        return cls(group, node, reach, period, known, now, url, group.name or named(node.name))
 
     def report(self) -> Report:
         """Return the balances of the parts of the period."""
@@ -156,10 +164,18 @@ def asked_of_node(request: HttpRequest, code: str, resource: str, reach: str) ->
     group = next((one for one in groups_of(node) if one.resource == resource), None)
     if group is None or reach not in set(Reach):
         raise Http404(f"node {code}: no balance of {resource} reaching to {reach}")
-    now = site_clock().now()
-    period = asked_period(request, now - HOUR, node.timezone)
     url = _node_url(code, Resource(resource), Reach(reach))
-    return Asked(group, node, Reach(reach), period, now, url, named(node.name))
+    return Asked.of(request, group, node, Reach(reach), url)
+
+
+def _last_known(group: GroupInfo, reach: Reach, now: datetime) -> datetime | None:
+    """Return the end of the newest full hour of which something is known, of the last few."""
+    end = time_of(hour_of(now))
+    bounds = [end - n * HOUR for n in (3, 2, 1, 0)]
+    lines = balance(group, bounds, Step.HOUR, now, reach).lines
+    complete = [one.end for one in lines if 0 < one.balance.expected == one.balance.known]
+    partly = [one.end for one in lines if one.balance.known]
+    return max(complete, default=max(partly, default=None))
 
 
 def _node_url(code: str, resource: Resource, reach: Reach) -> str:
