@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 app = new_app("Bring registries and readings from files into the database.")
 
 LISTED = 100
+PROGRESS = Lines(sys.stderr)
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="CSV or workbook (.xlsx), gzipped or not.")
 ]
@@ -177,7 +178,10 @@ def _database(ctx: typer.Context, data_dir: Path | None) -> Iterator[datetime]:
     with open_parts(settings, broker=False) as parts:
         setup_django(settings, parts.database_url)
         require_tables()
-        yield clock_of(settings.clock_file).now()
+        try:
+            yield clock_of(settings.clock_file).now()
+        finally:
+            PROGRESS.end()
 
 
 def _tenant(code: str | None, *, may_be_new: bool) -> tuple[int | None, str]:
@@ -214,17 +218,19 @@ def _pair(text: str) -> tuple[str, str]:
 def _wish(now: datetime, *, partial: bool, check: bool) -> "Wish":
     from balans.wiring.imports import Wish
 
-    return Wish("command line", now, partial, check, Lines(sys.stderr), as_host=True)
+    return Wish("command line", now, partial, check, PROGRESS, as_host=True)
 
 
 def _tell(file: Path, outcome: "Outcome", into: Path | None, *, as_json: bool) -> None:
     """Print what was done and noticed; leave with 2 if the file was refused."""
+    PROGRESS.end()
     if into is not None:
         _write(into, outcome.findings)
     if as_json:
         print_json(_as_json(outcome))
     else:
-        for finding in outcome.findings[:LISTED]:
+        listed = sorted(outcome.findings, key=lambda one: one.severity)  # errors come first
+        for finding in listed[:LISTED]:
             print(f"{finding.severity}: {file.name}: {finding}", file=sys.stderr)
         if len(outcome.findings) > LISTED:
             more = len(outcome.findings) - LISTED
