@@ -125,6 +125,12 @@ class Counter:
         state = self.state
         return state.last and Point(state.last.time_s, state.base + state.last.value)
 
+    @property
+    def newest_s(self) -> float:
+        """When the newest value was, believed or held [Unix s]; 0 before any."""
+        newest = self.state.held or self.state.last
+        return newest.time_s if newest else 0.0
+
     def observe(self, time_s: float, value: Fraction) -> Observation:
         """Take a value [pulses] that the counter had at `time_s` [Unix s].
 
@@ -135,8 +141,7 @@ class Counter:
         if state.last is None:
             state.last = new
             return self._told(None, new)
-        newest = state.held or state.last
-        if new.time_s <= newest.time_s:
+        if new.time_s <= self.newest_s:
             return Observation()
         if self._plausible(state.last, new):
             what = f"a wrong value of {_shown(state.held.value)} pulses" if state.held else ""
@@ -155,7 +160,9 @@ class Counter:
         """
         state = self.state
         state.held = None
-        state.last = state.last and Point(0.0, state.last.value)
+        if state.last is None or state.last.time_s <= now_s:
+            return  # only what was held came by that clock
+        state.last = Point(0.0, state.last.value)
         state.done = min(state.done, math.floor((now_s - EPOCH_UNIX_S) / HOUR_S))
         state.doubt |= int(Flag.CLOCK_STEP)
 

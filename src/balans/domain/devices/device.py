@@ -212,14 +212,20 @@ class Device:
             if rule.delta:
                 return []
             raise DeviceError(f"it holds none of {', '.join(_places(self._rules, names))}")
+        times = {
+            name: self._time(rule, self._rules[name], inner, now_s, kept=kept) for name in found
+        }
         values = []
         for name, parts in found.items():
             known = self._overlaid(rule, name, parts)
-            time_s = self._time(rule, self._rules[name], inner, now_s, kept=kept)
+            time_s = times[name]
             if parts and len(known) == len(self._rules[name].at) and time_s is not None:
                 values.append(_Value(name, time_s, sum(known.values(), Fraction(0))))
         for name, parts in found.items():
-            self._known[name] = self._overlaid(rule, name, parts)
+            known, time_s = self._overlaid(rule, name, parts), times[name]
+            newest_s = self._counters[name].newest_s
+            late = kept if time_s is None else time_s <= newest_s
+            self._known[name] = {**known, **self._known[name]} if late else known
         return values
 
     def _found(
@@ -266,8 +272,7 @@ class Device:
         findings: list[str] = []
         for value in values:
             counter = self._counters[value.channel]
-            last = counter.state.last
-            if last is not None and last.time_s > now_s + FUTURE_S:
+            if counter.newest_s > now_s + FUTURE_S:
                 counter.clock_was_ahead(now_s)
                 findings.append(f"{value.channel}: the clock was set back")
             seen = counter.observe(value.time_s, value.pulses)

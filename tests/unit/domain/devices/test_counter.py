@@ -119,6 +119,13 @@ def test_a_clock_that_was_ahead_is_forgotten_and_the_register_goes_on() -> None:
     assert told(seen) == {0: (1015, Flag.CLOCK_STEP, 0), 1: (1030, 0, 0)}
 
 
+def test_a_value_that_was_held_by_a_clock_ahead_silences_nothing() -> None:
+    counter = Counter(LIMITS)
+    feed(counter, (-200, 1000), (10**7, 0))
+    counter.clock_was_ahead(T - 100)
+    assert told(feed(counter, (-100, 1010), (100, 1020))) == {0: (1015, 0, 0)}
+
+
 steps = st.lists(st.tuples(st.integers(1, 5000), st.integers(0, 3000)), min_size=2, max_size=60)
 
 

@@ -135,6 +135,29 @@ def test_a_delta_is_laid_over_what_is_known() -> None:
     assert send(one, {"b": {"e": 11}}, NOW + 3 * HOUR_S).readings == ()
 
 
+def test_what_the_broker_had_kept_is_not_laid_over_what_is_newer() -> None:
+    """The sum would fall, be taken for a counter that began anew, and be counted once more."""
+    one = device(rule(delta=True), channel("sum", ("a.e", "b.e")))
+    assert send(one, {"a": {"e": 900}}, NOW - 40, kept=True).readings == ()
+    send(one, {"b": {"e": 50}}, NOW - 30)
+    send(one, {"a": {"e": 1000}}, NOW - 20)
+    send(one, {"a": {"e": 900}}, NOW - 10, kept=True)
+    send(one, {"b": {"e": 51}}, NOW - 5)
+    assert send(one, {"b": {"e": 52}}, NOW).readings == (Reading(70, 1, H, 1052),)
+
+
+def test_a_delta_that_comes_late_is_not_laid_over_what_is_newer() -> None:
+    one = device(rule(delta=True, time=parse_path("ts")), channel("sum", ("a.e", "b.e")))
+    told = [
+        {"ts": NOW - 40, "a": {"e": 900}, "b": {"e": 50}},
+        {"ts": NOW - 20, "a": {"e": 1000}},
+        {"ts": NOW - 30, "a": {"e": 950}},
+        {"ts": NOW - 10, "b": {"e": 51}},
+        {"ts": NOW, "b": {"e": 52}},
+    ]
+    assert [send(one, each).readings for each in told][-1] == (Reading(70, 1, H, 1052),)
+
+
 def test_the_time_is_the_devices_own_where_it_tells_one() -> None:
     timed = device(rule(time=parse_path("ts")))
     assert send(timed, {"total": 5, "ts": NOW}, NOW + 30).readings == (Reading(70, 1, H, 5),)
@@ -173,6 +196,15 @@ def test_a_clock_that_was_set_back_does_not_silence_a_device() -> None:
     seen = [send(one, {"total": 6 + n}, NOW - 100 + 100 * n) for n in range(3)]
     assert [r.hour for taken in seen for r in taken.readings] == [H]
     assert seen[0].findings == ("import: the clock was set back",)
+
+
+def test_a_wrong_value_while_the_clock_was_ahead_does_not_silence_a_device() -> None:
+    one = device(rule())
+    send(one, {"total": 500}, NOW - 100)
+    send(one, {"total": 0}, NOW + 9000 * HOUR_S)
+    taken = send(one, {"total": 501}, NOW)
+    assert taken.readings == (Reading(70, 1, H, 501),)
+    assert taken.findings == ("import: the clock was set back",)
 
 
 def test_parameters_are_filled_in_and_checked() -> None:
