@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balans.protocols.collection import CollectionError, decode, encode, is_collection
@@ -44,6 +44,7 @@ def test_a_file_that_was_cut_is_refused(cut: int) -> None:
         decode(FILE[:cut])
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=200), sealed=st.booleans())
 def test_any_bytes_raise_only_the_own_error(data: bytes, *, sealed: bool) -> None:
     body = b"BALANSRD" + data

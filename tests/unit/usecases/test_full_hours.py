@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balans.core.hours import EPOCH_UNIX_S, HOUR_S
@@ -93,6 +93,7 @@ def test_a_gap_may_be_as_long_as_the_rules_say() -> None:
     assert set(at(*apart, rules=Rules(max_gap_s=6 * HOUR_S))) == {1, 2, 3, 4, 5, 6}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 300), st.integers(0, MODULUS - 1), max_size=60))
 def test_hourly_registers_stay_as_they_are(registers: dict[int, int]) -> None:
     """An export that is imported brings the same registers at the same hours and no others."""
@@ -105,6 +106,7 @@ READINGS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(READINGS, st.sampled_from([0, 1800, HOUR_S, 3 * HOUR_S, 9 * HOUR_S]))
 def test_nothing_is_made_up(readings: list[tuple[int, int]], max_gap_s: int) -> None:
     """Each register was read, or lies between two that were, near enough to it."""
@@ -122,6 +124,7 @@ def test_nothing_is_made_up(readings: list[tuple[int, int]], max_gap_s: int) -> 
             assert (times > here).any()
 
 
+@settings(deadline=None)
 @given(READINGS)
 def test_an_hour_has_one_register(readings: list[tuple[int, int]]) -> None:
     given_rows = sorted_rows(rows(*((second / HOUR_S, value) for second, value in readings)))
@@ -130,6 +133,7 @@ def test_an_hour_has_one_register(readings: list[tuple[int, int]]) -> None:
     assert bool(len(found)) == bool(readings)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(60, 2 * HOUR_S), st.integers(0, 9)), min_size=1, max_size=50),
     st.integers(0, HOUR_S),

@@ -202,6 +202,7 @@ def test_of_a_partial_import_goes_what_hangs_on_a_fault() -> None:
     assert [item.name for item, _ in found.items["points"]] == ["Q"]
 
 
+@settings(deadline=None)
 @given(st.text("[]nodespitcmr,;\n\"' 1/a", max_size=120))
 def test_any_file_gives_findings_only(text: str) -> None:
     try:

@@ -1,7 +1,7 @@
 """Tables out of text: what spreadsheets and programs write, and where it is wrong."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balans.core.errors import InputError
@@ -63,6 +63,7 @@ def test_what_is_wrong_is_told_by_line(text: str, says: str) -> None:
         csv_tables(text, "a.csv")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_gives_tables_or_the_own_error(text: str) -> None:
     try:
@@ -73,6 +74,7 @@ def test_any_text_gives_tables_or_the_own_error(text: str) -> None:
         assert len(list(table.rows())) == len(table.lines)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.text("ab1. ", max_size=4), min_size=3, max_size=3), min_size=1))
 def test_plain_tables_are_read_the_same_way_as_quoted_ones(rows: list[list[str]]) -> None:
     plain = "\n".join(["x,y,z", *(",".join(row) for row in rows)])
@@ -89,6 +91,7 @@ def test_encodings_of_spreadsheets(encoding: str) -> None:
     assert decode_text("Улица Мира;5".encode(encoding), "a.csv") == "Улица Мира;5"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_text_or_the_own_error(data: bytes) -> None:
     try:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balans.core.errors import InputError
@@ -58,6 +58,7 @@ def test_what_is_no_time(text: str, time_format: str) -> None:
     assert written_times([text], time_format)[0].tolist() == [NO_TIME]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_is_a_time_or_none(text: str) -> None:
     for time_format in ("", "%d/%m/%Y %H:%M:%S", "%Y-%m-%d"):
