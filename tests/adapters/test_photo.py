@@ -60,7 +60,7 @@ def test_metadata_stays_behind_and_the_photo_stands_upright() -> None:
 
 
 def test_large_photos_are_made_small() -> None:
-    found = plain_photo(picture("JPEG", (4000, 3000)))
+    found = plain_photo(picture("JPEG", (8000, 6000)))
     assert opened(found).size == (SIDE, SIDE * 3 // 4)
     assert len(found) < 500_000
 
@@ -73,7 +73,9 @@ def test_large_photos_are_made_small() -> None:
         (picture("GIF"), "format"),
         (picture("JPEG")[:300], "format"),
         (bytes(20_000_001), "size"),
-        (picture("PNG", (10_000, 6_001), mode="1"), "size"),
+        (picture("PNG", (5_001, 5_000), mode="1"), "size"),
+        (picture("WEBP", (5_001, 5_000)), "size"),
+        (picture("JPEG", (10_000, 6_001), mode="L"), "size"),
         (picture("PNG", (10_000, 9_001), mode="1"), "size"),
     ],
 )
