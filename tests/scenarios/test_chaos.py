@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-KINDS = ("clock", "disk", "twin", "kill broker", "kill database", "kill head-end", "kill hub-1")
+KINDS = ("clock", "disk", "twin", "kill broker", "kill database", "kill head-end", "kill hub-1",
+         "kill worker")  # fmt: skip
 
 
 @pytest.mark.slow

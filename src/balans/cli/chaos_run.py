@@ -42,7 +42,7 @@ from balans.wiring.server import environment_of, require_sealing, setup_django
 if TYPE_CHECKING:
     from balans.config import Settings
 
-HEAD_END = "head-end"
+HEAD_END, WORKER = "head-end", "worker"
 CALM_HOURS = 3
 """At the end nothing is struck for so many simulated hours: what is missing is asked for then."""
 BEGIN_HOURS = 1
@@ -124,7 +124,7 @@ class ChaosRun:
             self._open_broker(stack)
             parts = stack.enter_context(open_parts(self.settings, create_user=True))
             self._prepare(parts)
-            clocks = Clocks(self.home, (HEAD_END, *(hub.code for hub in self.spec.hubs)))
+            clocks = Clocks(self.home, (HEAD_END, WORKER, *(hub.code for hub in self.spec.hubs)))
             clocks.set(self.spec.start_s)
             children = stack.enter_context(self._start(parts, clocks))
             acks = AckWatch(parts.mqtt_url, parts.database_url)
@@ -157,7 +157,7 @@ class ChaosRun:
         env = environment_of(self.settings, parts.database_url)
         stack = Stack(self.home / "log", {**env, "BALANS_MQTT_URL": parts.mqtt_url})
         files = prepare.write_gateways(self.spec, self.home, parts.mqtt_url)
-        commands = {HEAD_END: ["headend"]} | {
+        commands = {HEAD_END: ["headend"], WORKER: ["worker"]} | {
             hub: ["gateway", str(file)] for hub, file in files.items()
         }
         for name, args in commands.items():
@@ -207,7 +207,11 @@ class ChaosRun:
             if part is not None:
                 pids[name] = partial(_pid_of_part, part)
         return Targets(
-            pids, hubs, (HEAD_END, *hubs), clocks.step, lambda hub: self._twin(children, hub)
+            pids,
+            hubs,
+            (HEAD_END, WORKER, *hubs),
+            clocks.step,
+            lambda hub: self._twin(children, hub),
         )
 
     @contextlib.contextmanager
