@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -12,6 +12,9 @@ from balans.protocols.fields import NAME
 
 T = TypeVar("T")
 LARGEST = 10**9
+HOUR = timedelta(hours=1)
+LOOKED_AT = 2026
+"""In this year every zone with an hour that is none shows it."""
 
 
 def repeated(items: Iterable[T], key: Callable[[T], Hashable]) -> list[T]:
@@ -56,12 +59,18 @@ def positive(where: str, name: str, value: Any) -> Iterator[Finding]:
 
 
 def timezone(where: str, name: str) -> Iterator[Finding]:
-    """Yield a finding unless `name` is a time zone, or empty."""
-    if name:
-        try:
-            ZoneInfo(name)
-        except (LookupError, OSError, ValueError):
-            yield Finding(where, f"timezone: {name!r} is not known")
+    """Yield a finding unless `name` is a time zone whose hours are full hours, or empty."""
+    if not name:
+        return
+    try:
+        zone = ZoneInfo(name)
+    except (LookupError, OSError, ValueError):
+        yield Finding(where, f"timezone: {name!r} is not known")
+        return
+    offsets = [datetime(LOOKED_AT, month, 1, tzinfo=zone).utcoffset() for month in range(1, 13)]
+    if any(offset is None or offset % HOUR for offset in offsets):
+        what = f"timezone: {name!r} is not whole hours from UTC, so hourly registers end no day"
+        yield Finding(where, what)
 
 
 def period(where: str, start: datetime, end: datetime | None) -> Iterator[Finding]:

@@ -40,7 +40,8 @@ from balans.web.shown.usage import DIGITS, PER_UNIT, in_unit
 WAITING_MAX: Final = 30
 PHOTO_ERRORS: Final = {
     "size": lazy(
-        "The photo is too large: at most 20 MB and 60 million pixels, 25 million unless it is a JPEG."
+        "The photo is too large: at most 20 MB and 60 million pixels, "
+        "25 million unless it is a JPEG."
     ),
     "format": lazy("Give a photo as JPEG, PNG or WebP."),
 }
