@@ -20,7 +20,7 @@ from balans.storage.api_keys import ApiKey, NewKey, Scope
 from balans.storage.commands import Author
 from balans.usecases.rights import SCOPES
 from balans.web.accounts.key_forms import SCOPE_WORDS, KeyForm
-from balans.web.shown.days import year_moment
+from balans.web.shown.days import full_moment
 from balans.web.shown.names import named
 from balans.web.shown.people import person
 from balans.web.shown.places import Crumb
@@ -133,16 +133,16 @@ def _row(key: ApiKey, zone: ZoneInfo) -> dict[str, Any]:
         "in_force": in_force,
         "tone": "good" if in_force else "quiet",
         "state": _state(key, zone, now),
-        "used": year_moment(key.last_used, zone) if key.last_used else "",
-        "created": year_moment(key.created, zone),
+        "used": full_moment(key.last_used, zone) if key.last_used else "",
+        "created": full_moment(key.created, zone),
     }
 
 
 def _state(key: ApiKey, zone: ZoneInfo, now: datetime) -> str:
     if key.revoked is not None:
-        told = {"time": year_moment(key.revoked, zone), "person": key.revoked_by}
+        told = {"time": full_moment(key.revoked, zone), "person": key.revoked_by}
         return _("revoked %(time)s by %(person)s") % told
     if key.expires is None:
         return pgettext("key", "without end")
     word = _("until %(time)s") if key.expires > now else _("ended %(time)s")
-    return word % {"time": year_moment(key.expires, zone)}
+    return word % {"time": full_moment(key.expires, zone)}
