@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ looks = st.tuples(st.sampled_from(["b1", "b2", "street"]), st.sampled_from(Step)
 @contextmanager
 def undone() -> Iterator[None]:
     """Take back what the block wrote, so that the next example finds nothing."""
-    example = transaction.atomic()
+    example: Any = transaction.atomic()
     example._from_testcase = True  # durable blocks may lie inside, as in tests of Django's own
     with example:
         yield

@@ -48,10 +48,10 @@ def put_losses(
         day = days.setdefault(hour // DAY_H, [None] * DAY_H)
         day[hour % DAY_H] = loss
     with connection.cursor() as cursor:
-        for day, values in days.items():
-            given = [first <= day * DAY_H + n < first + len(losses) for n in range(DAY_H)]
-            row = [group_id, day_of(day * DAY_H), group.tenant_id, values, method, now, given]
-            cursor.execute(_PUT, row)
+        for number, values in days.items():
+            given = [first <= number * DAY_H + n < first + len(losses) for n in range(DAY_H)]
+            day_date = day_of(number * DAY_H)
+            cursor.execute(_PUT, [group_id, day_date, group.tenant_id, values, method, now, given])
 
 
 def losses(group_ids: Sequence[int], bounds: Sequence[datetime]) -> list[int | None]:

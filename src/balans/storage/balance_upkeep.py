@@ -78,7 +78,11 @@ def take_marks(limit: int) -> Marks:
 
 def settle(places: Places, first_day: int, last_day: int) -> None:
     """Compute again what changed of groups on UTC days from `first_day` to `last_day`."""
-    span = [literal(places.group_ids), day_of(first_day * DAY_H), day_of((last_day + 1) * DAY_H)]
+    span: Sequence[str | date] = [
+        literal(places.group_ids),
+        day_of(first_day * DAY_H),
+        day_of((last_day + 1) * DAY_H),
+    ]
     with connection.cursor() as cursor:
         cursor.execute(sql.SEE_MARKS, span)
         if not cursor.fetchone()[0]:
@@ -134,7 +138,9 @@ def periods(places: Places, kept: Kept, starts: Sequence[date], bounds: Sequence
     _lock()
     sums, there = read_periods(places, kept, starts)
     for run in runs(np.flatnonzero(~there.all(axis=0)).tolist()):
-        some = sorted({places.slots[n][0] for n in np.flatnonzero(~there[:, run].all(axis=1))})
+        some = sorted(
+            {places.slots[n][0] for n in np.flatnonzero(~there[:, run].all(axis=1)).tolist()}
+        )
         for part in members(some).parts(_hours_between(bounds[run[0]], bounds[run[-1] + 1])):
             fresh = part.sums(bounds[run[0] : run[-1] + 2])
             chosen = [starts[n] for n in run]

@@ -112,7 +112,7 @@ class Cells:
             return None
         if (point, interval) in self.exact:
             return self.exact[point, interval]
-        return int(self.pulses[point, interval]) * self.worths[self.kind[point]]
+        return int(self.pulses[point, interval]) * self.worths[int(self.kind[point])]
 
 
 def summed(cells: Cells, slot: NDArray[np.integer], slots: int) -> Sums:

@@ -27,14 +27,9 @@ STATES: Final[dict[str, Promise]] = {
     State.BROKEN.name: pgettext_lazy("state of a point", "register went back"),
     State.UNMETERED.name: pgettext_lazy("state of a point", "no meter for a time"),
 }
-QUALITY_OF: Final = {
+QUALITY_OF: Final[dict[State, str]] = {state: state.name.lower() for state in State} | {
     State.UNEXPECTED: "unmetered",
     State.BROKEN: "suspect",
-    **{
-        state: state.name.lower()
-        for state in State
-        if state not in {State.UNEXPECTED, State.BROKEN}
-    },
 }
 """The colour and shape of a state, by the name of a quality."""
 
