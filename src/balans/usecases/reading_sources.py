@@ -1,6 +1,6 @@
 """Whose readings are whose: names in a file -> channels, and values -> registers in pulses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -272,13 +272,12 @@ def _as_registers(placed: Placed, raw: RawReadings, noticing: Noticing) -> Place
     """Return registers in whole pulses; dials by the worth of a pulse, rounded down."""
     register = np.zeros(len(placed.value), np.int64)
     rounded = np.zeros(len(placed.value), np.bool_)
-    for number in np.unique(placed.period).tolist():
-        here = placed.period == number
+    for number, here in grouped(placed.period):
         period = placed.periods[number]
         if raw.quantity == Quantity.REGISTER:
             register[here] = placed.value[here] // PARTS
         else:
-            register[here], rounded[here] = _pulses(placed.value[here], period)
+            register[here], rounded[here] = dial_registers(placed.value[here], period)
     _tell_rounded(placed, raw, rounded, noticing)
     fits = (register >= 0) & (register <= REGISTER_MAX)
     for index in np.flatnonzero(~fits).tolist():
@@ -289,7 +288,19 @@ def _as_registers(placed: Placed, raw: RawReadings, noticing: Noticing) -> Place
     return Placed(placed.periods, *(column[fits] for column in columns))
 
 
-def _pulses(value: Ints, period: SourcePeriod) -> tuple[Ints, Bools]:
+def grouped(numbers: Ints) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Yield each of `numbers` with the places where it stands.
+
+    >>> [(number, at.tolist()) for number, at in grouped(np.array([5, 2, 5]))]
+    [(2, [1]), (5, [0, 2])]
+    """
+    order = np.argsort(numbers, kind="stable")
+    starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
+    for at in np.split(order, starts[1:]) if len(order) else ():
+        yield int(numbers[at[0]]), at
+
+
+def dial_registers(value: Ints, period: SourcePeriod) -> tuple[Ints, Bools]:
     """Return registers that belong to dials, and which of them lie between two pulses."""
     worth = (period.worth or Fraction(1)) / period.ratio * PARTS
     rise = value - period.dial_origin

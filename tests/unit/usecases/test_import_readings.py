@@ -15,7 +15,14 @@ from balans.usecases.import_readings import PARTS, RawReadings, read_readings
 from balans.usecases.import_table import Table
 from balans.usecases.prepare_readings import Prepared, prepare
 from balans.usecases.reading_layout import Layout, Quantity, layout_of
-from balans.usecases.reading_sources import FAR, ChannelRef, Source, SourcePeriod, whole_pulses
+from balans.usecases.reading_sources import (
+    FAR,
+    ChannelRef,
+    Source,
+    SourcePeriod,
+    dial_registers,
+    whole_pulses,
+)
 
 UTC = ZoneInfo("UTC")
 CHANNEL = ChannelRef(7, 1000, 1)
@@ -141,3 +148,11 @@ def test_of_too_many_findings_the_rest_is_a_number() -> None:
     assert len(found) == SAID_MAX + 1
     assert str(found[0]) == "r: gap: 5 more are not listed"
     assert (noticing.warnings, noticing.errors, noticing.counts) == (SAID_MAX + 5, 0, {"gap": 2005})
+
+
+def test_a_dial_moves_by_the_weight_of_a_pulse_and_not_by_the_ratio_of_transformers() -> None:
+    """40 Wh a pulse in the network are 1 Wh on the face of a meter behind 200/5."""
+    period = SourcePeriod(0, 1, None, worth=Fraction(40), ratio=Fraction(40), register_origin=7)
+    registers, rounded = dial_registers(np.array([12_000, 12_500]), period)
+    assert registers.tolist() == [19, 19]
+    assert rounded.tolist() == [False, True]
