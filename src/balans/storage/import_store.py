@@ -4,6 +4,7 @@ What is stored already stays; it is compared here, so that a file that is import
 nothing, and a register that differs is told with its line. Call inside a scope.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -124,9 +125,11 @@ def mark_holes(tenant_id: int, holes: list[Hole], author: str, now: datetime) ->
         if (hole.point_id, start, end) not in there
     ]
     PointMark.objects.bulk_create(rows, 5_000)
-    for point in {row.point_id for row in rows}:
-        own = [row for row in rows if row.point_id == point]
-        mark_points([point], min(r.valid_from for r in own), max(r.valid_to or now for r in own))
+    times: dict[int, list[datetime]] = defaultdict(list)
+    for row in rows:
+        times[row.point_id] += (row.valid_from, row.valid_to or now)
+    for point, own in times.items():
+        mark_points([point], min(own), max(own))
     return len(rows)
 
 

@@ -64,10 +64,12 @@ def _tell_gaps(rows: Rows, noted: Noted, names: Sequence[str], noticing: Noticin
         what = f"no reading for {_span(gap_s)} before this line; hours in between are missing"
         noticing.warn(int(rows.line[index]), "gap", names[rows.channel[index]], what)
     short, gaps = noted.after_gap[~long], noted.gap_s[~long]
-    for channel in np.unique(rows.channel[short]).tolist():
-        own = rows.channel[short] == channel
-        longest = int(np.argmax(np.where(own, gaps, 0)))
-        n = int(own.sum())
+    order = np.lexsort((-gaps, rows.channel[short]))  # the longest of each channel comes first
+    channels, first, counts = np.unique(
+        rows.channel[short][order], return_index=True, return_counts=True
+    )
+    for channel, at, n in zip(channels.tolist(), first.tolist(), counts.tolist(), strict=True):
+        longest = order[at]
         what = f"{n} shorter gaps, the longest {_span(int(gaps[longest]))}; hours are missing"
         noticing.warn(int(rows.line[short[longest]]), "gaps", names[channel], what)
 
@@ -77,8 +79,9 @@ def _tell_off_hour(
 ) -> None:
     off, whole = _counts(rows.channel[noted.off_hour], names), _counts(rows.channel, names)
     estimated = _counts(hours.channel[hours.grade == Grade.ESTIMATED], names)
-    for channel in np.flatnonzero(off).tolist():
-        first = int(np.argmax(noted.off_hour & (rows.channel == channel)))
+    at = np.flatnonzero(noted.off_hour)
+    channels, firsts = np.unique(rows.channel[at], return_index=True)
+    for channel, first in zip(channels.tolist(), at[firsts].tolist(), strict=True):
         what = (
             f"{off[channel]} of {whole[channel]} readings at no full hour;"
             f" {estimated[channel]} registers of full hours are estimated from them"

@@ -193,7 +193,7 @@ def _right_units(raw: RawReadings, sources: Sequence[Source], noticing: Noticing
         if resources and not resources <= fits:
             bad.add(number)
             who = raw.who[number]
-            line = int(raw.line[np.argmax(raw.source == number)])
+            line = int(next(iter(raw.line[raw.source == number]), 0))
             what = f"unit: {unit} does not measure {', '.join(sorted(resources - fits))}"
             noticing.error(line, "unit", f"{who.kind} {who.name}", what)
     return ~np.isin(raw.source, sorted(bad))
@@ -315,7 +315,8 @@ def whole_pulses(value: Ints, worth: Fraction) -> tuple[Ints, Bools]:
     [3, 4]
     """
     above, below = worth.denominator, worth.numerator
-    if len(value) and int(np.abs(value).max()) > FAR // above:
+    most = int(np.abs(value).max(initial=0))
+    if max(below, most * above) > FAR:
         wide = [divmod(int(one) * above, below) for one in value]
         return (
             np.array([min(max(pulses, -1), FAR) for pulses, _ in wide], np.int64),
