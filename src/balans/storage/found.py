@@ -17,6 +17,7 @@ from balans.core.text import printable
 from balans.core.words import DeviceKind
 from balans.storage import prepared
 from balans.storage.found_devices import DISPUTE
+from balans.storage.import_hub import is_import_hub
 
 KEPT: Final = timedelta(days=30)
 """Hubs of nobody that have been silent for so long are forgotten."""
@@ -80,7 +81,9 @@ def forget_silent(now: datetime) -> int:
 
 
 def _unknown_hubs(heard: Iterable[Heard]) -> list[Heard]:
-    hubs = {one.code: one for one in heard if one.kind == DeviceKind.HUB}
+    hubs = {
+        one.code: one for one in heard if one.kind == DeviceKind.HUB and not is_import_hub(one.code)
+    }
     if not hubs:
         return []
     with connection.cursor() as cursor:
@@ -115,7 +118,7 @@ def _unknown_modules(heard: Iterable[Heard]) -> list[Heard]:
 
 
 def _with_room(unknown: list[Heard]) -> list[Heard]:
-    """Return those of `unknown` that are kept already, or that there is room for."""
+    """Return those of `unknown` that are kept already, awaited, or that there is room for."""
     if not unknown:
         return []
     with connection.cursor() as cursor:
@@ -125,11 +128,13 @@ def _with_room(unknown: list[Heard]) -> list[Heard]:
             [[one.kind.value for one in unknown], [one.code for one in unknown]],
         )
         kept = set(cursor.fetchall())
+        cursor.execute(_AWAITED, [[one.code for one in unknown]])
+        awaited = set(cursor.fetchall())
         cursor.execute("select tenant_id, count(*) from found_device group by tenant_id")
         room = {tenant_id: MOST - n for tenant_id, n in cursor.fetchall()}
     found = []
     for one in unknown:
-        if (one.tenant_id, one.kind.value, one.code) not in kept:
+        if (one.tenant_id, one.kind.value, one.code) not in kept | awaited:
             room[one.tenant_id] = room.get(one.tenant_id, MOST) - 1
             if room[one.tenant_id] < 0:
                 continue
@@ -179,6 +184,11 @@ def _keep(one: Heard, at: datetime) -> None:
         )
 
 
+_AWAITED = """
+select distinct case when kind = 'module' then tenant_id end, kind, code from prepared_device
+where state = 'waiting' and code = any(%s)
+"""
+"""A hub is awaited by whoever holds its label; as long as it is nobody's it has no tenant."""
 _KEEP = """
 insert into found_device as f (tenant_id, kind, code, hub_id, inputs, has_adapter, model,
   software, claim, claim_seen, first_seen, last_seen)

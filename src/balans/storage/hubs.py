@@ -19,6 +19,7 @@ from balans.storage import access, found_devices
 from balans.storage.access import NotVisibleError, Right
 from balans.storage.commands import Author
 from balans.storage.found_devices import DISPUTE
+from balans.storage.import_hub import is_import_hub
 from balans.storage.models import Hub, Module, Node
 from balans.storage.mounting import MountRefusedError, kept_whole
 from balans.storage.records import NodeInfo
@@ -94,6 +95,9 @@ def claim_hub(author: Author, order: HubOrder, now: datetime) -> bool:
 
 def add_hub(site: NodeInfo, order: HubOrder, now: datetime) -> None:
     """Register a hub whose secret was checked."""
+    if is_import_hub(order.code):
+        message = f"hub {order.code}: this code is kept for imports"
+        raise MountRefusedError("not_claimable", message, "hub", hub=order.code)
     _check_control(site.id, order.controls)
     with kept_whole(f"hub {order.code}"):
         Hub.objects.create(

@@ -3,16 +3,29 @@
 It is no equipment: it counts as removed, so that no list shows it, and is left out of exports.
 """
 
+import re
+from typing import Final
+
 from django.db import connection
 
 from balans.core.errors import InputError
 
 NAME = "Import"
+RESERVED: Final = re.compile(r"import-\d+")
 
 
 def import_hub_code(tenant_id: int) -> str:
     """Return the code of the hub of a tenant's imports."""
     return f"import-{tenant_id}"
+
+
+def is_import_hub(code: str) -> bool:
+    """Return whether no equipment may bear `code`, because it stands for somebody's imports.
+
+    >>> is_import_hub("import-7"), is_import_hub("import-hall")
+    (True, False)
+    """
+    return RESERVED.fullmatch(code) is not None
 
 
 def import_hub(tenant_id: int) -> int:

@@ -27,6 +27,7 @@ from balans.storage import findings, found, hub_state
 from balans.storage.copying import binary_cursor
 from balans.storage.findings import Noticed, Severity
 from balans.storage.found import Heard
+from balans.storage.import_hub import is_import_hub
 from balans.storage.scope import system_scope
 
 if TYPE_CHECKING:
@@ -194,10 +195,14 @@ def _commit(
 
 
 def _find_hubs(codes: set[str], at: datetime) -> dict[str, _Hub]:
-    """Return the registered hubs among `codes`; keep a finding for each other."""
+    """Return the registered hubs among `codes`; keep a finding for each other.
+
+    Nobody sends in the name of an import.
+    """
     with connection.cursor() as cursor:
         cursor.execute("select code, id, tenant_id from hub where code = any(%s)", [list(codes)])
-        found = {row[0]: _Hub(*row) for row in cursor.fetchall()}
+        rows = cursor.fetchall()
+    found = {row[0]: _Hub(*row) for row in rows if not is_import_hub(row[0])}
     unknown = sorted(codes - found.keys())
     findings.record([Noticed(None, f"hub {code}", "hub is not registered") for code in unknown], at)
     return found
