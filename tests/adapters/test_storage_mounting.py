@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from balans.core.words import DeviceKind, Phase, Resource
+from balans.protocols.hub import ReadState
 from balans.storage import (
     access,
     device_history,
@@ -21,6 +22,7 @@ from balans.storage import (
     mount_tests,
     mounting,
     mounting_places,
+    read_requests,
     remounting,
     sent_forms,
 )
@@ -465,3 +467,24 @@ def test_the_test_reading_becomes_the_register_at_mounting() -> None:
     assert {one.state for one in mount_tests.try_module(installer, 4711, later)} == {"queued"}
     with pytest.raises(ForbiddenError):
         mount_tests.try_module(user("alice-consumer"), 1000, wall)
+
+
+@pytest.mark.usefixtures("alice")
+def test_a_reading_asked_for_at_another_point_is_not_told() -> None:
+    """A module that was moved carries its channels along, not what was asked of them."""
+    mount(replace(ORDER, inputs=(WATER,)))
+    Module.objects.filter(serial=4711).update(hub=Hub.objects.first())
+    remounting.move_module(user(), 4711, "alice-flat-1", NOW + HOUR, {})
+    neighbours = replace(WATER, meter="W78")
+    mount(replace(ORDER, place="alice-flat-1", inputs=(neighbours,)), NOW + 2 * HOUR)
+    before, after = (access.point_for(user(), f"alice-flat-{n}-cw") for n in (2, 1))
+    asked = read_requests.create(user(), after.code, "the neighbour is away")
+    assert read_requests.latest(before) is None
+    assert read_requests.latest(after) == asked
+    remounting.move_module(user(), 4711, "alice-flat-2", NOW + 3 * HOUR, {})
+    mount(replace(ORDER, inputs=(WATER,)), NOW + 4 * HOUR)
+    again = read_requests.create(user(), before.code)
+    assert (again.channel_id, again.state) == (asked.channel_id, ReadState.QUEUED)
+    given_up = read_requests.by_code(asked.code)
+    assert given_up is not None
+    assert given_up.state == ReadState.EXPIRED

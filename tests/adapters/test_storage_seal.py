@@ -157,8 +157,10 @@ ROWS_OF_DELIVERY = {
         "select id, 1, tenant_id, now() from channel"
     ),
     "channel_delivery (channel_id, tenant_id)": "select id, tenant_id from channel",
-    "read_request (tenant_id, channel_id, code, author, reason, state, created, deadline)": (
-        "select tenant_id, id, 'r' || id, 'x', 'y', 'done', now(), now() from channel"
+    "read_request (tenant_id, channel_id, point_id, code, author, reason, state, created,"
+    " deadline)": (
+        "select tenant_id, coalesce(channel_id, 0), point_id, 'r' || id, 'x', 'y', 'done', now(),"
+        " now() from meter_mounting"
     ),
 }
 

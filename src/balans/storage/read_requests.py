@@ -99,7 +99,9 @@ def create(user: Author, code: str, reason: str = "", right: Right = Right.READI
     channel_id = _channel_of(point)
     expire_due()
     with connection.cursor() as cursor:
-        values = (user.tenant_id, channel_id, uuid4().hex, user.pk, user.get_username(), reason)
+        cursor.execute(_MOVED_AWAY, [channel_id, point.id])
+        asked = (uuid4().hex, user.pk, user.get_username(), reason)
+        values = (user.tenant_id, channel_id, point.id, *asked)
         try:
             with transaction.atomic():
                 cursor.execute(_CREATE, (*values, LIFE.total_seconds()))
@@ -121,10 +123,11 @@ def refusal_of(point: PointInfo) -> ReadRefusedError | None:
 
 
 def latest(point: PointInfo) -> ReadRequest | None:
-    """Return the newest request for the channels of a point, None without any."""
-    return _one(
-        "channel_id in (select channel_id from meter_mounting where point_id = %s)", point.id
-    )
+    """Return the newest request for a point, None without any.
+
+    What a module was asked while it counted for another point is not told here.
+    """
+    return _one("point_id = %s", point.id)
 
 
 def by_code(code: str) -> ReadRequest | None:
@@ -242,9 +245,14 @@ order by mm.valid_from desc limit 1
 """
 _CREATE = """
 insert into read_request
-  (tenant_id, channel_id, code, user_id, author, reason, state, created, deadline)
-values (%s, %s, %s, %s, %s, %s, 'queued', clock_timestamp(),
+  (tenant_id, channel_id, point_id, code, user_id, author, reason, state, created, deadline)
+values (%s, %s, %s, %s, %s, %s, %s, 'queued', clock_timestamp(),
   clock_timestamp() + make_interval(secs => %s))
+"""
+_MOVED_AWAY = """
+update read_request set state = 'expired', done_at = clock_timestamp(),
+  detail = 'the module counts for another point now'
+where channel_id = %s and point_id is distinct from %s and state in ('queued', 'sent')
 """
 _OPEN = f"""
 select r.id, h.code, r.code, m.serial, c.input,

@@ -67,6 +67,7 @@ create table read_request (
   id bigint generated always as identity primary key,
   tenant_id int not null references tenant (id),
   channel_id int not null,
+  point_id int not null,                     -- whose meter the channel counted when it was asked
   code text not null unique,                 -- on the wire
   user_id bigint,
   author text not null,
@@ -80,7 +81,7 @@ create table read_request (
   read_at timestamptz,
   flags smallint not null default 0,
   detail text not null default '');
-create index read_request_channel on read_request (channel_id, id desc);
+create index read_request_point on read_request (point_id, id desc);
 create unique index read_request_open on read_request (channel_id) where state in ('queued', 'sent');
 """
 
@@ -97,6 +98,7 @@ REFERENCES = [
     ("hub_arrival", "hub_id", "hub"),
     ("module_news", "hub_id", "hub"),
     ("read_request", "channel_id", "channel"),
+    ("read_request", "point_id", "metering_point"),
     ("read_request", "user_id", "account"),
 ]
 SEAL = "".join(seal(table) for table in SEALED) + "".join(inside(*r) for r in REFERENCES)
