@@ -1,6 +1,7 @@
 """Laws of the flush: in whatever order, however often, through recent hours and sealed months."""
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -164,6 +165,31 @@ def test_recent_hours_become_day_rows_when_their_day_is_over(
         assert registers(channels[:1], START, START + 3).values.tolist() == [[10, 11, 12]]
         (found,) = [f for f in latest() if "same hour" in f.what]
     assert "register 10 is kept, 11 came" in found.detail or "11 came later" in found.detail
+
+
+def test_a_block_belongs_to_one_utility(
+    channels: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    make_plan: Callable[..., RegistryPlan],
+) -> None:
+    monkeypatch.setattr(partitions, "BIG", 1)
+    apply_plan(make_plan("bob", serial=2000))
+    noon = time_of(START)
+    bobs = Batch.of(1, 0, (Entry(EntryKind.READINGS, pack([Reading(2000, 1, START, 8)])),))
+    store_batches([("bob-hub", bobs)], noon)
+    send(1, Reading(1000, 1, START, 5), now=noon)
+    flush_inbox(noon)
+    assert rows("reading_recent") == 2
+    for hours in (0, 40):
+        flush_inbox(noon + timedelta(hours=hours))
+        with system_scope():
+            found = [tuple(row) for row in stored_readings(START, START + 1).tolist()]
+        assert found == [(1000, 1, START, 5), (2000, 1, START, 8)]
+    assert rows("reading_recent") == 0
+    with system_scope(), connection.cursor() as cursor:
+        cursor.execute("select count(distinct tenant_id) from reading_day")
+        assert cursor.fetchone() == (2,)
+        assert registers(channels[:1], START, START + 1).values.tolist() == [[5]]
 
 
 def test_a_day_that_comes_at_once_is_a_day_row_at_once(
