@@ -10,15 +10,15 @@ from balans.storage import lookups
 from balans.storage.access import (
     ForbiddenError,
     NotVisibleError,
+    ancestors_of,
     load_for,
     node_for,
-    ancestors_of,
-    search_nodes,
-    top_nodes,
     point_for,
     rights_on,
     roles_of,
+    search_nodes,
     sites_of,
+    top_nodes,
     visible_nodes,
 )
 from balans.storage.models import Grant, Node, User

@@ -40,8 +40,10 @@ PAGES = (
     "/nodes/alice-riser/",
     "/nodes/alice-house/balance/electricity/meters/?date=2026-01-11",
     "/nodes/alice-house/balance/cold_water/consumers/?date=2026-01",
-    "/nodes/alice-house/balance/electricity/meters/explained/"
-    "?from=2026-01-11T00:00%2B01:00&to=2026-01-12T00:00%2B01:00",
+    (
+        "/nodes/alice-house/balance/electricity/meters/explained/"
+        "?from=2026-01-11T00:00%2B01:00&to=2026-01-12T00:00%2B01:00"
+    ),
     "/nodes/alice-house/balance-groups/",
     "/points/alice-flat-01-el/",
     "/points/alice-flat-01-el/?date=2026-01",

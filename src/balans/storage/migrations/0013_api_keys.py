@@ -21,7 +21,9 @@ create table api_key (
   check (expires is null or expires > created));
 create index api_key_tenant on api_key (tenant_id, id);
 """
-SEAL = seal("api_key") + inside("api_key", "user_id", "account") + inside("api_key", "node_id", "node")
+SEAL = (
+    seal("api_key") + inside("api_key", "user_id", "account") + inside("api_key", "node_id", "node")
+)
 # the time of the last use is no change that anybody made
 HISTORY = """
 create trigger history after insert or delete or update of name, scopes, expires, revoked on api_key
