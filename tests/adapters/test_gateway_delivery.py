@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -306,7 +306,7 @@ async def test_a_hub_learns_from_its_journal_who_has_fallen_silent(scene: Scene)
 
 
 @contextlib.contextmanager
-def full_disk(scene: Scene) -> "contextlib.AbstractContextManager[None]":  # type: ignore[misc]
+def full_disk(scene: Scene) -> Iterator[None]:
     """Let no file of the gateway grow."""
     assert scene.process is not None
     pid = scene.process.pid

@@ -142,8 +142,8 @@ def test_the_water_meters_load_without_loss_and_every_fault_is_told() -> None:
             kept = imports.content(done.import_id)
         with gzip.open(WATER / name) as file:
             assert kept == file.read()  # nothing of the recording is lost
-    again = bring(WATER / name, Layout(columns, unit="l", time_format=FORMAT), tenant)
-    assert (again.result["new"], again.import_id) == (0, done.import_id)
+        again = bring(WATER / name, Layout(columns, unit="l", time_format=FORMAT), tenant)
+        assert (again.result["new"], again.import_id) == (0, done.import_id)
     check_counter_change(recorded["swm_trialA_clean.csv.gz"], tenant)
     check_registers(recorded, tenant)
 

@@ -236,7 +236,8 @@ def _select(where: str, values: Sequence[Any]) -> list[ApiKey]:
 
 
 def _key(*row: Any) -> ApiKey:
-    return ApiKey(*row[:6], _scopes(row[6]), *row[7:])
+    values = [*row[:6], _scopes(row[6]), *row[7:]]
+    return ApiKey(*values)
 
 
 _INSERT = """

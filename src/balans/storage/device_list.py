@@ -44,7 +44,7 @@ def devices_under(node: NodeInfo, number: int, search: str = "") -> DevicePage:
 
     Past the end it is the last page.
     """
-    values = {"path": node.path, "search": _literal(search)}
+    values: dict[str, str | int] = {"path": node.path, "search": _literal(search)}
     with connection.cursor() as cursor:
         cursor.execute(f"select count(*) from ({_DEVICES}) d", values)
         total = int(cursor.fetchone()[0])

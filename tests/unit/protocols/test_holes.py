@@ -32,7 +32,8 @@ def test_a_gap_is_asked_for_after_a_moment_and_then_less_and_less_often() -> Non
     question = Question(7, 1, ((102, 104), (105, 107)))
     assert book.due(FIRST_ASK_S - 1) == []
     assert book.due(FIRST_ASK_S) == [question]
-    times, now_s = [], FIRST_ASK_S
+    times: list[float] = []
+    now_s = FIRST_ASK_S
     while len(times) < 12:
         now_s += 1.0
         if book.due(now_s):

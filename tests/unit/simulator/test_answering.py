@@ -86,7 +86,7 @@ def test_all_that_is_wanted_may_be_held_or_none_of_it(
 
 def test_a_module_that_has_counted_nothing_yet_says_so() -> None:
     bank = ModuleBank(MODULES)
-    reply = Answering(MODULES, bank, lambda: np.zeros(6)).report_again(
+    reply = Answering(MODULES, bank, lambda: np.zeros(6, dtype=np.int64)).report_again(
         HoursWanted(11, 1, ((5, 6),))
     )
     assert reply is not None
