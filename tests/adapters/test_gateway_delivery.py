@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import resource
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sized
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -182,13 +183,17 @@ async def test_modules_announce_themselves_and_learn_their_hub(scene: Scene) -> 
     }
 
 
+def _more_than(known: Sized, count: int) -> bool:
+    return len(known) > count
+
+
 async def test_an_announcement_repeated_is_answered_and_not_journalled_again(scene: Scene) -> None:
     await until(lambda: len(scene.news()) == 2, "announcements in the journal")
     again = module.Announce(9, 1)
     for _ in range(3):
         known = len(scene.modules.known)
         await scene.modules._say(scene.modules.topics.announce, again)
-        await until(lambda n=known: len(scene.modules.known) > n, "Known")
+        await until(partial(_more_than, scene.modules.known, known), "Known")
     other = module.Announce(9, 1, software="2.0")
     await scene.modules._say(scene.modules.topics.announce, other)
     await until(lambda: len(scene.news()) == 4, "what is new")

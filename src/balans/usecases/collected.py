@@ -42,10 +42,10 @@ def collected(collection: Collection, sources: Sequence[Source], noticing: Notic
     channels: list[ChannelRef] = []
     number = np.full(len(names), -1, np.int64)
     for index, (who, source) in enumerate(zip(names, sources, strict=True)):
-        channel = source.periods[0].channel if source.periods else None
-        if channel is not None:
+        counted = source.periods[0].channel if source.periods else None
+        if counted is not None:
             number[index] = len(channels)
-            channels.append(channel)
+            channels.append(counted)
             continue
         here = np.flatnonzero(which == index)
         what = f"{source.fault}; {len(here)} readings"
