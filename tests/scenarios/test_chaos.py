@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 KINDS = ("clock", "disk", "twin", "kill broker", "kill database", "kill head-end", "kill hub-1",
-         "kill worker")  # fmt: skip
+         "kill worker", "noise")  # fmt: skip
 
 
 @pytest.mark.slow
@@ -27,7 +27,7 @@ def test_nothing_is_lost_when_everything_is_struck(
     data_dir = server_dir / f"chaos-{broker}"
     command = [
         sys.executable, "-m", "balans", "bench", "chaos", "--data-dir", str(data_dir),
-        "--sim-hours", "24", "--seed", str(len(broker)), "--broker", broker, "--json",
+        "--sim-hours", "30", "--seed", str(len(broker)), "--broker", broker, "--json",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     said = done.stderr[-20_000:]
@@ -42,6 +42,7 @@ def test_nothing_is_lost_when_everything_is_struck(
     assert report["yellow"]["interruptions"] > 0
     assert report["yellow"]["longest_off_s"] <= 900
     assert report["red"]["interruptions"] == 0
+    assert any("not registered" in what for what in report["findings"]), report["findings"]
 
 
 def test_a_used_folder_is_refused(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from balans.adapters.localmqtt.owned import OwnedBroker
 from balans.adapters.localpg import LocalPostgres
 from balans.cli import demo_prepare as prepare
 from balans.cli.chaos_acks import AckWatch
+from balans.cli.chaos_noise import Noise
 from balans.cli.chaos_strikes import Strikes, Targets
 from balans.cli.demo_report import Delivery, wait_until_stored
 from balans.cli.demo_run import stored_rows
@@ -212,6 +213,7 @@ class ChaosRun:
             (HEAD_END, WORKER, *hubs),
             clocks.step,
             lambda hub: self._twin(children, hub),
+            Noise(parts.mqtt_url, hubs, self.spec.hubs[0].site).make,
         )
 
     @contextlib.contextmanager

@@ -7,6 +7,7 @@ kill …      SIGKILL of a gateway, a hub, the head-end, the broker, the databas
 clock       the clock of one process is an hour ahead or behind for a while
 disk        the disk of a hub is full for a while: no file can grow
 twin        another box with the identity of a hub takes part for a while, then it is gone for good
+noise       random bytes on every topic, and hubs that nobody has registered
 ==========  ======================================================================================
 
 A full disk is played by the limit of file sizes (RLIMIT_FSIZE), which can be set for a process
@@ -37,7 +38,8 @@ class Targets:
 
     Each entry of `pids` tells the number of a process now, None while it is down. `step_clock`
     sets the clock of a process off by so many seconds, 0 sets it right. `twin` runs a second box
-    with the identity of the hub named, until the context is left.
+    with the identity of the hub named, until the context is left. `noise` publishes noise and tells
+    how many messages the broker took.
     """
 
     pids: dict[str, Callable[[], int | None]]
@@ -45,6 +47,7 @@ class Targets:
     clocks: tuple[str, ...]
     step_clock: Callable[[str, float], None]
     twin: Callable[[str], contextlib.AbstractContextManager[None]]
+    noise: Callable[[random.Random], int]
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ class Strikes:
             self._stop.wait(self.chance.uniform(*PAUSE_S))
 
     def _kinds(self) -> Iterator[str]:
-        kinds = [f"kill {name}" for name in self.targets.pids] + ["clock", "disk", "twin"]
+        kinds = [f"kill {name}" for name in self.targets.pids] + ["clock", "disk", "twin", "noise"]
         while True:
             yield from self.chance.sample(kinds, len(kinds))
             self.rounds += 1
@@ -93,7 +96,12 @@ class Strikes:
         if kind.startswith("kill "):
             self._kill(kind.removeprefix("kill "))
         else:
-            {"clock": self._clock, "disk": self._disk, "twin": self._twin}[kind]()
+            {
+                "clock": self._clock,
+                "disk": self._disk,
+                "twin": self._twin,
+                "noise": self._noise,
+            }[kind]()
 
     def _kill(self, name: str) -> None:
         pid = self.targets.pids[name]()
@@ -121,6 +129,10 @@ class Strikes:
             self._last()
             self._last()
         self.done["twin"] += 1
+
+    def _noise(self) -> None:
+        if self.targets.noise(self.chance):
+            self.done["noise"] += 1
 
     def _last(self) -> None:
         self._stop.wait(self.chance.uniform(*LAST_S))
