@@ -13,6 +13,7 @@ from balans.storage import found, lookups
 from balans.storage.api_keys import Scope
 from balans.storage.flush import flush_inbox
 from balans.storage.found import Heard
+from balans.storage.models import Limit
 from balans.storage.scope import system_scope
 
 POINT = "alice-flat-01-el"
@@ -180,6 +181,22 @@ def test_no_key_makes_accounts_or_changes_all_from_a_part() -> None:
     assert send("registry", nodes, key(node="alice-house", scopes=WIDE))[0] == 403
     part = asking(key(node="alice-house", scopes=WIDE))
     assert part("imports")[0] == 403
+
+
+@pytest.mark.usefixtures("ask")
+def test_a_key_for_the_registry_sets_no_limit_and_learns_of_no_account() -> None:
+    made = key(scopes=WIDE)
+    limits = "[Limits]\nnode,name,kw\nalice-house,contract,0.1\n"
+    status, problem = send("registry", limits, made)
+    assert (status, problem["code"]) == (403, "forbidden")
+    with system_scope():
+        assert {str(row.kw) for row in Limit.objects.filter(name="contract")} == {"12.000"}
+    client = Client(headers={"Authorization": f"Bearer {made.text}"})
+    text = client.get("/api/v1/registry.csv").content.decode()
+    assert "alice-resident" not in text
+    assert "[limits]" not in text
+    status, done = send("registry", text, made)  # what is given can be brought again
+    assert (status, done["state"], done["result"]["updated"]) == (201, "applied", 0)
 
 
 @pytest.mark.parametrize(

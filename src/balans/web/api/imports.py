@@ -17,7 +17,7 @@ from balans.storage.api_keys import Scope
 from balans.storage.import_sources import Reach
 from balans.storage.imports import ImportInfo, ImportKind, ImportState
 from balans.storage.registry_export import present_plan
-from balans.usecases.export_registry import csv_text, registry_sheets
+from balans.usecases.export_registry import csv_text
 from balans.usecases.full_hours import Rules
 from balans.usecases.import_table import LineFinding
 from balans.usecases.reading_layout import Layout, Quantity
@@ -28,6 +28,7 @@ from balans.web.api.paging import Page, PageAsked, decode, encode, page_of
 from balans.web.api.problems import FieldsError, TooBigError
 from balans.web.api.values import TEXT, Number
 from balans.web.clock import site_clock
+from balans.web.shown.registry_reach import demand_sheets, sheets_for
 from balans.wiring.import_readings import import_readings
 from balans.wiring.import_registry import Utility, import_registry
 from balans.wiring.imports import Outcome, Wish, sheet_of, silent, tables_in, unpacked
@@ -35,7 +36,6 @@ from balans.wiring.imports import Outcome, Wish, sheet_of, silent, tables_in, un
 operations = Operations("Imports")
 UPLOAD_MAX: Final = 100_000_000
 TOLD: Final = 500
-ACCOUNTS: Final = "accounts"
 
 Line = Annotated[str, Field(max_length=200, pattern=TEXT)]
 
@@ -115,14 +115,13 @@ def import_registry_file(
     """Make the registry of the utility hold what a file says; what it does not name stays.
 
     All of the file or nothing is taken. This needs the right to change the registry of the whole
-    utility, and for a sheet of accounts the right to give access there, which no key has.
+    utility, for a sheet of accounts the right to give access there, and for a sheet of limits the
+    right to set them there; no key has either.
     """
     person = request.auth.person
-    access.demand_everywhere(person, Right.REGISTRY)
+    access.demand_everywhere(person, Right.REGISTRY)  # before a file of any size is read
     name, content = _content(file)
-    tables = tables_in(unpacked(content, name), name, sheet_of(name), silent)
-    if any(table.name.strip().lower() == ACCOUNTS for table in tables):
-        access.demand_everywhere(person, Right.ACCESS)
+    demand_sheets(person, tables_in(unpacked(content, name), name, sheet_of(name), silent))
     tenant = present_plan(person.tenant_id).tenant
     utility = Utility(TenantPlan(code=tenant.code, name=tenant.name), person.tenant_id, _zone(form))
     return _outcome(import_registry(content, name, utility, _wish(request, form)))
@@ -176,10 +175,11 @@ def list_import_findings(
 
 @operations.get("/registry.csv", Scope.WRITE_REGISTRY, str, media_type="text/csv")
 def export_registry(request: ApiRequest) -> HttpResponse:
-    """Give the registry of the whole utility as a file that can be imported again."""
-    person = request.auth.person
-    access.demand_everywhere(person, Right.REGISTRY)
-    text = csv_text(registry_sheets(present_plan(person.tenant_id)))
+    """Give the registry of the whole utility as a file that can be imported again.
+
+    Sheets that the caller could not import, such as accounts, are left out.
+    """
+    text = csv_text(sheets_for(request.auth.person))
     response = HttpResponse(text, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="registry.csv"'
     return response

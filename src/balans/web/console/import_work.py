@@ -11,11 +11,11 @@ from balans.storage.registry_export import present_plan
 from balans.usecases.reading_layout import layout_of
 from balans.web.clock import site_clock
 from balans.web.console.import_form import Filled
+from balans.web.shown.registry_reach import demand_sheets
 from balans.wiring.import_readings import import_readings
 from balans.wiring.import_registry import Utility, import_registry
 from balans.wiring.imports import Outcome, Progress, Wish, sheet_of, silent, tables_in, unpacked
 
-ACCOUNTS: Final = "accounts"
 ID_END: Final = 2**63
 
 
@@ -53,8 +53,7 @@ def take(user: Any, filled: Filled, progress: Progress = silent) -> Outcome:
 def _registry(user: Any, filled: Filled, wish: Wish) -> Outcome:
     content = unpacked(filled.content, filled.name)
     tables = tables_in(content, filled.name, sheet_of(filled.name), silent)
-    if any(table.name.strip().lower() == ACCOUNTS for table in tables):
-        access.demand_everywhere(user, Right.ACCESS)
+    demand_sheets(user, tables)
     tenant = present_plan(user.tenant_id).tenant
     utility = Utility(tenant, user.tenant_id, filled.timezone)
     return import_registry(content, filled.name, utility, wish)

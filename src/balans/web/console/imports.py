@@ -16,17 +16,16 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from balans.adapters.sheets import write_workbook
 from balans.core.errors import InputError
-from balans.storage import access, imports
-from balans.storage.access import Right
+from balans.storage import imports
 from balans.storage.imports import ImportInfo, ImportKind, ImportState
-from balans.storage.registry_export import present_plan
-from balans.usecases.export_registry import csv_text, registry_sheets
+from balans.usecases.export_registry import csv_text
 from balans.usecases.import_table import LineFinding
 from balans.usecases.reading_layout import UNITS
 from balans.web.console import import_form, import_words, import_work
 from balans.web.shown.numbers import decimal
 from balans.web.shown.people import person
 from balans.web.shown.places import Crumb
+from balans.web.shown.registry_reach import sheets_for
 
 PAGE: Final = 100
 TEXT_TYPE: Final = "text/csv; charset=utf-8"
@@ -108,9 +107,7 @@ def import_file(request: HttpRequest, number: int) -> HttpResponse:
 @require_safe
 def registry_file(request: HttpRequest, form: str) -> HttpResponse:
     """Give the registry of the whole utility as a workbook or CSV, to be filled in and imported."""
-    user = person(request)
-    access.demand_everywhere(user, Right.REGISTRY)
-    sheets = registry_sheets(present_plan(user.tenant_id))
+    sheets = sheets_for(person(request))
     if form == "xlsx":
         content: bytes | str = write_workbook([(s.name, s.header, s.rows) for s in sheets])
     else:
