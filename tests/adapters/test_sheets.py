@@ -66,6 +66,12 @@ def test_a_file_that_unpacks_to_more_than_it_may_is_refused(
         read_workbook(write_workbook([("a", ["x"], [["y"] * 50] * 50)]), "a.xlsx")
 
 
+def test_more_cells_than_the_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "CELLS_MAX", 100)
+    with pytest.raises(InputError, match="more than 100 cells"):
+        read_workbook(write_workbook([("a", ["x"], [["y"] * 50] * 50)]), "a.xlsx")
+
+
 WORKBOOK = write_workbook([("a", ["x"], [["1"]])])
 
 

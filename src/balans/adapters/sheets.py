@@ -11,11 +11,12 @@ from xml.etree.ElementTree import ParseError
 
 from balans.core.errors import InputError
 
-UNPACKED_MAX: Final = 2_000_000_000
+UNPACKED_MAX: Final = 500_000_000
 """More bytes than this come of no honest workbook: a file of a few kilobytes may unpack to
 terabytes."""
 ERRORS: Final = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#N/A", "#NULL!", "#NUM!"})
 ROWS_MAX: Final = 5_000_000
+CELLS_MAX: Final = 25_000_000
 PROGRESS_ROWS: Final = 5_000
 BROKEN: Final = (
     zipfile.BadZipFile,
@@ -84,10 +85,14 @@ class _Count:
 
     def __init__(self, progress: Callable[[int], None] | None) -> None:
         self.n = 0
+        self.cells = 0
         self._progress = progress
 
-    def one_more(self, file: str) -> None:
+    def one_more(self, file: str, cells: int) -> None:
         self.n += 1
+        self.cells += cells
+        if self.cells > CELLS_MAX:
+            raise InputError(f"{file}: more than {CELLS_MAX} cells: split it")
         if self.n > ROWS_MAX:
             raise InputError(f"{file}: more than {ROWS_MAX} rows")
         if self._progress and self.n % PROGRESS_ROWS == 0:
@@ -98,7 +103,7 @@ def _rows(sheet: Any, file: str, count: _Count) -> list[tuple[int, list[str]]]:
     sheet.reset_dimensions()  # some programs write wrong ones
     found = []
     for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
-        count.one_more(file)
+        count.one_more(file, len(cells))
         found.append((number, [_text(cell, file, sheet.title, number) for cell in cells]))
     return found
 

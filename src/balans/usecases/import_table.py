@@ -17,6 +17,8 @@ from balans.core.text import printable
 
 SEPARATORS = ",;\t|"
 MAX_COLUMNS = 20_000
+MAX_CELLS = 25_000_000
+"""Of a file: a few kilobytes, packed, may hold so many that they fill the memory of a server."""
 SHOWN = 60
 """So many characters of a wrong value are repeated in a message."""
 
@@ -110,9 +112,12 @@ def csv_tables(text: str, file: str, name: str = "") -> list[Table]:
     Raises
     ------
     InputError
-        If there is no row of names, names are repeated, or a row has another number of fields.
+        If there is no row of names, names are repeated, a row has another number of fields, or
+        there are too many of them.
     """
     separator = _separator(text)
+    if text.count(separator) + text.count("\n") > MAX_CELLS:
+        raise InputError(f"{file}: more than {MAX_CELLS} fields: split it")
     plain = _plain_table(text, separator, file, name)
     if plain is not None:
         return [plain]
@@ -201,11 +206,13 @@ def _table(name: str, numbered: Sequence[tuple[int, list[str]]], file: str) -> T
 def _check_names(names: Sequence[str], place: str) -> None:
     if len(names) > MAX_COLUMNS:
         raise InputError(f"{place}: {len(names)} columns: at most {MAX_COLUMNS} are expected")
+    seen: set[str] = set()
     for index, name in enumerate(names):
         if not name:
             raise InputError(f"{place}: column {index + 1} has no name")
-        if name in names[:index]:
+        if name in seen:
             raise InputError(f"{place}: column {shown(name)} is there twice")
+        seen.add(name)
 
 
 def _fit(row: list[str], width: int, place: str) -> None:

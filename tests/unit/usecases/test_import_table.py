@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balans.core.errors import InputError
+from balans.usecases import import_table
 from balans.usecases.import_table import Table, csv_tables, decode_text, table_of
 
 
@@ -103,3 +104,11 @@ def test_any_bytes_are_text_or_the_own_error(data: bytes) -> None:
 
 def test_an_empty_sheet_is_no_table() -> None:
     assert table_of("points", [(1, ["", ""])], "a.xlsx") is None
+
+
+def test_more_fields_than_the_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_table, "MAX_CELLS", 10)
+    assert csv_tables("a,b\n" + "1,2\n" * 3, "f.csv")
+    for text in ("a,b\n" + "1,2\n" * 9, "a\n" + "\n" * 10, "a,b\n" + "," * 11):
+        with pytest.raises(InputError, match="more than 10 fields"):
+            csv_tables(text, "f.csv")
