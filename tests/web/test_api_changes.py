@@ -247,6 +247,8 @@ def test_what_is_sent_again_with_its_key_is_done_once(ask: Ask) -> None:
     assert len(ask(path)[1]) == 1
     status, problem = ask("points/alice-flat-02-el/dials", body, headers={"Idempotency-Key": token})
     assert (status, problem["errors"][0]["field"]) == (422, "Idempotency-Key")
+    other = asking(key())  # of the same person, who may hold it to less than the first
+    assert other(path, body, headers={"Idempotency-Key": token})[0] == 422
     assert ask(path, body, headers={"Idempotency-Key": "seven"})[0] == 422
     refused = str(uuid4())
     assert ask(path, body | {"dial": -1}, headers={"Idempotency-Key": refused})[0] == 422

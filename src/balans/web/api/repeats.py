@@ -34,18 +34,19 @@ def repeatable(request: HttpRequest, work: Callable[[], Any]) -> Any:
     Raises
     ------
     FieldsError
-        If the key is no UUID, or was sent with another request.
+        If the key is no UUID, or was sent with another request, or by another key of a program:
+        each sees what it may.
     """
     text = request.headers[NAME]
     if not re.fullmatch(UUID_PATTERN, text):
         raise FieldsError([(NAME, "expected a UUID")])
     token = UUID(text)
-    what = f"{request.method} {request.path}"
+    asker = request.auth  # type: ignore[attr-defined]  # set by ninja's authentication
+    what = f"{request.method} {request.path} {asker.actor}"
 
     def done() -> dict[str, Any]:
         return {"kind": "api", "what": what, "answer": _plain(work())}
 
-    asker = request.auth  # type: ignore[attr-defined]  # set by ninja's authentication
     kept = sent_forms.once(asker.person, token, datetime.now(UTC), done)
     if kept.get("what") != what:
         raise FieldsError([(NAME, "was sent with another request")])
