@@ -22,6 +22,7 @@ from balans.storage import (
     mount_tests,
     mounting,
     mounting_places,
+    prepared,
     read_requests,
     remounting,
     sent_forms,
@@ -40,6 +41,7 @@ from balans.storage.mounting import Mounted, MountRefusedError
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
 from balans.usecases.mount_order import InputOrder, MountOrder
+from balans.usecases.prepared_list import parse_prepared
 from balans.usecases.registry_plan import AccountPlan, RegistryPlan
 
 pytestmark = pytest.mark.django_db
@@ -488,3 +490,18 @@ def test_a_reading_asked_for_at_another_point_is_not_told() -> None:
     given_up = read_requests.by_code(asked.code)
     assert given_up is not None
     assert given_up.state == ReadState.EXPIRED
+
+
+@pytest.mark.usefixtures("alice")
+def test_who_may_not_see_a_place_is_not_told_its_name() -> None:
+    mount(replace(ORDER, serial=4712, place="alice-flat-1", inputs=(WATER,)))
+    for name, told in (("alice-operator", "Flat 1"), ("alice-installer", "?")):
+        with pytest.raises(MountRefusedError) as error:
+            mount(replace(ORDER, inputs=(WATER,)), name=name)
+        assert (error.value.code, error.value.values["place"]) == ("meter_elsewhere", told)
+        assert ("Flat 1" in str(error.value)) == (told != "?")
+    text = "kind,code,place\nmodule,4712,alice-flat-2\n"
+    done = prepared.prepare(user("alice-installer"), parse_prepared(text).devices, NOW)
+    assert [one.what for one in done.findings] == [
+        "module 4712 is registered at another place already"
+    ]

@@ -120,7 +120,9 @@ def mount_at(
     with kept_whole(f"module {order.serial}"):
         lock_module(order.serial)
         module, new = _module(place, order, may_take_from)
-        inputs = tuple(_Input(place, module, one, now).mount() for one in order.inputs)
+        inputs = tuple(
+            _Input(place, module, one, now, may_take_from).mount() for one in order.inputs
+        )
         found_devices.accept(place.tenant_id, DeviceKind.MODULE, str(order.serial), now)
         mark_points([one.point_id for one in inputs if one.changed], now - HOUR)
     changed = new or any(one.changed for one in inputs)
@@ -230,6 +232,7 @@ class _Input:
     module: Module
     order: InputOrder
     now: datetime
+    may_see: Callable[[NodeInfo], bool]
 
     @property
     def where(self) -> str:
@@ -324,7 +327,8 @@ class _Input:
         order = self.order
         for row in open_mountings(meter=meter).order_by("point__code"):
             if row.point.node_id != self.place.id:
-                where = row.point.node.name
+                node = lookups.node(row.point.node_id)
+                where = node.name if self.may_see(node) else "?"
                 message = f"meter {order.meter} hangs at {where}"
                 raise self.refuse("meter_elsewhere", message, meter=order.meter, place=where)
             fits = row.point.resource == order.resource and order.phase in {None, row.point.phase}
@@ -381,11 +385,7 @@ class _Input:
         return next(code for code in (stem, *numbered) if code not in taken)
 
     def _mount(
-        self,
-        meter: Meter,
-        point: MeteringPoint,
-        channel: Channel,
-        waiting: MeterMounting | None,
+        self, meter: Meter, point: MeteringPoint, channel: Channel, waiting: MeterMounting | None
     ) -> None:
         dial = self.order.dial_base
         if waiting is not None:

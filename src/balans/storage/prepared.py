@@ -74,7 +74,9 @@ def prepare(author: Author, devices: Sequence[PreparedDevice], now: datetime) ->
     findings += _prepared_elsewhere(author, devices)
     there = _registered(author.tenant_id, devices)
     findings += [
-        Finding(f"line {one.line}", f"module {one.code} is registered at {there[one.code]} already")
+        Finding(
+            f"line {one.line}", f"module {one.code} is registered{_at(author, there[one.code])}"
+        )
         for one in devices
         if there.get(one.code, one.place) != one.place
     ]
@@ -84,6 +86,15 @@ def prepare(author: Author, devices: Sequence[PreparedDevice], now: datetime) ->
     kept = sum(_keep(author, one, places[one.place], now) for one in new)
     accepted = sum(_accept_found(author.tenant_id, one, now) for one in new)
     return Outcome(kept, len(devices) - kept, accepted)
+
+
+def _at(author: Author, place: str) -> str:
+    """Return where a module is, as far as `author` may know."""
+    try:
+        access.node_for(author, place)
+    except access.NotVisibleError:
+        return " at another place already"
+    return f" at {place} already"
 
 
 def _registered(tenant_id: int, devices: Iterable[PreparedDevice]) -> dict[str, str]:
