@@ -3,17 +3,20 @@
 A parser raises ValueError whose text says what was expected.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 TRUE = frozenset({"yes", "true", "1", "x", "да", "da"})
 FALSE = frozenset({"no", "false", "0", "", "нет", "nu"})
 LONGEST = 200
+FORMULA: Final = re.compile(r"'*(?:[=@]|[+-](?![\w.-]*\Z))")
+"""How text begins that a spreadsheet may take for a formula, which can fetch and run things."""
 DATE_FORMATS = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
 """Beside ISO 8601; with points the day comes first everywhere."""
 
@@ -31,6 +34,19 @@ def _text(text: str) -> str:
     if len(text) > LONGEST:
         raise ValueError("too long")
     return text
+
+
+def _guarded(text: str) -> str:
+    """Return a text so that no spreadsheet takes it for a formula: with ' before it.
+
+    >>> _guarded("=1+1"), _guarded("'=1"), _guarded("-7"), _guarded("it's")
+    ("'=1+1", "''=1", '-7', "it's")
+    """
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def _unguarded(text: str) -> str:
+    return _text(text[1:] if text[:1] == "'" and FORMULA.match(text[1:]) else text)
 
 
 def _integer(text: str) -> int:
@@ -117,7 +133,8 @@ def _grants(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((role, node) for role, _, node in pairs)
 
 
-TEXT = Kind(f"text of at most {LONGEST} characters", _text)
+TEXT = Kind(f"text of at most {LONGEST} characters", _unguarded, _guarded)
+SECRET = Kind(f"text of at most {LONGEST} characters", _text)
 NUMBER = Kind("a whole number", _integer)
 DECIMAL = Kind("a number such as 12.5", decimal_of, lambda value: f"{value:f}")
 FLOAT = Kind("a number such as 12.5", lambda t: float(decimal_of(t)), lambda v: f"{v:.15g}")

@@ -293,7 +293,7 @@ SHEETS: tuple[Sheet, ...] = (
             Column("username", cells.TEXT, "name to log in with"),
             Column(
                 "password",
-                cells.TEXT,
+                cells.SECRET,
                 "of a new account; it cannot log in without. Never written, and never changed",
                 get=lambda _: None,
             ),
