@@ -17,12 +17,21 @@ from tests.adapters.test_storage_hubs import (
 )
 
 from balans.core.words import DeviceKind
-from balans.protocols.hub import Batch, Entry, EntryKind
+from balans.protocols.hub import (
+    KIND_OF,
+    Batch,
+    Entry,
+    EntryKind,
+    Hello,
+    ModuleNews,
+    encode_news,
+)
 from balans.protocols.readings import Reading, pack
-from balans.storage import found, hubs, lookups, prepared
+from balans.storage import findings, found, hubs, lookups, prepared
+from balans.storage.flush import flush_inbox
 from balans.storage.found import Heard
 from balans.storage.import_hub import import_hub, import_hub_code
-from balans.storage.inbox import HubUnknownError, store_batch
+from balans.storage.inbox import HubUnknownError, store_batch, take_hello
 from balans.storage.models import Hub, Module
 from balans.storage.mounting import MountRefusedError
 from balans.storage.scope import system_scope, tenant_scope
@@ -84,3 +93,25 @@ def test_what_is_awaited_has_room_beside_codes_that_are_made_up(
         assert Hub.objects.filter(code="hub-9").exists()
         assert Module.objects.filter(serial=4711).exists()
     assert not claim(alice)  # it is Alice's already
+
+
+def test_codes_and_modules_that_are_made_up_fill_no_table(
+    alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "MOST", 3)
+    for number in range(9):
+        with pytest.raises(HubUnknownError):
+            take_hello(f"made-up-{number}", Hello(5, 0, 0), NOW)
+    for _ in range(2):  # what is kept goes on being counted
+        with pytest.raises(HubUnknownError):
+            take_hello("made-up-1", Hello(5, 0, 0), NOW)
+    with system_scope(), connection.cursor() as cursor:
+        cursor.execute("select place, n from finding where tenant_id is null order by 1")
+        assert cursor.fetchall() == [(f"hub made-up-{n}", 3 if n == 1 else 1) for n in range(3)]
+    told = [encode_news(ModuleNews(serial, 0.0, silent=True)) for serial in (1000, 7001, 7002)]
+    entries = tuple(Entry(KIND_OF[ModuleNews], data) for data in told)
+    store_batch("alice-hub", Batch.of(5, 0, entries), NOW)
+    flush_inbox(NOW)
+    with tenant_scope(alice), connection.cursor() as cursor:
+        cursor.execute("select serial from module_news")
+        assert cursor.fetchall() == [(1000,)]

@@ -43,6 +43,7 @@ def _announced(told: Iterable[_Told]) -> list[Heard]:
 
 
 def _keep_silences(told: Iterable[_Told], now: datetime) -> None:
+    """Keep which modules are silent; of modules that nobody registered or found nothing is kept."""
     rows = {
         (stored.tenant_id, stored.hub_id, one.serial): (one.silent, one.last_hour, now)
         for stored, one in told
@@ -70,7 +71,11 @@ def _keep_gone(told: Iterable[_Told], now: datetime) -> None:
 
 _SILENCE = """
 insert into module_news as n (tenant_id, hub_id, serial, silent, last_hour, at)
-values (%s, %s, %s, %s, %s, %s)
+select * from (values (%s::int, %s::int, %s::bigint, %s::bool, %s::int, %s::timestamptz))
+  as v (tenant, hub, serial, silent, last_hour, at)
+where exists (select from module m where m.serial = v.serial and m.tenant_id = v.tenant)
+  or exists (select from found_device f where f.tenant_id = v.tenant and f.kind = 'module'
+             and f.code = v.serial::text)
 on conflict (tenant_id, hub_id, serial) do update set
   silent = excluded.silent, last_hour = coalesce(excluded.last_hour, n.last_hour),
   at = excluded.at
