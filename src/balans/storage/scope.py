@@ -48,8 +48,7 @@ def system_scope(actor: str = "", *, durable: bool = False) -> Iterator[None]:
 def _scope(tenant: str, actor: str, *, durable: bool) -> Iterator[None]:
     outermost = not connection.in_atomic_block
     try:
-        # COPY and cursors of the driver raise its own errors: they become Django's here
-        with transaction.atomic(durable=durable), connection.wrap_database_errors:
+        with transaction.atomic(durable=durable):
             before = ("", "") if outermost else _present()
             _set(tenant, actor)
             yield

@@ -8,7 +8,6 @@ from balans.protocols.readings import (
     HOUR_MAX,
     RECORD_BYTES,
     Flag,
-    Grade,
     PackedReadingsError,
     Reading,
     pack,
@@ -23,7 +22,6 @@ readings = st.builds(
     hour=st.integers(0, HOUR_MAX),
     register=st.integers(0, 2**31 - 1),
     flags=st.integers(0, 255),
-    grade=st.sampled_from(Grade),
 )
 
 
@@ -52,7 +50,7 @@ def test_the_layout_on_the_wire_never_changes() -> None:
     ("damage", "says"),
     [
         (slice(4, 5), "record 1 is out of range"),  # input 0xff
-        (slice(6, 7), "record 1 is out of range"),  # no grade
+        (slice(6, 7), "record 1 is out of range"),  # reserved bits
         (slice(11, 12), "record 1 is out of range"),  # hour negative
         (slice(15, 16), "record 1 is out of range"),  # register negative
     ],

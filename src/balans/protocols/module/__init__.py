@@ -8,7 +8,6 @@ have an id and an expiry, and an actuator restores a load by its own timer.
 from balans.protocols.module.frames import (
     ActuatorState,
     DeviceState,
-    FromModule,
     ModuleFrameError,
     ModuleReport,
     PowerSample,
@@ -18,30 +17,14 @@ from balans.protocols.module.frames import (
     ReportReceived,
     Sample,
     Switch,
-    ToModule,
     Topics,
     decode,
     encode,
 )
-from balans.protocols.module.requests import (
-    Announce,
-    Answer,
-    Ask,
-    HoursAbsent,
-    HoursWanted,
-    Known,
-)
 
 __all__ = [
     "ActuatorState",
-    "Announce",
-    "Answer",
-    "Ask",
     "DeviceState",
-    "FromModule",
-    "HoursAbsent",
-    "HoursWanted",
-    "Known",
     "ModuleFrameError",
     "ModuleReport",
     "PowerSample",
@@ -51,7 +34,6 @@ __all__ = [
     "ReportReceived",
     "Sample",
     "Switch",
-    "ToModule",
     "Topics",
     "decode",
     "encode",
