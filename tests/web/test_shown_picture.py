@@ -9,7 +9,7 @@ from django.utils import translation
 
 from balans.core.words import LoadClass
 from balans.protocols.hub import LoadStatus, SiteStatus
-from balans.web.shown.levels import level
+from balans.usecases.judge_load import level
 from balans.web.shown.picture import Heard, Reader, changes, picture
 
 LOADS = ("heat", "wash")

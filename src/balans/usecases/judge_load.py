@@ -1,9 +1,26 @@
-"""How a load curve stood to its limit: overload, peak, time over, energy."""
+"""How a load stands to its limit now, and how a curve of it stood: overload, peak, time, energy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 WH_PER_KWH = 1000.0
+NEAR = 0.9
+"""Above this share of a limit a load is near it."""
+
+
+def level(now: float | None, limit: float | None) -> str:
+    """Return how a load stands to its limit: inside, near (90 %), over, unlimited or unknown.
+
+    >>> level(3950, 4000), level(4001, 4000), level(None, 4000)
+    ('near', 'over', 'unknown')
+    """
+    if now is None:
+        return "unknown"
+    if limit is None:
+        return "unlimited"
+    if now > limit:
+        return "over"
+    return "near" if now > NEAR * limit else "inside"
 
 
 @dataclass(frozen=True, slots=True)

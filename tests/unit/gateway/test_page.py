@@ -18,18 +18,6 @@ from balans.protocols.hub import (
 )
 from balans.usecases.run_load_control import OwnSettings
 
-
-@pytest.fixture
-def browser() -> Browser:
-    return Browser(board())
-
-
-@pytest.fixture
-def inside(browser: Browser) -> Browser:
-    browser.sign_in()
-    return browser
-
-
 # --- who may ---
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.unit.gateway.page_bench import NOW_S, Browser, board, plan, report, status
+from tests.unit.gateway.page_bench import NOW_S, Browser, plan, report, status
 
 from balans.core.words import CommandState
 from balans.gateway.board import DECISIONS_MAX, Board
@@ -19,17 +19,6 @@ from balans.protocols.hub import (
     PlanReport,
     PlanState,
 )
-
-
-@pytest.fixture
-def browser() -> Browser:
-    return Browser(board())
-
-
-@pytest.fixture
-def inside(browser: Browser) -> Browser:
-    browser.sign_in()
-    return browser
 
 
 def test_the_live_page_shows_everything(inside: Browser) -> None:

@@ -11,9 +11,9 @@ from balans.gateway.page.chart import plan_card
 from balans.gateway.page.markup import Safe, join, tag
 from balans.gateway.page.words import MISSING, Words
 from balans.protocols.hub import CommandReport, LoadStatus, NodeStatus, SiteStatus
+from balans.usecases import judge_load
 from balans.usecases.run_load_control import CONTROL, DEVICE
 
-NEAR = 0.9
 GRAVEST = ("over", "near", "unknown", "within")
 TONES = {"within": "good", "near": "warn", "over": "bad", "unknown": "quiet"}
 
@@ -54,11 +54,8 @@ def _notices(board: Board, status: SiteStatus, words: Words) -> Safe:
 
 def level_of(power_w: float | None, allowed_w: float | None) -> str:
     """Return how near a power is to what is allowed: within, near, over or unknown."""
-    if power_w is None:
-        return "unknown"
-    if allowed_w is None or power_w <= NEAR * allowed_w:
-        return "within"
-    return "near" if power_w <= allowed_w else "over"
+    found = judge_load.level(power_w, allowed_w)
+    return "within" if found in {"inside", "unlimited"} else found
 
 
 def gravest_level(node: NodeStatus) -> str:

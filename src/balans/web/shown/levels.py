@@ -1,26 +1,10 @@
-"""How a load stands to its limit, as a code and as the two marks of a gauge."""
+"""How a load stands to its limit, as the two marks of a gauge."""
 
 from typing import Final
 
-NEAR: Final = 0.9
 GAUGE_ROOM: Final = 1.25
 """A gauge goes on beyond the limit by a quarter, so that the mark is seen."""
 NO_MARK: Final = "-10%"
-
-
-def level(now: float | None, limit: float | None) -> str:
-    """Return how a load stands to its limit: inside, near (90 %), over, unlimited or unknown.
-
-    >>> level(3950, 4000), level(4001, 4000), level(None, 4000)
-    ('near', 'over', 'unknown')
-    """
-    if now is None:
-        return "unknown"
-    if limit is None:
-        return "unlimited"
-    if now > limit:
-        return "over"
-    return "near" if now > NEAR * limit else "inside"
 
 
 def gauge(now: float | None, limit: float | None) -> tuple[str, str]:

@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from balans.protocols.hub import NodeStatus, SiteStatus
+from balans.usecases.judge_load import level
 from balans.web.shown import words
-from balans.web.shown.levels import gauge, level
+from balans.web.shown.levels import gauge
 from balans.web.shown.names import named
 from balans.web.shown.numbers import MISSING, decimal, kw, kw_digits
 

@@ -15,10 +15,11 @@ from django.utils.translation import ngettext
 
 from balans.core.words import LoadClass
 from balans.protocols.hub import LoadStatus, SiteStatus
+from balans.usecases.judge_load import level
 from balans.web.shown import words
 from balans.web.shown.days import moment
 from balans.web.shown.guards import guard_texts
-from balans.web.shown.levels import gauge, level
+from balans.web.shown.levels import gauge
 from balans.web.shown.limit_tree import limit_title, node_texts
 from balans.web.shown.numbers import MISSING, decimal, duration, duration_forms, kw, kw_digits
 from balans.web.shown.reasons import reason_text
