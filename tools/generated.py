@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "balans.web.settings")
 
+import api_table
 import compile_messages
 import copy_look
 import vendor_files
@@ -20,6 +21,7 @@ import vendor_files
 GENERATORS: dict[str, Callable[..., list[str]]] = {
     "translations": compile_messages.bring_up_to_date,
     "look of the gateway's page": copy_look.bring_up_to_date,
+    "operations of the API": api_table.bring_up_to_date,
     "vendored files": vendor_files.bring_up_to_date,
 }
 """To add one: a function ``bring_up_to_date(*, check) -> findings``, and a line here."""

@@ -37,7 +37,11 @@ class FakeJournal:
 
 
 def recorder_of(journal: Any) -> Recorder:
-    return Recorder(journal, Metrics(), lambda: None)
+    return Recorder(journal, Metrics(), lambda _first, _entries: None)
+
+
+def concentrator_of(recorder: Recorder, metrics: Metrics | None = None) -> Concentrator:
+    return Concentrator(Topics("site"), "hub", recorder, metrics or Metrics(), lambda: 1_000.0)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -98,7 +102,7 @@ async def test_the_largest_report_the_wire_carries_is_journalled_and_confirmed(
     decode(encode(large))
     journal = Journal(tmp_path)
     recorder = recorder_of(journal)
-    concentrator = Concentrator(Topics("site"), "hub", recorder, Metrics())
+    concentrator = concentrator_of(recorder)
     link = FakeLink()
     running = asyncio.create_task(concentrator.run(link))  # type: ignore[arg-type]
     for report in (small, large, small):
@@ -115,7 +119,7 @@ async def test_the_largest_report_the_wire_carries_is_journalled_and_confirmed(
 def test_a_report_is_cut_between_readings() -> None:
     report = ModuleReport(8, pack([Reading(8, 1, hour, hour) for hour in range(9_000)]))
     parts = entries_of(report)
-    assert [len(part.data) // 16 for part in parts] == [4_000, 4_000, 1_000]
+    assert [len(part.data) // 16 for part in parts] == [2_000] * 4 + [1_000]
     assert all(len(part.data) % 16 == 0 for part in parts)
     assert b"".join(part.data for part in parts) == report.readings
     assert [part.data for part in entries_of(ModuleReport(8, bytes(16)))] == [bytes(16)]
@@ -124,7 +128,7 @@ def test_a_report_is_cut_between_readings() -> None:
 async def test_a_flood_of_reports_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("balans.gateway.concentrator.WAITING_MAX", 2)
     metrics = Metrics()
-    concentrator = Concentrator(Topics("site"), "hub", recorder_of(None), metrics)
+    concentrator = concentrator_of(recorder_of(None), metrics)
     for _ in range(5):
         concentrator.take(ModuleReport(7, pack([Reading(7, 1, 1, 1)])))
     dropped = metrics.registry.get_sample_value("gateway_overflow_total", {"kind": "report"})

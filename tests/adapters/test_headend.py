@@ -34,8 +34,12 @@ from balans.protocols.hub import (
     LoadStatus,
     PlanReport,
     Poll,
+    ReadNoted,
+    ReadNow,
+    ReadResult,
     SiteStatus,
     Topics,
+    Wanted,
     decode,
     encode,
     encode_command_report,
@@ -107,6 +111,7 @@ class FakeHub:
     limits: list[Limits] = field(default_factory=list)
     consents: list[Consents] = field(default_factory=list)
     polls: list[Poll] = field(default_factory=list)
+    asked: list[ReadNow | ReadNoted | Wanted] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.topics = Topics(self.code)
@@ -130,14 +135,19 @@ class FakeHub:
                 self.consents.append(message)
             case Poll():
                 self.polls.append(message)
+            case ReadNow() | ReadNoted() | Wanted():
+                self.asked.append(message)
             case _:
                 pytest.fail(f"not for a hub: {message}")
 
-    async def send(self, message: Hello | Batch | SiteStatus | PlanReport) -> None:
+    async def send(self, message: Hello | Batch | SiteStatus | PlanReport | ReadResult) -> None:
         topics = self.topics
-        topic = {Hello: topics.hello, Batch: topics.batch, PlanReport: topics.plan}.get(
-            type(message), topics.status
-        )
+        topic = {
+            Hello: topics.hello,
+            Batch: topics.batch,
+            PlanReport: topics.plan,
+            ReadResult: topics.answer,
+        }.get(type(message), topics.status)
         assert await self.link.publish(topic, encode(message), qos=1)
 
     async def ask(self, message: Hello | Batch) -> Ack:

@@ -10,10 +10,10 @@ import pytest
 
 from balans.core.errors import UnavailableError
 from balans.headend.database import RejectedError
-from balans.headend.intake import Intake
+from balans.headend.intake import Identities, Intake
 from balans.headend.metrics import Metrics
 from balans.headend.outbox import Outbox
-from balans.headend.rounds import Findings, Flusher, LivePictures, tidy
+from balans.headend.rounds import Findings, Flusher, LivePictures
 from balans.protocols.hub import Ack, Command, Hello, Limits, SiteStatus, Topics
 from balans.storage.commands import QueuedCommand
 from balans.storage.flush import FlushResult
@@ -167,21 +167,15 @@ async def test_a_live_picture_that_is_rejected_costs_no_other() -> None:
     assert kept == ["a", "b"]
 
 
-async def test_flush_and_tidying_go_on_after_a_rejection(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_flush_goes_on_after_a_rejection(caplog: pytest.LogCaptureFixture) -> None:
     answers: list[Any] = [FlushResult(readings=3), RejectedError("no such function")]
-    database = FakeDatabase(
-        flush_inbox=lambda *_, **__: answers.pop(), purge=lambda *_: RejectedError("no")
-    )
+    database = FakeDatabase(flush_inbox=lambda *_, **__: answers.pop())
     metrics, stored = Metrics(), asyncio.Event()
     flusher = Flusher(database, StoppedClock(), metrics, stored)  # type: ignore[arg-type]
     await flusher.flush()
     assert "inbox: no such function" in caplog.text
     await flusher.flush()
     assert metrics.registry.get_sample_value("headend_readings_total") == 3
-    async with running(tidy(database, StoppedClock())) as task:  # type: ignore[arg-type]
-        await until(lambda: "purge" in database.calls)
-        await until(lambda: "tidying: no" in caplog.text)
-        assert not task.done()
 
 
 async def test_a_message_that_breaks_its_storing_stops_no_other(
@@ -198,6 +192,7 @@ async def test_a_message_that_breaks_its_storing_stops_no_other(
 
     intake = Intake(
         FakeDatabase(take_hello=take),  # type: ignore[arg-type]
+        StoppedClock(),
         Metrics(),
         acknowledge,
         lambda place, _: complaints.append(place),
@@ -211,3 +206,31 @@ async def test_a_message_that_breaks_its_storing_stops_no_other(
     assert acknowledged == ["good"]
     assert complaints == ["hub bad"] * 3
     assert "a mistake of ours" in caplog.text
+
+
+def doubled(*heard: int) -> dict[str, tuple[int, int]]:
+    identities = Identities()
+    for journal in heard:
+        identities.hear("hub", journal)
+        identities.hear("other", 99)
+    return identities.take_doubled()
+
+
+def test_a_journal_that_speaks_after_a_later_one_proves_two_hubs() -> None:
+    assert doubled(1, 1, 2, 2, 1) == {"hub": (1, 2)}
+    assert doubled(1, 2, 3, 1, 3, 3) == {"hub": (3, 1)}
+
+
+def test_a_hub_that_starts_anew_any_number_of_times_is_one() -> None:
+    assert doubled() == {}
+    assert doubled(*(journal // 3 for journal in range(1_000))) == {}
+
+
+def test_a_doubled_hub_is_told_once_for_each_time_it_was_heard() -> None:
+    identities = Identities()
+    for journal in (1, 2, 1):
+        identities.hear("hub", journal)
+    assert identities.take_doubled() == {"hub": (1, 2)}
+    assert identities.take_doubled() == {}
+    identities.hear("hub", 2)
+    assert identities.take_doubled() == {"hub": (2, 1)}

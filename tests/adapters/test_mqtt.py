@@ -95,6 +95,21 @@ async def test_retained_messages_wait_for_readers(any_broker: LocalBroker | Mosq
         assert await writer.publish("kept/1", b"", qos=1, retain=True)
 
 
+async def test_what_the_broker_kept_is_told_apart(any_broker: LocalBroker | Mosquitto) -> None:
+    new, kept = Seen(), Seen()
+    writer = Link(any_broker.url, "writer", [], new.take)
+    reader = Link(any_broker.url, "apart", [("apart/#", 1)], new.take)
+    reader.on_kept = kept.take
+    async with running(writer):
+        assert await writer.publish("apart/1", b"old", qos=1, retain=True)
+        async with running(reader):
+            await kept.until(lambda got: got == [("apart/1", b"old")])
+            assert await writer.publish("apart/1", b"now", qos=1, retain=True)
+            await new.until(lambda got: got == [("apart/1", b"now")])
+        assert await writer.publish("apart/1", b"", qos=1, retain=True)
+    assert len(kept.messages) == 1
+
+
 async def test_the_will_is_published_when_a_client_dies(
     any_broker: LocalBroker | Mosquitto,
 ) -> None:

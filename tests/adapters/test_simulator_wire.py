@@ -232,6 +232,25 @@ async def test_unheard_and_doubled_reports_are_settled(broker: LocalBroker, tmp_
     assert gateway.reports > 100 + len(SPEC.modules)
 
 
+async def test_messages_that_are_lost_either_way_are_settled(
+    broker: LocalBroker, tmp_path: Path
+) -> None:
+    options = replace(QUICK, ledger=tmp_path / "l.csv", faults=FaultPlan(lost_message=0.3))
+    async with serving(FakeGateway(broker.url)) as gateway:
+        result = await TownRunner(SPEC, broker.url, options).run(hours=2)
+    assert result.drained
+    assert gateway.readings == of_ledger(tmp_path / "l.csv")
+
+
+async def test_the_modules_are_there_until_all_is_settled(broker: LocalBroker) -> None:
+    answers = [True, False, False]
+    options = replace(QUICK, settled=answers.pop)
+    async with serving(FakeGateway(broker.url)):
+        result = await TownRunner(SPEC, broker.url, options).run(hours=0.1)
+    assert result.drained
+    assert answers == []
+
+
 async def test_a_killed_broker_loses_no_reading(server_dir: Path, tmp_path: Path) -> None:
     options = replace(QUICK, ledger=tmp_path / "l.csv")
     with LocalBroker(server_dir / "town") as broker:

@@ -10,13 +10,15 @@ from balans.storage import lookups
 from balans.storage.access import (
     ForbiddenError,
     NotVisibleError,
+    ancestors_of,
     load_for,
     node_for,
-    node_tree,
     point_for,
     rights_on,
     roles_of,
+    search_nodes,
     sites_of,
+    top_nodes,
     visible_nodes,
 )
 from balans.storage.models import Grant, Node, User
@@ -57,6 +59,8 @@ def person(username: str) -> User:
 MATRIX = {
     Right.VIEW: {"otto", "carol", "maria", "ivan"},
     Right.READINGS: {"otto", "carol", "maria"},
+    Right.REPORT: {"otto", "carol", "ivan"},
+    Right.JUDGE: {"otto"},
     Right.LIVE: {"otto", "carol", "maria"},
     Right.AUDIT: {"otto", "carol", "maria"},
     Right.CONTROL: {"otto", "carol"},
@@ -99,14 +103,16 @@ def test_what_exists_and_what_does_not_look_the_same_to_strangers() -> None:
 
 
 def test_the_tree_begins_at_the_grant() -> None:
-    (tree,) = node_tree(person("carol"))
-    assert [(t.depth, t.node.code) for t in tree.walk()] == [
-        (0, "alice-house"),
-        (1, "alice-flat-1"),
-        (1, "alice-flat-2"),
+    (top,) = top_nodes(person("carol"))
+    assert top.code == "alice-house"
+    assert top.timezone.key == "Europe/Paris"  # from the city, which Carol does not see
+    assert [node.code for node in lookups.children_of([top.id])] == [
+        "alice-flat-1",
+        "alice-flat-2",
     ]
-    assert tree.node.timezone.key == "Europe/Paris"  # from the city, which Carol does not see
-    assert node_tree(person("nobody")) == ()
+    assert lookups.parents_among([top.id, lookups.children_of([top.id])[0].id]) == {top.id}
+    assert ancestors_of(person("carol"), lookups.children_of([top.id])[0]) == [top]
+    assert top_nodes(person("nobody")) == []
     assert [site.code for site in sites_of(person("carol"))] == ["alice-house"]
     assert sites_of(person("ivan")) == sites_of(person("nobody")) == []
 
@@ -133,7 +139,13 @@ def test_several_grants_add_up(tenant_id: int) -> None:
     assert rights_on(ivan, flat) == RIGHTS[Role.INSTALLER] | RIGHTS[Role.MANAGER]
     assert rights_on(ivan, node_for(ivan, "alice-flat-2")) == RIGHTS[Role.INSTALLER]
     assert roles_of(ivan) == {Role.INSTALLER, Role.MANAGER}
-    assert len(node_tree(ivan)) == 1
+    assert len(top_nodes(ivan)) == 1  # the flat lies below the other grant
+
+
+def test_a_search_finds_what_may_be_seen() -> None:
+    assert [node.code for node in search_nodes(person("carol"), "FLAT-1", 10)] == ["alice-flat-1"]
+    assert len(search_nodes(person("carol"), "alice", 2)) == 2
+    assert search_nodes(person("nobody"), "alice", 10) == []
 
 
 def test_an_account_out_of_use_has_no_rights() -> None:

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import DataError, connection
 
 from balans.core.errors import UnavailableError
 from balans.core.hours import hour_of
 from balans.protocols.hub import Ack, Batch, Entry, EntryKind, Hello, SiteStatus
 from balans.protocols.readings import Reading, pack
 from balans.storage import commands, inbox, live
+from balans.storage.copying import binary_cursor
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch, take_hello
 from balans.storage.lookups import site_by_code
@@ -99,6 +100,28 @@ def test_a_lost_connection_is_reported_and_replaced(
         loses_its_server()
     with tenant_scope(tenant_id):
         assert site_by_code(tenant_id, "alice-house") is not None
+
+
+@pytest.mark.usefixtures("tenant_id")
+def test_a_connection_lost_under_a_cursor_of_the_driver_is_reported_too(
+    other: "psycopg.Connection[tuple[int, ...]]",
+) -> None:
+    def use(work: str) -> None:
+        with system_scope(), binary_cursor() as cursor:
+            (pid,) = cursor.execute("select pg_backend_pid()").fetchone() or (0,)
+            other.execute("select pg_terminate_backend(%s)", [pid])
+            if work == "execute":
+                cursor.execute("select 1")
+            else:
+                with cursor.copy("copy (select 1) to stdout") as copy:
+                    list(copy)
+
+    for work in ("execute", "copy"):
+        with pytest.raises(UnavailableError):
+            use(work)
+    with pytest.raises(DataError), system_scope(), binary_cursor() as cursor:
+        cursor.execute("select 1 / 0")
+    assert store_batch("alice-hub", batch(0, 2), NOW) == Ack(5, 2, 2)
 
 
 def test_a_scope_ends_with_its_transaction(tenant_id: int) -> None:

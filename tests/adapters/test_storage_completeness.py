@@ -16,6 +16,7 @@ from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
 from balans.storage.registry import apply_plan
 from balans.storage.scope import tenant_scope
+from balans.storage.sealing import seal_due
 from balans.usecases.registry_plan import RegistryPlan
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +68,17 @@ def test_old_hours_lie_outside_the_window(states: Callable[[], dict[str, PointSt
     found = states()["alice-p1"]
     assert (found.known, found.expected) == (0, 24)
     assert (found.last, found.register) == (last, 10)
+
+
+def test_a_channel_that_has_long_been_silent_is_told_from_its_sealed_month(
+    states: Callable[[], dict[str, PointState]],
+) -> None:
+    last = NOW.replace(minute=0) - 60 * 24 * HOUR
+    deliver([last - HOUR, last])
+    before = states()["alice-p1"]
+    assert seal_due(NOW, keep_open_months=1) == 1
+    assert states()["alice-p1"] == before
+    assert (before.last, before.register, before.known, before.expected) == (last, 10, 0, 24)
 
 
 def test_many_points_cost_no_more_queries(states: Callable[[], dict[str, PointState]]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from balans.core.hours import hour_of, time_of
 from balans.core.words import CommandState
-from balans.domain.metering import MISSING
+from balans.domain.metering import MISSING, Quality
 from balans.protocols.hub import (
     Batch,
     CommandReport,
@@ -22,24 +22,23 @@ from balans.protocols.hub import (
     EntryKind,
     encode_command_report,
 )
-from balans.protocols.readings import Flag, Reading, pack
+from balans.protocols.readings import Flag, Grade, Reading, pack
 from balans.storage import findings, flush, lookups
 from balans.storage.commands import get_command, recent
-from balans.storage.dayrows import READING, copy_data, pivot
+from balans.storage.completeness import last_reading
+from balans.storage.dayrows import ESTIMATED, READING, STAGE_COLUMNS, copy_data, pivot
 from balans.storage.flush import FlushResult, flush_inbox
 from balans.storage.inbox import store_batch, waiting
 from balans.storage.partitions import ensure_partitions
 from balans.storage.readings import (
-    Quality,
-    count_stored,
     export_rows,
-    last_reading,
     registers,
     stored_readings,
 )
 from balans.storage.records import NodeInfo
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
+from balans.storage.writer import LOCK
 from balans.usecases.registry_plan import ModulePlan, RegistryPlan
 
 pytestmark = pytest.mark.django_db
@@ -245,10 +244,10 @@ def test_quarantine_that_the_database_refuses_blames_no_batch(
     hub.readings(Reading(1000, 1, HOUR, 4))
     whole = flush._store_readings
 
-    def refuses(readings: Any, now: datetime) -> FlushResult:
+    def refuses(readings: Any, now: datetime, *rest: Any) -> FlushResult:
         if (readings["register"] == 5).any():
             raise DataError("out of range")
-        return whole(readings, now)
+        return whole(readings, now, *rest)
 
     monkeypatch.setattr(flush, "_store_readings", refuses)
     result = flush_inbox(NOW + timedelta(days=9))
@@ -307,10 +306,10 @@ def test_a_batch_that_the_database_refuses_blocks_no_other(
         hub.readings(Reading(1000, 1, HOUR + i, 5 + i))
     whole = flush._store_readings
 
-    def refuses(readings: Any, now: datetime) -> FlushResult:
+    def refuses(readings: Any, now: datetime, *rest: Any) -> FlushResult:
         if (readings["register"] == 6).any():
             raise DataError("out of range")
-        return whole(readings, now)
+        return whole(readings, now, *rest)
 
     monkeypatch.setattr(flush, "_store_readings", refuses)
     result = flush_inbox(NOW)
@@ -321,9 +320,9 @@ def test_a_batch_that_the_database_refuses_blocks_no_other(
 
 def test_only_one_process_flushes(hub: Hub, pg_second: Any) -> None:
     hub.readings(Reading(1000, 1, HOUR, 5))
-    pg_second.execute("select pg_advisory_lock(%s)", [flush.LOCK])
+    pg_second.execute("select pg_advisory_lock(%s)", [LOCK])
     assert flush_inbox(NOW) == FlushResult()
-    pg_second.execute("select pg_advisory_unlock(%s)", [flush.LOCK])
+    pg_second.execute("select pg_advisory_unlock(%s)", [LOCK])
     assert flush_inbox(NOW).readings == 1
 
 
@@ -352,10 +351,9 @@ def test_an_export_is_sorted_and_names_the_point(hub: Hub, tenant_id: int) -> No
         assert len(list(export_rows(NOW, NOW + timedelta(hours=1)))) == 3
         flat = lookups.site_by_code(tenant_id, "alice-flat-1")
         assert [r.channel for r in export_rows(start=NOW, node=flat)] == ["1000-1", "1000-2"]
-        assert count_stored() == count_stored("alice-hub") == 4
-        assert count_stored("no-hub") == 0
+        assert len(stored_readings(HOUR - 1, HOUR + 1)) == 4
         point, water = lookups.points_of(flat) if flat else []
-        assert last_reading(point) == last_reading(water) == NOW
+        assert last_reading(point, NOW) == last_reading(water, NOW) == NOW
 
 
 def site(tenant_id: int) -> NodeInfo:
@@ -469,25 +467,37 @@ def test_pivot_keeps_the_first_register_of_each_hour(rows: list[tuple[int, int, 
     assert keys == sorted(set(keys))
 
 
+def test_a_grade_goes_with_the_register_that_is_stored(hub: Hub) -> None:
+    hub.readings(
+        Reading(1000, 1, HOUR - 2, 10),
+        Reading(1000, 1, HOUR - 1, 20, grade=Grade.ESTIMATED),
+        Reading(1000, 1, HOUR, 30, grade=Grade.SUSPECT),
+    )
+    flush_inbox(NOW)
+    hub.readings(Reading(1000, 1, HOUR - 2, 10, grade=Grade.ESTIMATED))
+    flush_inbox(NOW)
+    with system_scope():
+        found = [row.quality for row in export_rows()]
+    assert found == [Quality.MEASURED, Quality.ESTIMATED, Quality.SUSPECT]
+
+
 def test_binary_copy_reads_back_as_it_was() -> None:
     rng = np.random.default_rng(7)
     array = np.zeros(2000, READING)
     array["channel"] = rng.integers(1, 40, 2000)
     array["hour"] = rng.integers(HOUR - 200, HOUR, 2000)
     array["register"] = rng.integers(0, 2**31 - 1, 2000)
-    array["flags"] = rng.integers(0, 2, 2000)
+    array["flags"] = rng.choice([0, 1, ESTIMATED, ESTIMATED | 1], 2000)
     rows = pivot(array)
     with system_scope(), connection.cursor() as cursor:
-        columns = "channel_id, day, tenant_id, suspect, " + ", ".join(
-            f"h{h:02d}" for h in range(24)
-        )
+        columns = ", ".join(STAGE_COLUMNS)
         with cursor.copy(f"copy reading_stage ({columns}) from stdin (format binary)") as copy:
             for data in copy_data(rows):
                 copy.write(data)
         cursor.execute(f"select {columns} from reading_stage order by 1, 2")
         back = cursor.fetchall()
-    for i, (channel, day, _, suspect, *hours) in enumerate(back):
+    for i, (channel, day, _, estimated, suspect, *hours) in enumerate(back):
         assert (channel, day) == (rows.channel[i], time_of(int(rows.day[i]) * 24).date())
-        assert (suspect or 0) == rows.suspect[i]
+        assert (estimated or 0, suspect or 0) == (rows.estimated[i], rows.suspect[i])
         assert [MISSING if h is None else h for h in hours] == rows.registers[i].tolist()
     assert len(back) == len(rows.channel)

@@ -5,20 +5,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from balans.core.hours import hour_of
-from balans.domain.metering import MISSING
+from balans.domain.metering import Quality
 from balans.protocols.hub import Batch, Entry, EntryKind
 from balans.protocols.readings import Flag, Reading, pack
 from balans.storage import lookups
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
-from balans.storage.profile import HourValue, Mounting, Source, hour_value, hourly_profile
-from balans.storage.readings import Quality, Registers
+from balans.storage.profile import HourValue, hourly_profile
 from balans.storage.registry import apply_plan
 from balans.storage.scope import tenant_scope
 from balans.usecases.registry_plan import MountingPlan, RegistryPlan
@@ -179,23 +175,3 @@ def test_the_hours_of_a_changeover_to_summer_time_are_all_there(plan: RegistryPl
     values = profile(plan, 48)
     assert len(values) == 48
     assert {value.energy for value in values} == {Fraction(1, 2)}
-
-
-@given(
-    steps=st.lists(st.integers(0, 5000), min_size=1, max_size=60),
-    gaps=st.sets(st.integers(1, 59), max_size=20),
-)
-def test_what_is_told_never_exceeds_the_registers(steps: list[int], gaps: set[int]) -> None:
-    """The hours that are told sum to the register's growth, less only what lies in the gaps."""
-    values = np.cumsum([0, *steps]).astype(np.int32)
-    kept = [h not in gaps or h in {0, len(steps)} for h in range(len(values))]
-    shown = np.where(kept, values, MISSING).astype(np.int32)[np.newaxis]
-    doubt = np.zeros(shown.shape, np.bool_)
-    source = Source((1,), Registers(HOUR, shown, doubt, doubt))
-    mounting = Mounting(1, NOON - timedelta(days=9), None, None, None, Fraction(1), 2**31)
-    hours = [
-        hour_value([mounting], source, NOON + timedelta(hours=h), NOON + timedelta(hours=h + 1))
-        for h in range(len(steps))
-    ]
-    for h, hour in enumerate(hours):
-        assert hour.energy == (steps[h] if kept[h] and kept[h + 1] else None)

@@ -100,6 +100,10 @@ FAULTS: list[tuple[Callable[[RegistryPlan], RegistryPlan], str]] = [
         "node x: timezone: 'Mars/1' is not known",
     ),
     (
+        lambda p: replace(p, nodes=(NodePlan(code="x", name="", kind="city", timezone="Iran"),)),
+        "node x: timezone: 'Iran' is not whole hours from UTC",
+    ),
+    (
         lambda p: replace(p, modules=(*p.modules, p.modules[0])),
         "module 1000: serial: given twice",
     ),

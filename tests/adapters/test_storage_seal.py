@@ -5,7 +5,8 @@ The tables come from the catalogue: a new table without a policy fails here.
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,26 +14,55 @@ from django.apps import apps
 from django.db import DatabaseError, DataError, connection, models, transaction
 
 from balans.core.hours import hour_of
+from balans.core.words import DeviceKind, Resource
+from balans.domain.balances import Side
+from balans.domain.metering import EditKind
 from balans.protocols.hub import Batch, Entry, EntryKind, Hello, PlanReport, SiteStatus
 from balans.protocols.readings import Flag, Reading, pack
-from balans.storage import consents, findings, plans
+from balans.storage import (
+    access,
+    api_keys,
+    consents,
+    editing,
+    findings,
+    found,
+    imports,
+    manual,
+    marks,
+    plans,
+)
+from balans.storage.api_keys import KeyOrder, Scope
+from balans.storage.balance_dirty import mark_groups, mark_points
+from balans.storage.balance_groups import group_of
+from balans.storage.balance_hand import HandPlan, Member, save_group
+from balans.storage.balance_loss import put_losses
+from balans.storage.balance_upkeep import take_news
+from balans.storage.balances import Step, balance, bounds_of
 from balans.storage.commands import Wish, create_command
 from balans.storage.findings import Noticed
 from balans.storage.flush import flush_inbox
+from balans.storage.found import Heard
+from balans.storage.imports import ImportKind, ImportState, NewImport
 from balans.storage.inbox import store_batch, take_hello
 from balans.storage.live import save_statuses, save_study
 from balans.storage.lookups import site_by_code
+from balans.storage.models import MeteringPoint
+from balans.storage.partitions import make_years
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
+from balans.usecases.import_table import LineFinding
 from balans.usecases.registry_plan import RegistryPlan
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
 HOUR = hour_of(NOW)
+DAY = timedelta(days=1)
 
 UNSEALED = re.compile(
     r"django_(content_type|migrations|session)|auth_(group|permission|group_permissions)"
+    r"|channel_news"  # says only that some input changed
     r"|reading_stage"  # emptied in the transaction that fills it, see test_storage_flush
+    r"|procrastinate_\w+|worker_duty"  # of no tenant: what the worker is to do, without any data
 )
 
 
@@ -63,7 +93,108 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         create_command(user(f"{tenant}-operator"), site, wish, NOW)
         consumer = user(f"{tenant}-consumer")
         consents.set_released(consumer, site, ["wash"], released=True, now=NOW)
+        order = KeyOrder("billing", site.code, frozenset({Scope.READ_READINGS}), None)
+        api_keys.create(user(f"{tenant}-operator"), order, NOW)
+        fill_mounting(tenant_id, site.id, consumer.pk)
+        fill_delivery(tenant_id)
+        fill_sealed(tenant_id)
+        fill_validity(user(f"{tenant}-operator"), f"{tenant}-p1")
+        fill_balances(tenant_id, f"{tenant}-house", f"{tenant}-p1")
+        fill_imports(tenant_id)
     return tenant_id
+
+
+def fill_imports(tenant_id: int) -> None:
+    """Keep a file that was refused, and what was noticed about it."""
+    new = NewImport(tenant_id, ImportKind.READINGS, "r.csv", {}, b"x", "clerk", NOW)
+    imports.keep(new, ImportState.REFUSED, {}, [LineFinding(1, "header", "", "no header")])
+
+
+def fill_balances(tenant_id: int, code: str, point: str) -> None:
+    """Compute a balance, put a group together by hand, and let news and marks wait."""
+    take_news(wait=False)
+    node = site_by_code(tenant_id, code)
+    assert node is not None
+    group = group_of(node, Resource.ELECTRICITY)
+    assert group is not None
+    for step in (Step.HOUR, Step.DAY):
+        balance(group, bounds_of(NOW - DAY, NOW + DAY, step, node.timezone), step, NOW + DAY)
+    put_losses(group.id, NOW, [1], "test", NOW)
+    member = Member(Side.INFLOW, point)
+    save_group(node, HandPlan("by-hand", "By hand", Resource.ELECTRICITY, (member,)))
+    mark_groups([group.id])
+    mark_points(MeteringPoint.objects.filter(code=point).values_list("id", flat=True))
+
+
+def fill_mounting(tenant_id: int, site_id: int, user_id: int) -> None:
+    """Put a found device, a prepared one and the answer to a form into their tables."""
+    with system_scope():
+        found.note([Heard(kind=DeviceKind.MODULE, code="77", tenant_id=tenant_id)], NOW)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into prepared_device (tenant_id, kind, code, node_id, author, created)"
+            " values (%s, 'module', '78', %s, 'x', %s)",
+            [tenant_id, site_id, NOW],
+        )
+        cursor.execute(
+            "insert into sent_form (tenant_id, account_id, token, at, answer)"
+            " values (%s, %s, gen_random_uuid(), %s, '{}')",
+            [tenant_id, user_id, NOW],
+        )
+
+
+ROWS_OF_DELIVERY = {
+    "hub_state (hub_id, tenant_id, hello_at, software, site, trouble)": (
+        "select id, tenant_id, now(), '', '', '' from hub"
+    ),
+    "hub_arrival (hub_id, hour, tenant_id, first, last)": (
+        "select id, 1, tenant_id, now(), now() from hub"
+    ),
+    "module_news (tenant_id, hub_id, serial, silent, at)": (
+        "select tenant_id, id, 5, true, now() from hub"
+    ),
+    "channel_late (channel_id, hour, tenant_id, received)": (
+        "select id, 1, tenant_id, now() from channel"
+    ),
+    "channel_delivery (channel_id, tenant_id)": "select id, tenant_id from channel",
+    "read_request (tenant_id, channel_id, point_id, code, author, reason, state, created,"
+    " deadline)": (
+        "select tenant_id, coalesce(channel_id, 0), point_id, 'r' || id, 'x', 'y', 'done', now(),"
+        " now() from meter_mounting"
+    ),
+}
+
+
+def fill_validity(operator: Any, code: str) -> None:
+    """Mark a point, edit a register of it, and hand in what its dial showed, with a photo."""
+    point = access.point_for(operator, code)
+    marks.mark_incorrect(operator, point, (NOW, None), "wet", NOW)
+    editing.edit(operator, point, [editing.Change(NOW, EditKind.CORRECT, 6)], "typed", NOW)
+    dial = manual.Dial(at=NOW, value=Decimal(7), photo=manual.JPEG)
+    manual.hand_in(operator, point, dial, NOW)
+
+
+def fill_sealed(tenant_id: int) -> None:
+    """Put a month that is sealed and an hour of a big installation into their tables."""
+    make_years([2025])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into reading_month (channel_id, month, tenant_id, base, v)"
+            " select id, '2025-03-01', tenant_id, 0, '' from channel where tenant_id = %s",
+            [tenant_id],
+        )
+        cursor.execute(
+            "insert into reading_recent (tenant_id, block, hour, v) values (%s, 0, 800000, %s)",
+            [tenant_id, b"\xff" * 1024],
+        )
+
+
+def fill_delivery(tenant_id: int) -> None:
+    """Put what is known of a channel's way into its tables."""
+    with connection.cursor() as cursor:
+        for table, rows in ROWS_OF_DELIVERY.items():
+            mine = f" where tenant_id = {tenant_id} on conflict do nothing"
+            cursor.execute(f"insert into {table} {rows}{mine}")
 
 
 def user(username: str) -> Any:

@@ -38,8 +38,24 @@ PAGES = (
     f"{SITE}transformer/",
     "/nodes/alice-house/",
     "/nodes/alice-riser/",
+    "/nodes/alice-house/balance/electricity/meters/?date=2026-01-11",
+    "/nodes/alice-house/balance/cold_water/consumers/?date=2026-01",
+    (
+        "/nodes/alice-house/balance/electricity/meters/explained/"
+        "?from=2026-01-11T00:00%2B01:00&to=2026-01-12T00:00%2B01:00"
+    ),
+    "/nodes/alice-house/balance-groups/",
     "/points/alice-flat-01-el/",
+    "/points/alice-flat-01-el/?date=2026-01",
+    "/points/alice-flat-01-el/events/",
+    "/points/alice-flat-01-el/delivery/",
+    "/points/alice-flat-01-el/delivery/?date=2026-01-11",
+    "/points/alice-flat-01-el/dials/",
+    "/points/alice-flat-01-el/validity/",
+    "/points/alice-flat-01-el/meter/",
     "/points/alice-flat-04-el/",
+    "/nodes/alice-house/events/",
+    "/nodes/alice-house/dials/",
     "/flats/alice-flat-01/",
     "/nothing/",
 )
@@ -194,6 +210,33 @@ def test_a_command_shows_its_true_state(open_window: Open) -> None:
         in_thread(town.report, "alice", town.status(town.NOW + timedelta(minutes=3)))
         expect(line.locator(".chip")).to_have_text("sent")
         expect(page.locator('[data-live="load.flat-03-wash.word"]')).to_have_text("On")
+
+
+def test_a_meter_is_read_now_without_reload(open_window: Open) -> None:
+    from balans.protocols.hub import ReadResult, ReadState
+    from balans.storage import read_requests
+
+    with open_window(PHONE, "alice-resident") as window:
+        window.go("/points/alice-flat-01-el/")
+        page = window.page
+        place = page.locator("#read-now")
+        page.evaluate("window.same = true")
+        place.get_by_role("button", name="Read now").focus()
+        page.keyboard.press("Enter")
+        expect(place.locator(".chip")).to_have_text("on its way")
+        expect(place.get_by_role("button", name="Read now")).to_be_disabled()
+        (one,) = in_thread(read_requests.open_requests)
+        in_thread(read_requests.mark_sent, [one.id])
+        expect(place.locator(".chip")).to_have_text("asked, waiting for the answer")
+        own = (one.request.id, one.request.module, one.request.input)
+        at = town.NOW.timestamp() + 60
+        in_thread(
+            read_requests.take_result, "alice-hub", ReadResult(*own, ReadState.DONE, at, 4_711)
+        )
+        expect(place.locator(".chip")).to_have_text("read")
+        expect(place).to_contain_text("4,711 pulses")
+        expect(place.get_by_role("button", name="Read now")).to_be_enabled()
+        assert page.evaluate("window.same")
 
 
 def test_the_remaining_off_time_counts_down(open_window: Open, pages: Pages) -> None:

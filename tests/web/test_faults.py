@@ -22,7 +22,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_args: Any) -> None:
         raise error
 
-    monkeypatch.setattr(overview, "branches", fail)
+    monkeypatch.setattr(overview, "opened", fail)
 
 
 def test_nothing_at_an_address(operator: Client) -> None:

@@ -17,6 +17,7 @@ def test_an_operator_sees_every_site_and_the_tree(operator: Client) -> None:
     assert site["freshness"] == "fresh"
     (city,) = page.context["tree"]
     assert city.children[0].children[0].live == site
+    assert len(city.children[0].children[0].children[0].children) == 4
 
 
 def test_a_resident_sees_the_own_flat(resident: Client) -> None:

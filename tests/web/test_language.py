@@ -68,7 +68,7 @@ def test_numbers_follow_the_language(operator: Client) -> None:
     page = operator.get("/points/alice-flat-01-el/?date=2026-01-11")
     assert page.context["profile"]["total"] == "2,676"
     assert page.context["profile"]["register"] == "29\xa0313"
-    assert page.context["day"].title == "Воскресенье, 11 января 2026"
+    assert page.context["period"].title == "Воскресенье, 11 января 2026"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_hours_of_a_whole_day(operator: Client) -> None:
 def test_the_newest_day_is_shown_first_and_hours_to_come_are_not_missing(operator: Client) -> None:
     town.seed_readings()
     page = operator.get(POINT)
-    assert page.context["day"].iso == "2026-01-12"
+    assert page.context["period"].iso == "2026-01-12"
     rows = page.context["profile"]["rows"]
     assert rows[17]["quality"] == "measured"
     assert rows[18]["quality"] == "not yet"
@@ -71,7 +71,61 @@ def test_a_missing_hour_is_a_gap_and_never_zero(operator: Client) -> None:
         assert profile["rows"][hour]["quality"] == "missing"
     assert profile["rows"][12]["register"] == "–"
     assert profile["coverage"] == "22 of 24 hours known"
+    # … but what was used on the whole day is told by the registers at its ends.
+    assert profile["complete"]
+    assert profile["total"] == "2.676"
+
+
+def test_without_a_register_at_an_end_the_sum_is_of_the_hours_that_are_known(
+    operator: Client,
+) -> None:
+    town.seed_readings(without=[datetime(2026, 1, 10, 23, tzinfo=UTC)])
+    profile = operator.get(f"{POINT}?date=2026-01-11").context["profile"]
     assert not profile["complete"]
+    assert profile["total"] == "2.553"
+
+
+def test_a_month_by_days_and_a_year_by_months(operator: Client) -> None:
+    town.seed_readings(without=[datetime(2026, 1, 11, 11, tzinfo=UTC)])
+    page = operator.get(f"{POINT}?date=2026-01")
+    assert page.context["period"].title == "January 2026"
+    rows = page.context["profile"]["rows"]
+    used = {row["label"]: (row["used"], row["quality"], row["known"]) for row in rows}
+    assert len(rows) == 12
+    assert used["Sun 11"] == ("2.676", "measured", "91.6")
+    assert used["Mon 12"][0] == "1.959"
+    assert rows[-1]["so_far"]
+    assert not rows[-2]["so_far"]
+    assert used["Thu 1"][:2] == ("–", "no meter")
+    year = operator.get(f"{POINT}?date=2026").context
+    assert [row["label"] for row in year["profile"]["rows"]] == ["January"]
+    assert year["profile"]["rows"][0]["date"] == "2026-01"
+    assert operator.get(f"{POINT}?date=2025").context["empty"]["title"] == "No data in this time"
+    assert operator.get(f"{POINT}?date=2027-05").context["empty"]["kind"] == "none"
+
+
+def test_each_bar_and_row_says_how_good_it_is(operator: Client) -> None:
+    town.seed_readings(without=[datetime(2026, 1, 11, 11, tzinfo=UTC)])
+    page = operator.get(f"{POINT}?date=2026-01-11")
+    profile = page.context["profile"]
+    assert profile["chart"]["tones"][10:14] == ["measured", "missing", "missing", "measured"]
+    assert profile["chart"]["words"][10:12] == ["", "missing"]
+    assert profile["strip"] == [
+        {"x": 0, "width": 11, "quality": "measured"},
+        {"x": 11, "width": 2, "quality": "missing"},
+        {"x": 13, "width": 11, "quality": "measured"},
+    ]
+    assert [one["name"] for one in profile["qualities"]] == ["measured", "missing"]
+    assert '<rect x="11" y="0" width="2" height="1" data-quality="missing"/>' in (
+        page.content.decode()
+    )
+
+
+@pytest.mark.parametrize("date", ["x", "2026-13", "1999", "2100", "2026-02-30", "20260101", "²"])
+def test_what_is_no_time_is_refused_with_what_is_expected(operator: Client, date: str) -> None:
+    answer = operator.get(POINT, {"date": date})
+    assert answer.status_code == 400
+    assert "Give a day, a month or a year" in answer.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`balans serve` as a process: it answers, streams at once, and ends promptly."""
 
 import signal
+import socket
 import time
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from tests.web import town
 from tests.web.conftest import Pages, in_thread
 from tests.web.visitor import Visitor, until
 
+from balans.cli.serve import listening_socket
 from balans.storage.scope import system_scope
 
 pytestmark = pytest.mark.xdist_group("pages")
@@ -158,3 +160,15 @@ def test_the_database_has_been_left_in_order() -> None:
             return int(cursor.fetchone()[0])
 
     assert in_thread(open_transactions) == 0
+
+
+def test_the_body_of_an_answer_does_not_wait_for_the_head() -> None:
+    """Connections inherit it from the listener; without it each answer with a body costs 40 ms."""
+    with (
+        listening_socket("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+    ):
+        served, _ = listener.accept()
+        with served:
+            assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert client.fileno() >= 0

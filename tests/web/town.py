@@ -156,6 +156,9 @@ def plan(tenant: str = "alice", serial: int = 1000, zone: str = "Europe/Paris") 
             AccountPlan(
                 username=f"{t}-manager", password=PASSWORD, grants=(("manager", f"{t}-house"),)
             ),
+            AccountPlan(
+                username=f"{t}-installer", password=PASSWORD, grants=(("installer", f"{t}-house"),)
+            ),
             AccountPlan(username=f"{t}-nobody", password=PASSWORD),
         ),
     )

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from balans.cli import bench_plan
+from balans.cli import bench_chaos, bench_ingest, bench_plan
 from balans.cli.common import AsJson, new_app, print_json
 
 app = new_app("Measure control quality and speed.")
 app.command("plan", epilog=bench_plan.EXAMPLE)(bench_plan.plan)
+app.command("ingest", epilog=bench_ingest.EXAMPLE)(bench_ingest.ingest)
+app.command("chaos", epilog=bench_chaos.EXAMPLE)(bench_chaos.chaos)
 
 
 @app.callback()

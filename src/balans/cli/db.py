@@ -1,24 +1,28 @@
 """``balans db``: create, migrate, look at, back up and restore the database."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from balans.cli.common import AsJson, DataDir, new_app, print_json, require_existing, settings_of
+from balans.cli import db_upkeep
+from balans.cli.common import AsJson, DataDir, new_app, require_existing, settings_of
+from balans.cli.db_open import database
+from balans.cli.db_upkeep import report
 
 if TYPE_CHECKING:
     from balans.config import Settings
 
-app = new_app("Create, migrate, back up and restore the database.")
+app = new_app("Create, migrate, back up and keep up the database.")
+app.command("seal", epilog=db_upkeep.SEAL_EXAMPLE)(db_upkeep.seal)
+app.command("archive", epilog=db_upkeep.ARCHIVE_EXAMPLE)(db_upkeep.archive)
+app.command("restore-archive", epilog=db_upkeep.RESTORE_EXAMPLE)(db_upkeep.restore_archive)
+app.command("distribute", epilog=db_upkeep.DISTRIBUTE_EXAMPLE)(db_upkeep.distribute)
 
 
 @app.callback()
 def group() -> None:
-    """Create, migrate, back up and restore the database."""
+    """Create, migrate, back up and keep up the database."""
 
 
 @app.command(epilog="Example: balans db init --data-dir /var/lib/balans")
@@ -32,9 +36,9 @@ def init(
 ) -> None:
     """Create the embedded database, or fill an external one, with all tables."""
     settings = settings_of(ctx, data_dir)
-    with _database(settings, create_user=create_user) as url:
+    with database(settings, create_user=create_user) as url:
         applied = _migrate(settings, url)
-        _report(_status_of(settings, url) | {"applied": applied}, as_json=as_json)
+        report(_status_of(settings, url) | {"applied": applied}, as_json=as_json)
 
 
 @app.command(epilog="Example: balans db migrate")
@@ -42,9 +46,9 @@ def migrate(ctx: typer.Context, data_dir: DataDir = None, as_json: AsJson = Fals
     """Bring the tables of an existing database up to this release."""
     settings = settings_of(ctx, data_dir)
     require_existing(settings)
-    with _database(settings) as url:
+    with database(settings) as url:
         applied = _migrate(settings, url)
-        _report(_status_of(settings, url) | {"applied": applied}, as_json=as_json)
+        report(_status_of(settings, url) | {"applied": applied}, as_json=as_json)
 
 
 @app.command(epilog="Example: balans db status --json")
@@ -52,7 +56,7 @@ def status(ctx: typer.Context, data_dir: DataDir = None, as_json: AsJson = False
     """Tell where the database is, whether it answers, its size and missing migrations."""
     settings = settings_of(ctx, data_dir)
     url = _running_url(settings)
-    _report(_status_of(settings, url) if url else _idle_status(settings), as_json=as_json)
+    report(_status_of(settings, url) if url else _idle_status(settings), as_json=as_json)
 
 
 @app.command(epilog="Example: balans db backup balans-2026-11-24.dump")
@@ -67,9 +71,9 @@ def backup(
 
     settings = settings_of(ctx, data_dir)
     require_existing(settings)
-    with _database(settings) as url:
+    with database(settings) as url:
         size = dump(url, file)
-    _report({"file": str(file), "bytes": size}, as_json=as_json)
+    report({"file": str(file), "bytes": size}, as_json=as_json)
 
 
 @app.command(epilog="Example: balans db restore balans-2026-11-24.dump --data-dir /srv/balans")
@@ -86,24 +90,11 @@ def restore(
 
     settings = settings_of(ctx, data_dir)
     check_backup(file)
-    with _database(settings) as url:
+    with database(settings) as url:
         _require_sealing(settings, url)
         restore_into(url, file, force=force)
         applied = _migrate(settings, url)
-        _report(_status_of(settings, url) | {"applied": applied}, as_json=as_json)
-
-
-@contextmanager
-def _database(settings: "Settings", *, create_user: bool = False) -> Iterator[str]:
-    """Give the address of a database that answers, started here if nobody else runs it."""
-    from balans.wiring.embedded import open_parts
-
-    with open_parts(settings, broker=False, create_user=create_user, progress=_tell) as parts:
-        yield parts.database_url
-
-
-def _tell(message: str) -> None:
-    print(message, file=sys.stderr)
+        report(_status_of(settings, url) | {"applied": applied}, as_json=as_json)
 
 
 def _running_url(settings: "Settings") -> str | None:
@@ -111,7 +102,7 @@ def _running_url(settings: "Settings") -> str | None:
 
     if settings.database_url is None:
         return find_running(settings.data_dir)
-    with _database(settings) as url:
+    with database(settings) as url:
         return url
 
 
@@ -173,12 +164,3 @@ def _missing_migrations() -> list[str]:
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [f"{migration.app_label}.{migration.name}" for migration, _backwards in plan]
-
-
-def _report(result: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    for name, value in result.items():
-        text = (", ".join(value) or "none") if isinstance(value, list) else value
-        print(f"{name.replace('_', ' ')}: {text}")

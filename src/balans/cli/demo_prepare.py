@@ -96,6 +96,7 @@ def register(spec: "TownSpec") -> None:
     grants = {
         "operator": (("operator", spec.nodes[0].code),),
         "resident": (("consumer", spec.flats[0].code),),
+        "installer": (("installer", spec.nodes[0].code),),
     }
     accounts = tuple(
         AccountPlan(

@@ -133,6 +133,7 @@ class DemoRun:
         env = environment_of(self.settings, parts.database_url)
         stack = Stack(self.home / "log", {**env, "BALANS_MQTT_URL": parts.mqtt_url})
         stack.start("headend", ["headend"])
+        stack.start("worker", ["worker"])
         for hub, file in prepare.write_gateways(self.spec, self.home, parts.mqtt_url).items():
             stack.start(hub, ["gateway", str(file)])
         stack.env = {**stack.env, "BALANS_DEMO": "1"}

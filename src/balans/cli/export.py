@@ -2,11 +2,12 @@
 
 import csv
 import sys
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import typer
@@ -24,8 +25,11 @@ from balans.core.errors import InputError
 if TYPE_CHECKING:
     from balans.storage.readings import ExportRow
     from balans.storage.records import NodeInfo
+    from balans.usecases.export_registry import WrittenSheet
 
 app = new_app("Write what is stored to a file.")
+SHEET_ROWS: Final = 1_048_575
+"""A sheet of a workbook has one row more, for the names of columns."""
 HEADER = ("channel", "point", "time", "register", "quality")
 
 
@@ -38,7 +42,7 @@ def group() -> None:
 def readings(
     ctx: typer.Context,
     out: Annotated[
-        Path, typer.Option(metavar="FILE.csv", help="New file; - writes to the screen.")
+        Path, typer.Option(metavar="FILE.csv", help="New file, .csv or .xlsx; - writes CSV.")
     ],
     start: Annotated[
         str | None, typer.Option("--from", metavar="T", help="First instant, ISO 8601.")
@@ -52,7 +56,7 @@ def readings(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write readings as CSV, sorted by channel and time; times are UTC."""
+    """Write readings, sorted by channel and time; times are UTC."""
     from balans.wiring.embedded import open_parts
     from balans.wiring.server import setup_django
 
@@ -76,24 +80,113 @@ def readings(
         print(f"{out}: {count} readings")
 
 
+@app.command(epilog="Example: balans export registry --out registry.xlsx")
+def registry(
+    ctx: typer.Context,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="New file, .xlsx or .csv; - writes CSV to the screen."),
+    ],
+    tenant: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Which utility, where there are several.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write everything that is registered, as `balans import registry` reads it back.
+
+    Passwords are not written. An empty registry gives the sheets and columns to fill in.
+    """
+    from balans.wiring.embedded import open_parts
+    from balans.wiring.server import setup_django
+
+    settings = settings_of(ctx, data_dir)
+    require_existing(settings)
+    with open_parts(settings, broker=False) as parts:
+        setup_django(settings, parts.database_url)
+        sheets = _registry(tenant)
+    _write_registry(out, sheets)
+    count = sum(len(sheet.rows) for sheet in sheets)
+    if as_json:
+        print_json({"file": str(out), "rows": {sheet.name: len(sheet.rows) for sheet in sheets}})
+    elif str(out) != "-":
+        print(f"{out}: {count} rows")
+
+
+def _registry(tenant: str | None) -> "list[WrittenSheet]":
+    from balans.storage.lookups import tenant_ids
+    from balans.storage.registry_export import present_plan
+    from balans.storage.scope import system_scope, tenant_scope
+    from balans.usecases.export_registry import registry_sheets
+    from balans.usecases.registry_plan import RegistryPlan, TenantPlan
+
+    with system_scope("export"):
+        known = tenant_ids()
+    if not known and tenant is None:
+        return registry_sheets(RegistryPlan(tenant=TenantPlan(code="", name="")))
+    code = tenant or (next(iter(known)) if len(known) == 1 else "")
+    if code not in known:
+        raise InputError(f"--tenant {code}: expected one of {', '.join(sorted(known))}")
+    with tenant_scope(known[code], "export"):
+        return registry_sheets(present_plan(known[code]))
+
+
+def _write_registry(out: Path, sheets: "list[WrittenSheet]") -> None:
+    from balans.usecases.export_registry import csv_text
+
+    if out.suffix.lower() == ".xlsx":
+        from balans.adapters.sheets import write_workbook
+
+        with _new_file(out, binary=True) as file:
+            file.write(write_workbook([(s.name, s.header, s.rows) for s in sheets]))
+    elif str(out) == "-":
+        sys.stdout.write(csv_text(sheets))
+    else:
+        with _new_file(out) as file:
+            file.write(csv_text(sheets))
+
+
 def _write(out: Path, rows: Iterable["ExportRow"]) -> int:
     """Write `rows` to a new file that appears when it is whole; return how many."""
+    if out.suffix.lower() == ".xlsx":
+        return _write_workbook(out, rows)
     to_screen = str(out) == "-"
-    draft = out.with_name(f"{out.name}.new")
     count = 0
+    with nullcontext(sys.stdout) if to_screen else _new_file(out) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(HEADER)
+        for row in rows:
+            writer.writerow(_cells(row))
+            count += 1
+    return count
+
+
+def _cells(row: "ExportRow") -> tuple[str, str, str, int, str]:
+    time = row.time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return row.channel, row.point, time, row.register, row.quality.value
+
+
+def _write_workbook(out: Path, rows: Iterable["ExportRow"]) -> int:
+    from balans.adapters.sheets import write_workbook
+
+    cells = [_cells(row) for row in islice(rows, SHEET_ROWS + 1)]
+    if len(cells) > SHEET_ROWS:
+        raise InputError(f"--out {out}: more than {SHEET_ROWS} readings: write CSV, or fewer days")
+    with _new_file(out, binary=True) as file:
+        file.write(write_workbook([("readings", HEADER, cells)]))
+    return len(cells)
+
+
+@contextmanager
+def _new_file(out: Path, *, binary: bool = False) -> Iterator[Any]:
+    """Give a file that appears under its name when it is whole."""
+    draft = out.with_name(f"{out.name}.new")
     try:
-        with nullcontext(sys.stdout) if to_screen else draft.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(HEADER)
-            for row in rows:
-                time = row.time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                writer.writerow((row.channel, row.point, time, row.register, row.quality.value))
-                count += 1
+        with draft.open("wb") if binary else draft.open("w", newline="", encoding="utf-8") as file:
+            yield file
+        draft.replace(out)
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror}") from error
-    if not to_screen:
-        draft.replace(out)
-    return count
 
 
 def _node(code: str) -> "NodeInfo":

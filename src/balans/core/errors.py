@@ -1,6 +1,7 @@
 """The root of every error the product raises on purpose."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from typing_extensions import override
 
@@ -28,11 +29,12 @@ class UnavailableError(BalansError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing noticed about data: where, what, and how bad."""
+    """One thing noticed about data: where, what, how bad, and the very item it is about."""
 
     where: str
     what: str
     severity: str = "error"  # error | warning
+    item: Any = field(default=None, compare=False, repr=False)
 
     @override
     def __str__(self) -> str:

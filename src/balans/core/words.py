@@ -15,6 +15,7 @@ class Resource(StrEnum):
     HOT_WATER = "hot_water"
     GAS = "gas"
     HEAT = "heat"
+    FUEL = "fuel"
 
 
 class Phase(StrEnum):
@@ -45,6 +46,30 @@ class NodeKind(StrEnum):
     BUILDING = "building"
     RISER = "riser"
     FLAT = "flat"
+
+
+class DeviceKind(StrEnum):
+    """What can announce itself: a concentrator (or gateway), or a radio module."""
+
+    HUB = "hub"
+    MODULE = "module"
+
+
+class FoundState(StrEnum):
+    """What became of a device that announced itself."""
+
+    FOUND = "found"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+class PreparedState(StrEnum):
+    """What became of a device that somebody prepared a place for."""
+
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    FAULTY = "faulty"
+    WITHDRAWN = "withdrawn"
 
 
 class LoadClass(StrEnum):
@@ -83,5 +108,6 @@ UNIT: dict[Resource, str] = {
     Resource.HOT_WATER: "m³",
     Resource.GAS: "m³",
     Resource.HEAT: "kWh",
+    Resource.FUEL: "m³",
 }
 """The unit in which a resource is shown; registers themselves count pulses."""

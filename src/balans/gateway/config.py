@@ -1,13 +1,15 @@
 """The gateway's configuration: the file of a site, with a table ``[gateway]`` beside it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from balans.core.errors import InputError
 from balans.core.words import LimitSource
 from balans.domain.demand.model import Limit
+from balans.gateway.devices.config import DevicesConfig, devices_of
 from balans.protocols.address import parse_broker_address
+from balans.protocols.claim import plain_secret
 from balans.usecases.run_load_control import METER, ControlledSite, Sensor, SensorKind
 from balans.usecases.site_file import site_of
 from balans.usecases.toml_table import TomlTable, one_table, parse_toml
@@ -47,6 +49,10 @@ class GatewayConfig:
         Where health and figures are shown; None: not.
     page
         The local page; None: there is none.
+    devices
+        Meters of others that speak for themselves; None: there are none.
+    label_secret
+        Secret on the label of the hub: who shows it to the server may claim the hub.
     """
 
     hub: str
@@ -58,6 +64,8 @@ class GatewayConfig:
     metrics_port: int | None
     health_file: Path | None
     page: PageConfig | None = None
+    devices: DevicesConfig | None = None
+    label_secret: str = field(default="", repr=False)
 
 
 def read_config(path: Path, default_mqtt_url: str | None = None) -> GatewayConfig:
@@ -93,10 +101,21 @@ def parse_config(text: str, path: Path, default_mqtt_url: str | None = None) -> 
         metrics_port=_port(own, "metrics_port"),
         health_file=path.parent / own.text("health_file") if own.has("health_file") else None,
         page=_page(root),
+        devices=devices_of(root, path.parent, mqtt_url),
+        label_secret=_secret(own),
     )
     own.finish()
     root.finish()
     return config
+
+
+def _secret(own: TomlTable) -> str:
+    if not own.has("label_secret"):
+        return ""
+    try:
+        return plain_secret(own.text("label_secret", "the secret on its label"))
+    except InputError as error:  # which does not repeat the secret
+        raise InputError(f"{own.file}: {own.place}.label_secret: {error}") from error
 
 
 def _url(own: TomlTable, key: str, default: str | None) -> str:

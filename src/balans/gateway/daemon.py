@@ -3,6 +3,8 @@
 ::
 
     modules --report--> Concentrator --> Recorder --> Journal --> Delivery --> head-end
+       ^------------ hours wanted --------- Hours <--+     <------ wanted --------|
+       ^--ask--- Reader <-------------- read now, answers ----------------------->|
     sensor, actuators <--> SiteControl --reports--^          Delivery <--ack--
                               ^--- commands, limits --- head-end
 
@@ -15,17 +17,20 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from balans import __version__
 from balans.adapters.monitor import Monitor
 from balans.adapters.mqtt import Link
-from balans.core.errors import BalansError, InputError
+from balans.core.errors import BalansError, InputError, UnavailableError
+from balans.core.hours import EPOCH_UNIX_S, HOUR_S
 from balans.gateway.concentrator import Concentrator
 from balans.gateway.config import GatewayConfig
 from balans.gateway.delivery import Delivery
+from balans.gateway.devices import Devices, Listening
 from balans.gateway.foresight import Foresight
+from balans.gateway.hours import Hours
 from balans.gateway.journal import Journal
 from balans.gateway.keep import Files
 from balans.gateway.metrics import Metrics
@@ -34,10 +39,12 @@ from balans.gateway.page.hosts import Hosts
 from balans.gateway.page.server import house_key, listen, serve
 from balans.gateway.page.session import Sessions
 from balans.gateway.planner import PlannerProcess
+from balans.gateway.reader import Reader
 from balans.gateway.recorder import Recorder
 from balans.gateway.scribe import Scribe
 from balans.gateway.site_control import PacedClock, Reconnected, SiteControl, zone_names
 from balans.protocols import hub, module
+from balans.protocols.claim import claim_of
 from balans.usecases.run_load_control import (
     ControlledSite,
     LoadControl,
@@ -76,13 +83,17 @@ class Gateway:
         journal = Journal(config.data_dir / "journal")
         for finding in journal.findings:
             log.warning("%s", finding)
-        self._recorder = Recorder(journal, self._metrics, self._something_to_deliver)
-        software = f"balans {__version__}"
-        self._delivery = Delivery(self._hub_topics, self._recorder, self._metrics, software)
-        self._concentrator = Concentrator(
-            self._site_topics, config.hub, self._recorder, self._metrics
+        self._recorder = Recorder(journal, self._metrics, self._durable)
+        self._delivery = Delivery(
+            self._hub_topics, self._recorder, self._metrics, _introduction(config), self._hour
         )
+        place = (self._site_topics, config.hub, self._recorder, self._metrics, self._now_s)
+        self._concentrator = Concentrator(*place)
+        self._hours = Hours(*place, self._hour)
+        self._reader = Reader(self._site_topics, self._hub_topics, self._metrics)
+        self._remember(journal)
         self._control = self._new_control(config.controlled) if config.controlled else None
+        self._devices = self._new_devices()
         self._site = self._new_site_link()
         self._server = self._new_server_link()
         self._page = self._new_page()
@@ -94,11 +105,17 @@ class Gateway:
             self._server.run(),
             self._concentrator.run(self._site),
             self._delivery.run(self._server),
+            self._hours.run(self._site),
+            self._reader.run(self._site, self._server),
             self._beat(),
         ]
         if self._control:
             jobs += [self._control.run(self._site, self._server), self._scribe.run()]
             jobs += [foresight.run() for foresight in self._foresight()]
+        if self._devices:
+            for announcement in self._devices.announcements():
+                self._concentrator.take_announcement(announcement)
+            jobs += [*self._devices.ears.jobs(), self._devices.run()]
         if self._page:
             jobs.append(serve(*self._page))
         with Monitor(
@@ -112,6 +129,8 @@ class Gateway:
             finally:
                 if self._control:
                     await self._control.close()
+                if self._devices:
+                    await self._devices.close()
                 await self._recorder.close()
 
     def _new_control(self, site: ControlledSite) -> SiteControl:
@@ -127,8 +146,33 @@ class Gateway:
         topics = (self._site_topics, self._hub_topics)
         return SiteControl(control, self._clock, topics, self._scribe, self._metrics)
 
+    def _new_devices(self) -> Devices | None:
+        """Return what listens to meters of others, where there are such."""
+        config = self._config
+        if config.devices is None:
+            return None
+        client_id = f"balans-devices-{config.hub}-{uuid4().hex[:8]}"
+        return Devices(
+            config.devices,
+            config.data_dir,
+            Listening(client_id, self._now_s),
+            self._recorder,
+            self._metrics,
+        )
+
+    def _remember(self, journal: Journal) -> None:
+        """Learn from the journal which hours are here and what of it is urgent."""
+        try:
+            for offset, entry in journal.entries():
+                self._durable(offset, [entry])
+        except UnavailableError as error:
+            log.warning("%s", error)
+
     def _now_s(self) -> float:
         return self._clock.now().timestamp()
+
+    def _hour(self) -> int:
+        return int((self._now_s() - EPOCH_UNIX_S) // HOUR_S)
 
     def _foresight(self) -> list[Foresight]:
         """Return what plans ahead, nothing where the site has no table ``[planner]``."""
@@ -164,12 +208,15 @@ class Gateway:
 
     def _new_site_link(self) -> Link:
         topics = self._site_topics
-        subscriptions = [(topics.report(self._config.hub), 1)]
+        own = self._config.hub
+        subscriptions = [(topics.report(own), 1), (topics.answer(own), 1), (topics.announce, 1)]
         if self._control:
             subscriptions += [(topics.power, 0), (topics.all_states, 1), (topics.all_devices, 0)]
+        if self._devices:
+            subscriptions.append((topics.ask(own), 1))
         return Link(
             self._config.mqtt_url,
-            f"balans-site-{self._config.hub}",
+            f"balans-site-{own}-{uuid4().hex[:8]}",
             subscriptions,
             lambda topic, data: self._guard("site", topic, lambda: self._from_site(topic, data)),
             self._on_site_connected,
@@ -179,12 +226,8 @@ class Gateway:
         topics = self._hub_topics
         return Link(
             self._config.server_mqtt_url,
-            f"balans-hub-{self._config.hub}",
-            [
-                *((topic, 1) for topic in (topics.ack, topics.command, topics.limits)),
-                (topics.consents, 1),
-                (hub.Topics.POLL, 1),
-            ],
+            f"balans-hub-{self._config.hub}-{uuid4().hex[:8]}",
+            [(f"{topics.root}/down/+", 1), (hub.Topics.POLL, 1)],
             self._on_server_message,
             self._on_server_connected,
         )
@@ -219,8 +262,19 @@ class Gateway:
     def _from_site(self, topic: str, data: bytes) -> None:
         message, topics = module.decode(data), self._site_topics
         match message:
-            case module.ModuleReport() if topic == topics.report(self._config.hub):
-                self._concentrator.take(message)
+            case module.ModuleReport() | module.Answer() | module.HoursAbsent() if topic in (
+                topics.report(self._config.hub),
+                topics.answer(self._config.hub),
+            ):
+                self._from_module(message)
+            case module.Announce() if topic == topics.announce:
+                self._concentrator.take_announcement(message)
+            case module.Ask() | module.HoursWanted() if (
+                topic == topics.ask(self._config.hub) and self._devices
+            ):
+                answer = self._devices.take_question(message)
+                if answer:
+                    self._from_module(answer)
             case module.PowerSample() | module.PulseSample() | module.RelaySample() if (
                 topic == topics.power and self._control
             ):
@@ -232,6 +286,18 @@ class Gateway:
             case _:
                 raise module.ModuleFrameError(f"a {type(message).__name__} does not belong here")
 
+    def _from_module(
+        self, message: module.ModuleReport | module.Answer | module.HoursAbsent
+    ) -> None:
+        self._hours.heard(message.serial)
+        match message:
+            case module.ModuleReport():
+                self._concentrator.take(message)
+            case module.Answer():
+                self._reader.take_answer(message)
+            case module.HoursAbsent():
+                self._hours.take_absent(message)
+
     def _from_server(self, topic: str, data: bytes, acks: list[hub.Ack]) -> None:
         message, topics = hub.decode(data), self._hub_topics
         match message:
@@ -239,6 +305,11 @@ class Gateway:
                 acks.append(message)
             case hub.Poll() if topic == topics.POLL:
                 self._introduce()
+            case hub.ReadNow() | hub.ReadNoted() | hub.Wanted() if topic in (
+                topics.read,
+                topics.wanted,
+            ):
+                self._from_reader(message)
             case hub.Command() if topic == topics.command and self._control:
                 self._control.take(message)
             case hub.Limits() if topic == topics.limits and self._control:
@@ -249,19 +320,41 @@ class Gateway:
             case _:
                 raise hub.HubFrameError(f"a {type(message).__name__} does not belong here")
 
-    def _something_to_deliver(self) -> None:
-        self._delivery.wake()
+    def _from_reader(self, message: hub.ReadNow | hub.ReadNoted | hub.Wanted) -> None:
+        match message:
+            case hub.ReadNow():
+                self._reader.take(message)
+            case hub.ReadNoted():
+                self._reader.take_noted(message)
+            case hub.Wanted():
+                self._hours.take_wanted(message)
+
+    def _durable(self, first: int, entries: Sequence[hub.Entry]) -> None:
+        self._delivery.add(first, entries)
+        self._hours.add(entries)
 
     def _troubles(self) -> list[str]:
         troubles = [] if self._site.connected else [f"no connection to {self._site.address}"]
+        if self._devices:
+            troubles += self._devices.troubles()
         if self._recorder.refusing:
             troubles.append(self._recorder.refusing)
         return troubles
 
+    def _links(self) -> list[tuple[str, Link]]:
+        links = [("site", self._site), ("server", self._server)]
+        devices = self._devices.ears.links if self._devices else []
+        return [*links, *(("devices", link) for link in devices)]
+
     async def _beat(self) -> None:
         while True:
-            for name, link in (("site", self._site), ("server", self._server)):
+            for name, link in self._links():
                 self._metrics.connected.labels(name).set(link.connected)
             with contextlib.suppress(OSError):
                 self._monitor.beat()
             await asyncio.sleep(BEAT_S)
+
+
+def _introduction(config: GatewayConfig) -> hub.Introduction:
+    claim = claim_of(config.hub, config.label_secret) if config.label_secret else ""
+    return hub.Introduction(f"balans {__version__}", claim, config.site)

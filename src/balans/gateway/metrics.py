@@ -33,6 +33,15 @@ class Metrics:
         self.refused_appends = Counter(
             "gateway_journal_refused", "Appends the disk refused", registry=r
         )
+        self.announcements = Counter(
+            "gateway_announcements", "Modules that announced themselves, journalled", registry=r
+        )
+        self.asked = Counter("gateway_asked", "Questions to modules", ["what"], registry=r)
+        self.foreign_acks = Counter(
+            "gateway_foreign_acks",
+            "Acknowledgements of another journal of this hub's code",
+            registry=r,
+        )
         self.waiting = Gauge(
             "gateway_journal_unacknowledged", "Entries the head-end has not settled", registry=r
         )

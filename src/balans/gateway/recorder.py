@@ -25,10 +25,15 @@ class Recorder:
     journal
         Where entries go.
     on_durable
-        Called after each commit: there is something to deliver.
+        Called after each commit with the offset of its first entry, and its entries.
     """
 
-    def __init__(self, journal: Journal, metrics: Metrics, on_durable: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        metrics: Metrics,
+        on_durable: Callable[[int, Sequence[Entry]], None],
+    ) -> None:
         self.journal = journal
         self.refusing = ""
         self._metrics = metrics
@@ -86,17 +91,17 @@ class Recorder:
                 failure = await self._try(part)
                 _tell([done], failure)
         self.refusing = str(failure or "")
-        self._on_durable()
 
     async def _try(self, entries: Sequence[Entry]) -> Exception | None:
         """Append `entries`; return why that failed."""
         began_s = time.perf_counter()
         try:
-            await asyncio.to_thread(self.journal.append, entries)
+            first = await asyncio.to_thread(self.journal.append, entries)
         except Exception as error:  # noqa: BLE001  (raised where the entries come from)
             self._metrics.refused_appends.inc()
             return error
         self._metrics.append_s.observe(time.perf_counter() - began_s)
+        self._on_durable(first, entries)
         return None
 
 

@@ -3,10 +3,12 @@
 ::
 
     hubs --hello, batch--> Intake --COMMIT--> ack --> hubs
+         --answer--------> Reading --COMMIT--> noted --> hubs
          --status--------> LivePictures --> live_status
          --plan----------> Plans --> site_plan
                            Flusher: inbox --> day rows, commands
     hubs <--command, limits, consents-- Outbox <--NOTIFY-- pages
+    hubs <--read now, hours wanted----- Reading, Holes <--NOTIFY-- pages
 
 Nothing is acknowledged before it is committed, so the process may be killed at any time.
 """
@@ -24,7 +26,8 @@ from balans.headend.database import Database
 from balans.headend.intake import Intake
 from balans.headend.metrics import Metrics
 from balans.headend.outbox import Outbox
-from balans.headend.rounds import Findings, Flusher, LivePictures, Plans, tidy
+from balans.headend.reading import Holes, Reading
+from balans.headend.rounds import Findings, Flusher, LivePictures, Plans
 from balans.protocols.hub import (
     Ack,
     Batch,
@@ -32,6 +35,7 @@ from balans.protocols.hub import (
     HubFrameError,
     PlanReport,
     Poll,
+    ReadResult,
     SiteStatus,
     Topics,
     decode,
@@ -86,9 +90,11 @@ class HeadEnd:
         self._database = Database(self._metrics, self._poll)
         self._findings = Findings(self._database)
         self._outbox = Outbox(self._database, clock, self._metrics, self._publish)
+        self._reading = Reading(self._database, self._metrics, self._publish)
         self._intake = Intake(
-            self._database, self._metrics, self._acknowledge, self._complain_of, self._outbox.greet
+            self._database, clock, self._metrics, self._acknowledge, self._complain_of, self._greet
         )
+        self._holes = Holes(self._database, clock, self._metrics, self._publish, self._intake.busy)
         self._live = LivePictures(self._database, self._metrics)
         self._plans = Plans(self._database, self._metrics)
         self._flusher = Flusher(self._database, clock, self._metrics, self._intake.stored)
@@ -108,8 +114,10 @@ class HeadEnd:
                     self._plans.run(),
                     self._flusher.run(),
                     self._outbox.run(),
-                    self._outbox.listen(options.database_url),
-                    tidy(self._database, self._clock),
+                    self._outbox.listen(options.database_url, self._reading.wake),
+                    self._reading.ask(),
+                    self._reading.store(),
+                    self._holes.run(),
                     self._beat(),
                 ],
             )
@@ -139,6 +147,8 @@ class HeadEnd:
                 self._intake.take(topics.hub, message)
             case Batch() if topic == topics.batch:
                 self._intake.take(topics.hub, message)
+            case ReadResult() if topic == topics.answer:
+                self._reading.take(topics.hub, message)
             case SiteStatus() if topic == topics.status:
                 self._live.take(topics.hub, message)
             case PlanReport() if topic == topics.plan:
@@ -156,7 +166,13 @@ class HeadEnd:
 
     async def _on_connected(self) -> None:
         self._outbox.reconnected()
+        self._reading.forget()
         await self._poll()
+
+    def _greet(self, hub: str) -> None:
+        """Bring a hub that has introduced itself what it may have missed."""
+        self._outbox.greet(hub)
+        self._reading.forget()
 
     async def _poll(self) -> None:
         """Ask hubs to introduce themselves: the answer tells them what to send."""

@@ -38,5 +38,9 @@ class Metrics:
         )
         self.commands = Counter("headend_commands", "Commands handed to the broker", registry=r)
         self.expired = Counter("headend_commands_expired", "Commands given up", registry=r)
+        self.answers = Counter(
+            "headend_answers", "Answers to requests to read now", ["what"], registry=r
+        )
+        self.wanted = Counter("headend_wanted", "Channels asked for missing hours", registry=r)
         self.connected = Gauge("headend_connected", "1 while the broker is there", registry=r)
         self.database = Gauge("headend_database", "1 while the database is there", registry=r)

@@ -19,12 +19,12 @@ from balans.core.errors import UnavailableError
 from balans.headend.database import Database, RejectedError
 from balans.headend.metrics import Metrics
 from balans.protocols.hub import Command, Consents, Limits, Topics, encode
-from balans.storage import commands, consents
+from balans.storage import commands, consents, read_requests
 
 POLL_S = 1.0
 SETTINGS_S = 5.0
 """Limits begin and end with time too, so they are looked at as often as this."""
-CHANNELS = (commands.CHANNEL, consents.CHANNEL)
+CHANNELS = (commands.CHANNEL, consents.CHANNEL, read_requests.CHANNEL)
 BACKOFF_S = (0.1, 0.5, 2.0)
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,11 @@ class Outbox:
                 self._greeted |= greeted
                 log.error("commands: %s", error)  # noqa: TRY400  (its message says all)
 
-    async def listen(self, database_url: str) -> None:
-        """Hear from the database that there is something new to send, until cancelled."""
+    async def listen(self, database_url: str, on_read: Callable[[], None]) -> None:
+        """Hear from the database that there is something new to send, until cancelled.
+
+        `on_read` is called when somebody wants to read a meter now.
+        """
         failures = 0
         while True:
             try:
@@ -106,7 +109,11 @@ class Outbox:
                             sql.SQL("LISTEN {}").format(sql.Identifier(channel))
                         )
                     failures = 0
+                    on_read()
                     async for notice in connection.notifies():
+                        if notice.channel == read_requests.CHANNEL:
+                            on_read()
+                            continue
                         self._settings_due |= notice.channel == consents.CHANNEL
                         self._news.set()
             except (psycopg.Error, OSError) as error:

@@ -1,4 +1,4 @@
-"""What the head-end does again and again: live pictures, inbox into tables, findings, tidying."""
+"""What the head-end does again and again: live pictures, plans, inbox into tables, findings."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,6 @@ from balans.protocols.hub import PlanReport, SiteStatus
 from balans.storage import findings, plans
 from balans.storage.findings import Noticed
 from balans.storage.flush import FlushResult, flush_inbox
-from balans.storage.inbox import purge
 from balans.storage.live import save_statuses
 from balans.storage.scope import system_scope
 
@@ -28,7 +27,6 @@ BATCHES = 500
 NOTICED_MAX = 100
 CLOCK_SET_S = 3600.0
 """A clock that has moved so much more or less than time passed was set."""
-PURGE_S = 3600.0
 log = logging.getLogger(__name__)
 
 
@@ -145,8 +143,8 @@ class Flusher:
 
     async def flush(self) -> None:
         """Flush until the inbox is empty or the database is away."""
-        result = FlushResult(batches=BATCHES)
-        while result.batches >= BATCHES:
+        result = FlushResult(batches=1)
+        while result.batches:
             now = self._clock.now()
             self._watch_clock(now)
             try:
@@ -212,17 +210,3 @@ class Findings:
 def _record(noticed: Sequence[Noticed]) -> None:
     with system_scope("headend"):
         findings.record(noticed, datetime.now(UTC))
-
-
-async def tidy(database: Database, clock: Clock) -> None:
-    """Delete what was flushed long ago, once an hour, until cancelled."""
-    while True:
-        try:
-            count = await database.call(purge, clock.now())
-            if count:
-                log.info("deleted %d batches that were flushed long ago", count)
-        except UnavailableError:
-            pass
-        except RejectedError as error:
-            log.error("tidying: %s", error)  # noqa: TRY400  (its message says all)
-        await asyncio.sleep(PURGE_S)

@@ -5,9 +5,12 @@ topic, or text with a NUL is refused when the message is decoded.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated
 
 from msgspec import Meta
+
+from balans.protocols.readings import HOUR_MAX, HOUR_MIN, INPUT_MAX
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -29,3 +32,23 @@ WattHours = Annotated[float, Meta(ge=0, le=1e12)]
 Ampere = Annotated[float, Meta(ge=-1e6, le=1e6)]
 PhaseWatts = Annotated[tuple[Watt, ...], Meta(max_length=3)]
 """Power on L1, L2, L3 in this order; empty where the meter does not tell."""
+Hour = Annotated[int, Meta(ge=HOUR_MIN, le=HOUR_MAX)]
+"""Hours since 2000-01-01 00:00 UTC, the instant at which the hour begins."""
+Input = Annotated[int, Meta(ge=1, le=INPUT_MAX)]
+Register = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Flags = Annotated[int, Meta(ge=0, le=255)]
+HourSpan = tuple[Hour, Hour]
+HourSpans = Annotated[tuple[HourSpan, ...], Meta(min_length=1, max_length=500)]
+"""Ranges [start, end) of hours, sorted and apart."""
+WaitSeconds = Annotated[float, Meta(gt=0, le=60)]
+Claim = Annotated[str, Meta(pattern=r"\A([0-9a-f]{64})?\Z")]
+"""See `balans.protocols.claim`; empty: the device claims nothing."""
+
+
+def check_spans(what: str, spans: Iterable[tuple[int, int]], start: int, end: int) -> None:
+    """Raise ValueError (which a decoder reports as malformed) unless sorted inside [start, end)."""
+    at = start
+    for first, last in spans:
+        if not at <= first < last <= end:
+            raise ValueError(f"{what} [{first}, {last}) out of order or outside [{start}, {end})")
+        at = last

@@ -6,7 +6,7 @@ offset    type   meaning
 0         u32    serial number of the module
 4         u8     input of the module, 1..3
 5         u8     flags, see `Flag`
-6         u16    reserved, 0
+6         u16    how the register is known, see `Grade`; a module sends 0
 8         i32    hour number, hours since 2000-01-01 00:00 UTC
 12        i32    cumulative register at that instant, in pulses
 ========  =====  =======================================================
@@ -16,7 +16,7 @@ a missing reading is simply absent.
 """
 
 from collections.abc import Iterable
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ RECORD = np.dtype(
         ("module", "<u4"),
         ("input", "u1"),
         ("flags", "u1"),
-        ("reserved", "<u2"),
+        ("grade", "<u2"),
         ("hour", "<i4"),
         ("register", "<i4"),
     ]
@@ -55,6 +55,15 @@ class Flag(IntFlag):
     CONTACT_BOUNCE = 8
     LOW_BATTERY = 16
     CLOCK_STEP = 32
+    REVERSE_RUN = 64
+
+
+class Grade(IntEnum):
+    """How a register is known. What counts pulses itself knows of `MEASURED` only."""
+
+    MEASURED = 0
+    ESTIMATED = 1  # computed from registers before and after
+    SUSPECT = 2  # whoever handed it over doubts it
 
 
 class Reading(NamedTuple):
@@ -65,6 +74,7 @@ class Reading(NamedTuple):
     hour: int
     register: int
     flags: int = 0
+    grade: int = 0
 
 
 def pack(readings: Iterable[Reading]) -> bytes:
@@ -73,7 +83,7 @@ def pack(readings: Iterable[Reading]) -> bytes:
     >>> len(pack([Reading(7, 1, 240_000, 12_345)]))
     16
     """
-    rows = [(r.module, r.input, r.flags, 0, r.hour, r.register) for r in readings]
+    rows = [(r.module, r.input, r.flags, r.grade, r.hour, r.register) for r in readings]
     return np.array(rows, dtype=RECORD).tobytes()
 
 
@@ -92,7 +102,7 @@ def unpack(data: bytes) -> NDArray[np.void]:
     wrong = (
         (rows["input"] < 1)
         | (rows["input"] > INPUT_MAX)
-        | (rows["reserved"] != 0)
+        | (rows["grade"] > max(Grade))
         | (rows["hour"] < HOUR_MIN)
         | (rows["hour"] > HOUR_MAX)
         | (rows["register"] < 0)
@@ -106,6 +116,6 @@ def unpack(data: bytes) -> NDArray[np.void]:
 def readings_of(data: bytes) -> list[Reading]:
     """Return the records in `data` as a list; errors as `unpack`."""
     return [
-        Reading(module, input_, hour, register, flags)
-        for module, input_, flags, _, hour, register in unpack(data).tolist()
+        Reading(module, input_, hour, register, flags, grade)
+        for module, input_, flags, grade, hour, register in unpack(data).tolist()
     ]

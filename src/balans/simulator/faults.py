@@ -15,6 +15,8 @@ class FaultPlan:
         Share of `Switch` messages that never reach their actuator.
     duplicate_report
         Share of reports that a module sends twice.
+    lost_message
+        Share of messages between modules and hubs that are lost, in either direction.
     silent_module, silent_hours
         Chance an hour that a module falls silent, and for how many simulated hours.
     stuck_relays
@@ -23,6 +25,7 @@ class FaultPlan:
 
     lost_command: float = 0.0
     duplicate_report: float = 0.0
+    lost_message: float = 0.0
     silent_module: float = 0.0
     silent_hours: int = 3
     stuck_relays: frozenset[str] = frozenset()
@@ -46,6 +49,10 @@ class Faults:
     def report_duplicated(self) -> bool:
         """Return whether this report is sent twice."""
         return self._hit(self.plan.duplicate_report)
+
+    def message_lost(self) -> bool:
+        """Return whether this message between a module and its hub is lost."""
+        return self._hit(self.plan.lost_message)
 
     def module_silenced(self) -> bool:
         """Return whether a module falls silent at this hour."""

@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,7 +89,9 @@ class VirtualHub:
         self.generated = generated
         self.journal = MemoryJournal()
         self.sender = wire.BatchSender(
-            self.journal, resend_s=RESEND_S, software=f"balans simulator {__version__}"
+            self.journal,
+            resend_s=RESEND_S,
+            introduction=wire.Introduction(f"balans simulator {__version__}"),
         )
         self.refused = 0
         self._rows = np.zeros((len(modules), INPUTS), dtype=RECORD)
@@ -105,8 +107,38 @@ class VirtualHub:
         """Journal the registers of every module at the instant at which `hour` begins."""
         self._rows["hour"] = hour
         self._rows["register"] = self.generated.registers
+        first = self.journal.next
         for rows in self._rows:
             self.journal.append(rows.tobytes())
+        self.sender.ranked(first, [wire.Rank.CURRENT] * len(self._rows))
+
+    def place(self, serial: int, number: int) -> int | None:
+        """Return which of the hub's channels an input is, None if it is none of them."""
+        module = serial - int(self._rows["module"][0, 0])
+        if 0 <= module < len(self._rows) and 1 <= number <= INPUTS:
+            return module * INPUTS + number - 1
+        return None
+
+    def answer(self, request: wire.ReadNow, now_s: float) -> wire.ReadResult:
+        """Return what a module answers at once."""
+        place = self.place(request.module, request.input)
+        own = (request.id, request.module, request.input)
+        if place is None:
+            return wire.ReadResult(*own, wire.ReadState.FAILED, detail=wire.NO_ANSWER)
+        register = int(self.registers[place])
+        return wire.ReadResult(*own, wire.ReadState.DONE, now_s, register)
+
+    def journal_again(self, wanted: wire.Wanted, hours: Mapping[int, Sequence[int]]) -> None:
+        """Journal hours that the head-end misses; `hours` are the hub's registers by hour."""
+        for one in wanted.hours:
+            place = self.place(one.module, one.input)
+            spans = () if place is None else one.spans
+            held = [hour for span in spans for hour in range(*span) if hour in hours]
+            rows = np.zeros(len(held), dtype=RECORD)
+            rows["module"], rows["input"], rows["hour"] = one.module, one.input, held
+            rows["register"] = [hours[hour][place or 0] for hour in held]
+            if held:
+                self.journal.append(rows.tobytes())
 
     def acknowledge(self, ack: wire.Ack) -> None:
         """Take an answer of the head-end."""
@@ -180,8 +212,8 @@ class Fleet:
         self.spec = spec
         self.hubs = _hubs_of(spec)
         self.ledger = Ledger(options.ledger, spec.channel_codes)
-        self._by_ack = {hub.topics.ack: hub for hub in self.hubs}
-        subscriptions = [(topic, 1) for topic in self._by_ack]
+        self._by_topic = {topic: hub for hub in self.hubs for topic in _topics_of(hub)}
+        subscriptions = [(topic, 1) for topic in self._by_topic]
         self._link = Link(
             mqtt_url,
             f"balans-{spec.name}-{os.getpid()}",
@@ -311,17 +343,42 @@ class Fleet:
             hub.sender.connected()
         self._news.set()
 
+    def _on_hub_message(self, hub: VirtualHub, message: wire.frames.Message) -> None:
+        match message:
+            case wire.Ack():
+                hub.acknowledge(message)
+                self._answered.set()
+            case wire.ReadNow():
+                result = hub.answer(message, self._now_s())
+                self._link.send(hub.topics.answer, wire.encode(result), 1)
+            case wire.Wanted():
+                hub.journal_again(message, self._hours_of(hub))
+            case _:
+                pass  # the head-end has noted an answer
+
+    def _now_s(self) -> float:
+        return float(self.ledger.last_hour * HOUR_S + EPOCH_UNIX_S)
+
+    def _hours_of(self, hub: VirtualHub) -> dict[int, tuple[int, ...]]:
+        """Return what the modules of a hub have counted, by hour."""
+        start = sum(len(one.registers) for one in self.hubs[: self.hubs.index(hub)])
+        own = slice(start, start + len(hub.registers))
+        return {hour: registers[own] for hour, registers in self.ledger.hours.items()}
+
     def _on_message(self, topic: str, payload: bytes) -> None:
         try:
             message = wire.decode(payload)
             if isinstance(message, wire.Poll) and topic == wire.Topics.POLL:
                 self._connected()
-            elif isinstance(message, wire.Ack) and topic in self._by_ack:
-                self._by_ack[topic].acknowledge(message)
-                self._answered.set()
+            elif topic in self._by_topic:
+                self._on_hub_message(self._by_topic[topic], message)
         except BalansError as error:
             log.warning("%s: %s", topic, error)
         self._news.set()
+
+
+def _topics_of(hub: VirtualHub) -> tuple[str, ...]:
+    return hub.topics.ack, hub.topics.read, hub.topics.wanted
 
 
 def _hubs_of(spec: TownSpec) -> list[VirtualHub]:

@@ -2,6 +2,7 @@
 
 A module never trusts the way to the hub: whatever is not confirmed with exactly the register it
 reported is reported again, however late. The ring forgets only what is older than `RING_HOURS`.
+What the ring holds can be had again, confirmed or not.
 """
 
 from collections.abc import Sequence
@@ -36,10 +37,18 @@ class ModuleBank:
         The modules; the order of all channels follows from it.
     resend_s
         After this long without confirmation a report is repeated.
+    ring_hours
+        How many hours a module holds.
     """
 
-    def __init__(self, modules: Sequence[ModuleSpec], resend_s: float = 1.5) -> None:
+    def __init__(
+        self,
+        modules: Sequence[ModuleSpec],
+        resend_s: float = 1.5,
+        ring_hours: int = RING_HOURS,
+    ) -> None:
         self.overwritten = 0
+        self._ring = ring_hours
         self._modules = tuple(modules)
         self._resend_s = resend_s
         counts = [len(module.channels) for module in modules]
@@ -49,10 +58,10 @@ class ModuleBank:
         self._index = {module.serial: i for i, module in enumerate(modules)}
         self._inputs = np.array([c.input for m in modules for c in m.channels], dtype=np.int64)
         self._serials = np.array([m.serial for m in modules for _ in m.channels], dtype=np.int64)
-        shape = (int(first[-1]), RING_HOURS)
+        shape = (int(first[-1]), ring_hours)
         self._registers: Int32s = np.zeros(shape, dtype=np.int32)
         self._waiting: Flags = np.zeros(shape, dtype=np.bool_)
-        self._hour: Int32s = np.full(RING_HOURS, -1, dtype=np.int32)
+        self._hour: Int32s = np.full(ring_hours, -1, dtype=np.int32)
         self._pending = np.zeros(len(modules), dtype=np.int64)
         self._due_s = np.zeros(len(modules))
         self._silent_until = np.full(len(modules), -1, dtype=np.int64)
@@ -69,7 +78,7 @@ class ModuleBank:
 
     def record(self, hour: int, registers: Registers) -> None:
         """Keep the registers of all channels at the instant at which `hour` begins."""
-        slot = hour % RING_HOURS
+        slot = hour % self._ring
         self.overwritten += int(self._waiting[:, slot].sum())
         self._hour[slot] = hour
         self._registers[:, slot] = registers
@@ -114,7 +123,7 @@ class ModuleBank:
         channels = self._channels[index]
         inputs = self._inputs[channels]
         position = np.minimum(np.searchsorted(inputs, rows["input"]), len(inputs) - 1)
-        channel, slot = channels.start + position, rows["hour"] % RING_HOURS
+        channel, slot = channels.start + position, rows["hour"] % self._ring
         exact = (
             (inputs[position] == rows["input"])
             & (self._hour[slot] == rows["hour"])
@@ -130,7 +139,40 @@ class ModuleBank:
     def since(self, hour: int) -> list[tuple[int, Registers]]:
         """Return hours after `hour` that the ring holds, in order, with all their registers."""
         hours = sorted(self._hour[self._hour > hour].tolist())
-        return [(h, self._registers[:, h % RING_HOURS].astype(np.int64)) for h in hours]
+        return [(h, self._registers[:, h % self._ring].astype(np.int64)) for h in hours]
+
+    def talks(self, serial: int) -> bool:
+        """Return whether there is such a module and it is not silent."""
+        index = self._index.get(serial)
+        return index is not None and bool(self._silent_until[index] <= self.last_hour)
+
+    def hub_of(self, serial: int) -> str:
+        """Return the hub that a module reports to."""
+        return self._modules[self._index[serial]].hub
+
+    def channel(self, serial: int, number: int) -> int | None:
+        """Return the channel of an input, None where a module has none."""
+        own = self._channels[self._index[serial]]
+        found = np.flatnonzero(self._inputs[own] == number)
+        return own.start + int(found[0]) if len(found) else None
+
+    def want(self, channel: int, spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+        """Report hours [start, end) again that the ring holds; return those that it does not."""
+        absent: list[tuple[int, int]] = []
+        for start, end in spans:
+            hours = np.arange(start, min(end, start + 10 * self._ring), dtype=np.int32)
+            slot = hours % self._ring
+            held = self._hour[slot] == hours
+            self._waiting[channel, slot[held]] = True
+            absent += _runs(hours[~held].tolist(), end if len(hours) < end - start else None)
+        self._count()
+        return tuple(absent)
+
+    @property
+    def oldest_hour(self) -> int:
+        """The oldest hour that the rings hold, -1 when they hold none."""
+        held = self._hour[self._hour >= 0]
+        return int(held.min()) if len(held) else -1
 
     def snapshot(self) -> Snapshot:
         """Return the state as arrays."""
@@ -163,3 +205,16 @@ class ModuleBank:
         rows["register"] = self._registers[channel, slot]
         module = self._modules[index]
         return Report(module.hub, ModuleReport(module.serial, rows.tobytes()))
+
+
+def _runs(hours: list[int], up_to: int | None) -> list[tuple[int, int]]:
+    """Return rising hours as ranges; the last one reaches `up_to`, if that is given."""
+    runs: list[tuple[int, int]] = []
+    for hour in hours:
+        if runs and runs[-1][1] == hour:
+            runs[-1] = (runs[-1][0], hour + 1)
+        else:
+            runs.append((hour, hour + 1))
+    if runs and up_to is not None:
+        runs[-1] = (runs[-1][0], up_to)
+    return runs

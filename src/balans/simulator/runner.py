@@ -14,6 +14,7 @@ stay in their modules until a hub confirms them.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from balans.core.errors import BalansError
 from balans.protocols import hub, module
 from balans.protocols.hub.frames import Message as HubMessage
 from balans.protocols.module.frames import Message as ModuleMessage
+from balans.simulator.answering import Reply
 from balans.simulator.faults import FaultPlan
 from balans.simulator.link import Link
 from balans.simulator.pace import Pace, SetClock
@@ -38,6 +40,7 @@ GONE_AFTER = 20
 """After so many samples without answer the gateway counts as gone until one is answered."""
 REPEAT_FIRST_S = 0.5
 REPORT_EVERY_S = 0.1
+SETTLED_S = 0.5
 HOUR_MIN = 60
 
 
@@ -77,7 +80,9 @@ class RunOptions:
         Told at every simulated hour.
     gateway_s, drain_s
         Longest wall time to wait for the gateway before the second minute, and for the hubs'
-        confirmations at the end.
+        confirmations and `settled` at the end.
+    settled
+        Asked at the end, in a thread: whether all is well and the modules may stop answering.
     """
 
     speed: float | None = None
@@ -88,6 +93,7 @@ class RunOptions:
     progress: Callable[[Progress], None] = _no_progress
     gateway_s: float = 30.0
     drain_s: float = 60.0
+    settled: Callable[[], bool] = lambda: True
 
 
 class TownRunner:
@@ -212,9 +218,11 @@ class TownRunner:
         modules.end_silence()
         try:
             async with asyncio.timeout(self.options.drain_s):
-                while modules.pending:
+                while modules.pending or not await asyncio.to_thread(self.options.settled):
                     self._confirmed.clear()
-                    await self._confirmed.wait()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(SETTLED_S):
+                            await self._confirmed.wait()
         except TimeoutError:
             log.warning("%d readings are not confirmed by their hubs", modules.pending)
         return not modules.pending
@@ -225,6 +233,8 @@ class TownRunner:
             if self._link.connected.is_set():
                 for report in self.world.modules.due(_wall_s()):
                     self._send_report(report.hub, report.message)
+                for announce in self.world.answering.announcements(_wall_s()):
+                    self._send_of_module(self._topics.announce, announce)
                 await self._link.sent()
             self._report_now.clear()
             try:
@@ -236,7 +246,11 @@ class TownRunner:
     def _send_report(self, hub_code: str, report: module.ModuleReport) -> None:
         copies = 2 if self.world.faults.report_duplicated() else 1
         for _ in range(copies):
-            self._link.send(self._topics.report(hub_code), module.encode(report), 1)
+            self._send_of_module(self._topics.report(hub_code), report)
+
+    def _send_of_module(self, topic: str, message: ModuleMessage) -> None:
+        if not self.world.faults.message_lost():
+            self._link.send(topic, module.encode(message), 1)
 
     def _publish(self, sample: module.PowerSample) -> None:
         self._sample_wall_s = _wall_s()
@@ -259,7 +273,9 @@ class TownRunner:
         topics, spec = self._topics, self.world.spec
         received = [(topics.received(hub_.code), 1) for hub_ in spec.hubs]
         status = [(self._status_topic, 0)] if self._status_topic else []
-        return [(topics.switch("+"), 1), (topics.query, 1), *received, *status]
+        asked = [(topics.ask(hub_.code), 1) for hub_ in spec.hubs]
+        own = [(topics.switch("+"), 1), (topics.query, 1), (topics.known, 1)]
+        return [*own, *received, *asked, *status]
 
     def _on_connect(self) -> None:
         self.world.modules.hurry()
@@ -286,12 +302,30 @@ class TownRunner:
                 self._on_switch(topic.rsplit("/", 1)[1], message)
             case module.Query():
                 self._send_states(self.world.bank.states(self._clock_s()))
+            case module.ReportReceived() | module.Known() | module.Ask() | module.HoursWanted():
+                if not self.world.faults.message_lost():
+                    self._on_module_message(message)
+            case _:
+                log.warning("%s: a %s is not expected here", topic, type(message).__name__)
+
+    def _on_module_message(self, message: module.ToModule) -> None:
+        answering = self.world.answering
+        match message:
             case module.ReportReceived():
                 if self.world.modules.received(message):
                     self._report_now.set()
                     self._confirmed.set()
-            case _:
-                log.warning("%s: a %s is not expected here", topic, type(message).__name__)
+            case module.Known():
+                answering.take_known(message)
+            case module.Ask():
+                self._reply(answering.answer(message, self._clock_s()))
+            case module.HoursWanted():
+                self._reply(answering.report_again(message))
+                self._report_now.set()
+
+    def _reply(self, reply: Reply | None) -> None:
+        if reply is not None:
+            self._send_of_module(self._topics.answer(reply.hub), reply.message)
 
     def _on_switch(self, address: str, switch: module.Switch) -> None:
         self._reactions_s.append(_wall_s() - self._sample_wall_s)

@@ -10,6 +10,7 @@ from balans.core.words import LoadClass
 from balans.protocols.module import ActuatorState, PowerSample, Switch
 from balans.simulator import state as state_file
 from balans.simulator.actuators import ActuatorBank
+from balans.simulator.answering import Answering
 from balans.simulator.arrays import Flags, Snapshot
 from balans.simulator.faults import FaultPlan, Faults
 from balans.simulator.ledger import Ledger
@@ -65,6 +66,7 @@ class World:
         self.faults = Faults(faults or FaultPlan())
         self.plant = Plant(spec, Profile.of(spec, town_minutes()))
         self.modules = ModuleBank(spec.modules)
+        self.answering = Answering(spec.modules, self.modules, self.plant.registers)
         self.bank = ActuatorBank(spec.loads, spec.start_s, MINUTE_S, self.faults.plan.stuck_relays)
         self._state_path = state_dir / STATE_FILE if state_dir else None
         parts = state_file.load(self._state_path, spec) if self._state_path else None

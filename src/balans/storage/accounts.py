@@ -4,7 +4,9 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.models import Session
 from django.http import HttpRequest
+from django.utils import timezone
 from typing_extensions import override
 
 from balans.storage.models import User
@@ -47,3 +49,16 @@ class SealedBackend(ModelBackend):
     async def aget_user(self, user_id: int) -> User | None:
         """Return what `get_user` returns."""
         return await sync_to_async(self.get_user)(user_id)
+
+
+def forget_sessions() -> int:
+    """Delete sessions that have ended; return how many. Opens a scope of its own.
+
+    Raises
+    ------
+    UnavailableError
+        If the database cannot be used now.
+    """
+    with system_scope(actor="worker"):
+        count, _ = Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    return count

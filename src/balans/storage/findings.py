@@ -4,10 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from django.db import connection
 
 from balans.core.text import printable
+
+MOST: Final = 20_000
+"""So many are kept for a tenant, and of nobody: whoever makes up codes fills no disk."""
+
+Key = tuple[int | None, str, str]
 
 
 class Severity(StrEnum):
@@ -50,19 +56,39 @@ def record(noticed: Iterable[Noticed], at: datetime) -> None:
 
     Places and details may repeat what came from outside: they are kept `printable`.
     """
-    counts: dict[tuple[int | None, str, str], tuple[Noticed, int]] = {}
+    counts: dict[Key, tuple[Noticed, int]] = {}
     for one in noticed:
         key = (one.tenant_id, printable(one.place), printable(one.what))
         counts[key] = (one, counts.get(key, (one, 0))[1] + one.n)
     rows = [
         (*key, one.severity.value, printable(one.detail), at, at, n)
-        for key, (one, n) in counts.items()
+        for key, (one, n) in _with_room(counts).items()
     ]
     if rows:
         with connection.cursor() as cursor:
             cursor.executemany(_UPSERT, rows)
 
 
+def _with_room(counts: dict[Key, tuple[Noticed, int]]) -> dict[Key, tuple[Noticed, int]]:
+    """Return those that are kept already, or that there is room for."""
+    if not counts:
+        return counts
+    with connection.cursor() as cursor:
+        cursor.execute(_KEPT, [[place for _, place, _ in counts]])
+        kept = set(cursor.fetchall())
+        cursor.execute("select tenant_id, count(*) from finding group by tenant_id")
+        room = {tenant_id: MOST - n for tenant_id, n in cursor.fetchall()}
+    found = {}
+    for key, value in counts.items():
+        if key not in kept:
+            room[key[0]] = room.get(key[0], MOST) - 1
+            if room[key[0]] < 0:
+                continue
+        found[key] = value
+    return found
+
+
+_KEPT = "select tenant_id, place, what from finding where place = any(%s)"
 _UPSERT = """
 insert into finding as f (tenant_id, place, what, severity, detail, first_seen, last_seen, n)
 values (%s, %s, %s, %s, %s, %s, %s, %s)
@@ -83,4 +109,26 @@ def latest(limit: int = 100) -> list[DataFinding]:
         return [
             DataFinding(place, what, detail, Severity(severity), first, last, n)
             for place, what, detail, severity, first, last, n in cursor.fetchall()
+        ]
+
+
+def listed(before: int | None, most: int) -> list[tuple[int, DataFinding]]:
+    """Return findings that the scope can see with their ids, the first seen last.
+
+    Parameters
+    ----------
+    before
+        Only those with a lesser id; None: all.
+    most
+        So many.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select id, place, what, detail, severity, first_seen, last_seen, n from finding"
+            " where %s::bigint is null or id < %s order by id desc limit %s",
+            [before, before, most],
+        )
+        return [
+            (key, DataFinding(place, what, detail, Severity(severity), first, last, n))
+            for key, place, what, detail, severity, first, last, n in cursor.fetchall()
         ]

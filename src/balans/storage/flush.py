@@ -17,43 +17,43 @@ from numpy.typing import NDArray
 from balans.core.hours import day_of, hour_of, time_of
 from balans.core.text import printable
 from balans.protocols.readings import Flag
-from balans.storage import findings, flush_sql, live, quarantine
+from balans.storage import (
+    arrivals,
+    channels,
+    findings,
+    flush_sql,
+    live,
+    news,
+    quarantine,
+    recent,
+    sealing,
+)
+from balans.storage.balance_dirty import mark_channels
+from balans.storage.copying import binary_cursor, write
 from balans.storage.dayrows import (
     DOUBTS,
+    HANDED_OVER,
     STAGE_COLUMNS,
     DayRows,
     by_input,
     copy_data,
+    distinct,
     pivot,
 )
+from balans.storage.events import note_flags
 from balans.storage.findings import Noticed, Severity
 from balans.storage.partitions import make_partitions, month_of
 from balans.storage.reports import SiteReport, apply_reports
 from balans.storage.scope import system_scope
 from balans.storage.unpacking import Contents, StoredBatch, unpack
+from balans.storage.writer import try_to_write
 
 ACTOR = "flush"
-LOCK = 0x62616C616E73  # "balans"
 OLDEST = timedelta(days=3653)
 AHEAD = timedelta(days=2)
 """How far a clock may be wrong: hours outside go to quarantine and open no partitions."""
 
 MOST_FINDINGS = 1000
-
-_CHANNEL = np.dtype(
-    [
-        ("fields", ">i2"),
-        *(
-            (name, kind)
-            for field in ("tenant", "serial", "input", "channel")
-            for name, kind in (
-                (f"{field}_length", ">i4"),
-                (field, ">i8" if field == "serial" else ">i4"),
-            )
-        ),
-    ]
-)
-"""A row of `flush_sql.CHANNELS` in binary COPY."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class FlushResult:
 
 
 def flush_inbox(now: datetime, max_batches: int = 500, *, clock_set: bool = False) -> FlushResult:
-    """Bring up to `max_batches` batches, the oldest first, into the tables and commit.
+    """Bring up to `max_batches` batches, the urgent and the oldest first, into the tables; commit.
 
     Then what waits in quarantine and can be stored now, in a transaction of its own.
 
@@ -87,7 +87,7 @@ def flush_inbox(now: datetime, max_batches: int = 500, *, clock_set: bool = Fals
         The time by the clock that the readings go by: hours more than ten years before or two
         days after it are put into quarantine.
     max_batches
-        Bound of one transaction. Call again while ``batches`` equals it.
+        Bound of one transaction. Call again until no batches are left.
     clock_set
         Whether that clock has jumped since the last flush: then what it took for an impossible
         hour is judged again.
@@ -97,7 +97,7 @@ def flush_inbox(now: datetime, max_batches: int = 500, *, clock_set: bool = Fals
     UnavailableError
         If the database cannot be used now; nothing is lost, try again.
     """
-    result = _flush_inbox(now, max_batches)
+    result = _flush_inbox(now, max_batches) + _end_days(now)
     try:
         return result + _flush_quarantine(now, clock_set=clock_set)
     except (DataError, IntegrityError) as error:
@@ -127,51 +127,56 @@ def _one_by_one(now: datetime, max_batches: int) -> FlushResult:
 
 def _flush(now: datetime, max_batches: int) -> FlushResult:
     with system_scope(ACTOR, durable=True):
-        if not _lock():
+        if not try_to_write():
             return FlushResult()
         batches = _open_batches(max_batches)
         contents = unpack(batches)
-        result = _store_readings(contents.all_readings(), now)
+        result = _store_readings(contents.all_readings(), now, contents.received_s())
         commands = _store_reports(contents)
+        news.store(contents.news, now)
         _settle(batches, contents, now)
     return result + FlushResult(batches=len(batches), commands=commands)
 
 
 def _flush_quarantine(now: datetime, *, clock_set: bool) -> FlushResult:
     with system_scope(ACTOR, durable=True):
-        if not _lock():
+        if not try_to_write():
             return FlushResult()
         latest = now + AHEAD if clock_set else now - AHEAD
         released = quarantine.release(hour_of(now - OLDEST), hour_of(latest))
         return _store_readings(released, now)
 
 
-def _lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_xact_lock(%s)", [LOCK])
-        return bool(cursor.fetchone()[0])
-
-
 def _open_batches(limit: int) -> list[StoredBatch]:
-    with connection.cursor() as cursor:
+    with binary_cursor() as cursor:
         cursor.execute(flush_sql.OPEN_BATCHES, [limit])
         return [StoredBatch(*row) for row in cursor.fetchall()]
 
 
-def _store_readings(readings: NDArray[np.void], now: datetime) -> FlushResult:
-    _find_channels(readings)
+def _store_readings(
+    readings: NDArray[np.void], now: datetime, received_s: NDArray[np.int64] | None = None
+) -> FlushResult:
+    """Store readings (n,); `received_s` (n,) is when they came, None for those in quarantine."""
+    if not len(readings):
+        return FlushResult()
+    channels.find(readings)
     known = readings["channel"] > 0
-    possible = _possible(readings["hour"], now)
+    possible = _possible(readings, now)
     kept = quarantine.keep(readings[~known], quarantine.UNKNOWN, now)
     kept += quarantine.keep(readings[known & ~possible], quarantine.IMPOSSIBLE, now)
     usable = known & possible
     good = readings if usable.all() else readings[usable]
     if not len(good):
         return FlushResult(quarantined=kept)
+    if received_s is not None:
+        arrivals.note(good, received_s[usable])
     rows = pivot(good)
+    if rows.repeated:
+        arrivals.count_inside(good, rows.contradicting)
     findings.record(_doubts(good), now)
     findings.record(_contradictions_inside(good, rows), now)
-    stored = _merge(rows, now)
+    note_flags(good)
+    stored = _place(rows, now)
     return stored + FlushResult(
         duplicates=rows.repeated - len(rows.contradicting),
         contradictions=len(rows.contradicting),
@@ -179,44 +184,61 @@ def _store_readings(readings: NDArray[np.void], now: datetime) -> FlushResult:
     )
 
 
-def _find_channels(readings: NDArray[np.void]) -> None:
-    """Fill in the channel ids: an input counts only inside the tenant of the hub it came by."""
-    rows = _channels_of(np.unique(readings["module"]).tolist())
-    wanted = (readings["module"] << 2) | readings["input"]
-    for tenant in np.unique(rows["tenant"]):
-        own = rows[rows["tenant"] == tenant]
-        keys = (own["serial"].astype(np.int64) << 2) | own["input"]
-        order = np.argsort(keys)
-        at = order[np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)]
-        mine = (keys[at] == wanted) & (readings["tenant"] == tenant)
-        readings["channel"][mine] = own["channel"][at[mine]]
+def _possible(readings: NDArray[np.void], now: datetime) -> NDArray[np.bool_]:
+    handed_over = (readings["flags"] & HANDED_OVER) != 0
+    old = (readings["hour"] < hour_of(now - OLDEST)) & ~handed_over
+    possible: NDArray[np.bool_] = ~old & (readings["hour"] <= hour_of(now + AHEAD))
+    return possible
 
 
-def _channels_of(serials: list[int]) -> NDArray[np.void]:
-    """Return the inputs of modules; binary COPY brings 100,000 of them ten times as fast."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(flush_sql.CHANNELS, [serials]) as copy,
-    ):
-        data = b"".join(copy)
-    return np.frombuffer(data, _CHANNEL, count=(len(data) - 21) // _CHANNEL.itemsize, offset=19)
+def _place(rows: DayRows, now: datetime) -> FlushResult:
+    """Put rows where registers of their days stand; tell who computes from them."""
+    days = np.array(distinct(rows.day), np.int32)
+    recently = np.isin(rows.day, days[recent.takes(rows, days, now)])
+    result = FlushResult()
+    if recently.any():
+        result += _keep_recent(rows.where(recently) if not recently.all() else rows, now)
+    if not recently.all():
+        result += _merge(rows.where(~recently) if recently.any() else rows, now)
+    mark_channels(rows.channel, rows.day)
+    return result
 
 
-def _possible(hours: NDArray[np.int32], now: datetime) -> NDArray[np.bool_]:
-    return (hours >= hour_of(now - OLDEST)) & (hours <= hour_of(now + AHEAD))
+def _keep_recent(rows: DayRows, now: datetime) -> FlushResult:
+    kept = recent.keep(rows)
+    arrivals.add(kept.again)
+    findings.record(_clashes(kept.clashes), now)
+    return FlushResult(
+        readings=kept.readings,
+        rows=kept.blocks,
+        duplicates=kept.same,
+        contradictions=len(kept.clashes),
+    )
+
+
+def _end_days(now: datetime) -> FlushResult:
+    """Make day rows of the recent hours of days that are over, each part in a transaction."""
+    total = FlushResult()
+    while True:
+        with system_scope(ACTOR, durable=True):
+            rows = recent.take_over(now) if try_to_write() else None
+            if rows is None:
+                return total
+            merged = _merge(rows, now)
+        total += FlushResult(duplicates=merged.duplicates, contradictions=merged.contradictions)
 
 
 def _merge(rows: DayRows, now: datetime) -> FlushResult:
-    make_partitions({month_of(day_of(int(day) * 24)) for day in np.unique(rows.day)})
+    make_partitions({month_of(day_of(day * 24)) for day in distinct(rows.day)})
+    sealing.reopen(rows.channel, rows.day)
     days = [day_of(int(rows.day.min()) * 24), day_of(int(rows.day.max()) * 24)]
+    write("reading_stage", STAGE_COLUMNS, copy_data(rows))
     with connection.cursor() as cursor:
-        with cursor.copy(
-            f"copy reading_stage ({', '.join(STAGE_COLUMNS)}) from stdin (format binary)"
-        ) as copy:
-            for data in copy_data(rows):
-                copy.write(data)
         cursor.execute(flush_sql.COMPARE, days)
         same, other = (int(value) for value in cursor.fetchone())
+        if same or other:
+            cursor.execute(flush_sql.AGAIN, days)
+            arrivals.add(cursor.fetchall())
         if other:
             cursor.execute(flush_sql.CONTRADICTIONS, days)
             findings.record((_contradiction(*row) for row in cursor.fetchall()), now)
@@ -226,6 +248,18 @@ def _merge(rows: DayRows, now: datetime) -> FlushResult:
     return FlushResult(
         readings=rows.count - same - other, rows=changed, duplicates=same, contradictions=other
     )
+
+
+def _clashes(clashes: Sequence[recent.Clash]) -> list[Noticed]:
+    shown = clashes[:MOST_FINDINGS]
+    with connection.cursor() as cursor:
+        cursor.execute(flush_sql.INPUTS, [[one.channel_id for one in shown]])
+        names = {channel: (serial, number) for channel, serial, number in cursor.fetchall()}
+    return [
+        _contradiction(one.tenant_id, *names[one.channel_id], time_of(one.hour), one.held, one.sent)
+        for one in shown
+        if one.channel_id in names
+    ]
 
 
 def _contradictions_inside(readings: NDArray[np.void], rows: DayRows) -> list[Noticed]:

@@ -6,6 +6,7 @@ _NEW_BITS = " | ".join(
     f"case when r.{h} is null and excluded.{h} is not null then {1 << k} else 0 end"
     for k, h in enumerate(HOURS)
 )
+_MARKED = f"nullif(coalesce(r.{{mask}}, 0) | (coalesce(excluded.{{mask}}, 0) & ({_NEW_BITS})), 0)"
 _SAME = " + ".join(f"coalesce((r.{h} = s.{h})::int, 0)" for h in HOURS)
 _OTHER = " + ".join(f"coalesce((r.{h} <> s.{h})::int, 0)" for h in HOURS)
 _JOINED = (
@@ -15,6 +16,12 @@ _JOINED = (
 
 COMPARE = f"select coalesce(sum({_SAME}), 0), coalesce(sum({_OTHER}), 0) from {_JOINED}"
 """Staged readings that are there already: with the same register, and with another one."""
+
+AGAIN = f"""
+select s.channel_id, sum({_SAME} + {_OTHER}), sum({_OTHER}) from {_JOINED}
+group by s.channel_id having sum({_SAME} + {_OTHER}) > 0
+"""
+"""The same by channel, for those that have any."""
 
 CONTRADICTIONS = f"""
 select s.tenant_id, m.serial, c.input, s.day + make_interval(hours => x.hour), x.held, x.sent
@@ -26,31 +33,34 @@ where x.held <> x.sent order by s.channel_id, s.day, x.hour limit 1000
 """
 
 MERGE = f"""
-insert into reading_day as r (channel_id, day, tenant_id, suspect, {", ".join(HOURS)})
-select channel_id, day, tenant_id, suspect, {", ".join(HOURS)} from reading_stage
+insert into reading_day as r (channel_id, day, tenant_id, est, suspect, {", ".join(HOURS)})
+select channel_id, day, tenant_id, est, suspect, {", ".join(HOURS)} from reading_stage
 order by channel_id, day
 on conflict (channel_id, day) do update set
-  suspect = nullif(coalesce(r.suspect, 0) | (coalesce(excluded.suspect, 0) & ({_NEW_BITS})), 0),
+  {", ".join(f"{mask} = {_MARKED.format(mask=mask)}" for mask in ("est", "suspect"))},
   {", ".join(f"{h} = coalesce(r.{h}, excluded.{h})" for h in HOURS)}
 where {" or ".join(f"(r.{h} is null and excluded.{h} is not null)" for h in HOURS)}
 """
 """What is stored wins; a row that gains nothing is not rewritten. Doubt comes with a register."""
 
 OPEN_BATCHES = """
-select b.id, b.tenant_id, b.hub_id, h.code, h.site_id, b.payload
-from inbox_batch b join hub h on h.id = b.hub_id
-where b.flushed_at is null and b.note is null order by b.id limit %s
+with waiting as (
+  select id, rank, row_number() over (order by rank, id) as n, min(rank) over () as first
+  from inbox_batch where flushed_at is null and note is null order by rank, id limit %s)
+select b.id, b.tenant_id, b.hub_id, h.code, h.site_id, b.payload, b.received
+from waiting w join inbox_batch b on b.id = w.id join hub h on h.id = b.hub_id
+where case when w.first < 3 then w.rank < 3 else w.n <= 100 end order by w.n
 """
+"""What is urgent goes alone, and the archive in small parts: no transaction holds up the next."""
 
 SETTLE_BATCHES = """
 update inbox_batch b set flushed_at = %s, note = n.note
 from unnest(%s::bigint[], %s::text[]) as n (id, note) where b.id = n.id
 """
 
-CHANNELS = """
-copy (select m.tenant_id, m.serial, c.input::int, c.id
-      from module m join channel c on c.module_id = m.id where m.serial = any(%s))
-to stdout (format binary)
+INPUTS = """
+select c.id, m.serial, c.input from channel c join module m on m.id = c.module_id
+where c.id = any(%s)
 """
 
 QUARANTINE = """

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from balans.core.errors import UnavailableError
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
 from balans.protocols.hub import LimitPeriod
-from balans.storage.models import Consent, Hub, Limit, Load, MeteringPoint, Node, TariffZone
+from balans.storage.models import Consent, Hub, Limit, Load, MeteringPoint, Node, TariffZone, Tenant
 from balans.storage.records import (
     HubInfo,
     LimitInfo,
@@ -36,6 +36,24 @@ def nodes(rows: "QuerySet[Node]") -> list[NodeInfo]:
 def node(node_id: int) -> NodeInfo:
     """Return one node by id, which must exist in the scope."""
     return nodes(Node.objects.filter(id=node_id))[0]
+
+
+def children_of(node_ids: Iterable[int], limit: int | None = None) -> list[NodeInfo]:
+    """Return the nodes right below those with `node_ids`, by code, at most `limit` of them."""
+    rows = Node.objects.filter(parent_id__in=list(node_ids)).order_by("code")
+    wanted = list(rows.values_list("pk", flat=True)[:limit])
+    return nodes(Node.objects.filter(pk__in=wanted))
+
+
+def count_children(node_id: int) -> int:
+    """Return how many nodes lie right below a node."""
+    return Node.objects.filter(parent_id=node_id).count()
+
+
+def parents_among(node_ids: Iterable[int]) -> frozenset[int]:
+    """Return those of `node_ids` that have nodes below them."""
+    rows = Node.objects.filter(parent_id__in=list(node_ids))
+    return frozenset(rows.values_list("parent_id", flat=True).distinct())
 
 
 def site_by_code(tenant_id: int, code: str) -> NodeInfo | None:
@@ -253,7 +271,17 @@ def nodes_by_code(code: str) -> list[NodeInfo]:
     return nodes(Node.objects.filter(code=code))
 
 
+def nodes_by_id(node_ids: Iterable[int]) -> list[NodeInfo]:
+    """Return the nodes with these ids, each after its parent."""
+    return nodes(Node.objects.filter(id__in=list(node_ids)))
+
+
 def timezones() -> list[str]:
     """Return the different time zones of the nodes in the scope, by name."""
     named = Node.objects.exclude(timezone="").order_by("timezone")
     return list(named.values_list("timezone", flat=True).distinct())
+
+
+def tenant_ids() -> dict[str, int]:
+    """Return the ids of the tenants in the scope, by code."""
+    return dict(Tenant.objects.order_by("code").values_list("code", "id"))

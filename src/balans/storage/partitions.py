@@ -1,13 +1,23 @@
-"""Monthly partitions of ``reading_day``, made ahead of the readings. Call inside a system scope."""
+"""Partitions of the tables of readings: made ahead, and dropped when empty. In a system scope.
+
+Day rows have one for each month, sealed months one for each year.
+"""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 from balans.core.errors import InputError
 
 FIRST_YEAR, LAST_YEAR = 2000, 2099
+AHEAD = 3
+"""Months for which partitions are there before their first reading."""
+BIG = 1_000
+"""So many channels make an installation big: whole days are written at once, see `recent`."""
+FILL_BIG, FILL_SMALL = 95, 50
+"""Share of a page that is filled at first [%]; a small installation widens its rows every hour."""
+LOCK_WAIT = "2s"
 
 
 def month_of(day: date) -> date:
@@ -18,6 +28,28 @@ def month_of(day: date) -> date:
 def next_month(month: date) -> date:
     """Return the first day of the month after `month`."""
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def months_before(month: date, count: int) -> date:
+    """Return the first day of the month `count` months before that of `month`.
+
+    >>> months_before(date(2026, 2, 17), 3).isoformat()
+    '2025-11-01'
+    """
+    number = month.year * 12 + month.month - 1 - count
+    return date(number // 12, number % 12 + 1, 1)
+
+
+def is_big() -> bool:
+    """Return whether the installation is a big one."""
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*) from (select from channel limit %s) first", [BIG])
+        return bool(cursor.fetchone()[0] >= BIG)
+
+
+def make_ahead(now: datetime, months: int = AHEAD) -> list[str]:
+    """Make the partitions of the present month and `months` more; return the new names."""
+    return ensure_partitions(now.date(), months_before(now.date(), -months))
 
 
 def ensure_partitions(first: date, last: date) -> list[str]:
@@ -39,30 +71,101 @@ def ensure_partitions(first: date, last: date) -> list[str]:
 def make_partitions(months: Iterable[date]) -> list[str]:
     """Make the partitions of `months` (their first days) that are missing; return their names."""
     wanted = {f"reading_day_{month:%Y_%m}": month for month in months}
+    missing = _missing(wanted)
+    fill = (FILL_BIG if is_big() else FILL_SMALL) if missing else 0
+    for name in missing:
+        month = wanted[name]
+        _make(name, "reading_day", month, next_month(month), f"with (fillfactor = {fill})")
+    return missing
+
+
+def make_years(years: Iterable[int]) -> list[str]:
+    """Make the partitions of sealed months of `years` that are missing; return their names."""
+    wanted = {f"reading_month_{year}": year for year in years}
+    missing = _missing(wanted)
+    for name in missing:
+        year = wanted[name]
+        _make(name, "reading_month", date(year, 1, 1), date(year + 1, 1, 1))
+    return missing
+
+
+def months_there() -> list[date]:
+    """Return the months for which day rows have a partition, the first one first."""
+    return sorted(
+        date(int(name[-7:-3]), int(name[-2:]), 1) for name in _partitions_of("reading_day")
+    )
+
+
+def years_there() -> list[int]:
+    """Return the years for which sealed months have a partition, the first one first."""
+    return sorted(int(name[-4:]) for name in _partitions_of("reading_month"))
+
+
+def drop_empty(before: date) -> list[str]:
+    """Drop the partitions of day rows of months before `before` that are empty; return their names.
+
+    One that readers hold longer than two seconds stays for the next time.
+    """
+    dropped = []
+    for month in months_there():
+        name = f"reading_day_{month:%Y_%m}"
+        if month < before and _drop_if_empty(name):
+            dropped.append(name)
+    return dropped
+
+
+def _drop_if_empty(name: str) -> bool:
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"select exists (select from {name})")
+            if cursor.fetchone()[0]:
+                return False
+            cursor.execute(f"set local lock_timeout = '{LOCK_WAIT}'")
+            cursor.execute(f"lock table {name} in access exclusive mode")
+            cursor.execute(f"select exists (select from {name})")
+            if cursor.fetchone()[0]:
+                return False
+            cursor.execute(f"drop table {name}")
+            cursor.execute("set local lock_timeout to default")
+    except OperationalError as error:
+        if "lock timeout" in str(error):
+            return False
+        raise
+    return True
+
+
+def _partitions_of(table: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid"
+            " where i.inhparent = %s::regclass",
+            [table],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def _missing(names: Iterable[str]) -> list[str]:
+    wanted = set(names)
     with connection.cursor() as cursor:
         cursor.execute(
             "select relname from pg_class"
             " where relname = any(%s) and relnamespace = current_schema()::regnamespace",
             [list(wanted)],
         )
-        there = {name for (name,) in cursor.fetchall()}
-        missing = sorted(set(wanted) - there)
-        for name in missing:
-            cursor.execute(_statement(name, wanted[name]))
-    return missing
+        return sorted(wanted - {name for (name,) in cursor.fetchall()})
 
 
-def _statement(name: str, month: date) -> str:
-    """Return the SQL of a partition, sealed like its parent against queries of its own name.
+def _make(name: str, parent: str, start: date, end: date, options: str = "") -> None:
+    """Make a partition, sealed like its parent against queries of its own name.
 
     The parent is locked against readers by ``create … partition of``, but not by attaching.
     """
     sees = "tenant_id = (select balans_tenant()) or (select balans_is_system())"
-    return f"""
-      create table {name} (like reading_day including defaults) with (fillfactor = 75);
-      alter table {name} enable row level security;
-      alter table {name} force row level security;
-      create policy sealed_all on {name} for all using ({sees}) with check ({sees});
-      alter table reading_day attach partition {name}
-        for values from ('{month}') to ('{next_month(month)}');
-    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"""
+          create table {name} (like {parent} including defaults including storage) {options};
+          alter table {name} enable row level security;
+          alter table {name} force row level security;
+          create policy sealed_all on {name} for all using ({sees}) with check ({sees});
+          alter table {parent} attach partition {name} for values from ('{start}') to ('{end}');
+        """)

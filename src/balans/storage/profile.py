@@ -1,21 +1,28 @@
-"""From registers to what a metering point used each hour, through exchanges of its meter.
+"""What metering points used in any intervals, through exchanges of their meters.
 
 Call inside a scope.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from typing import Final
 
-import numpy as np
 from django.db.models import Q
 
 from balans.core.hours import hour_of, time_of
-from balans.domain.metering import MISSING, interval_pulses
-from balans.storage.models import MeterMounting
-from balans.storage.readings import Quality, Registers, registers
+from balans.domain.metering import MISSING, IntervalValue, Quality, interval_values
+from balans.domain.metering.counter import FOREVER, Counter, micros
+from balans.storage.models import PointMark
+from balans.storage.mountings import counters_of, micro, mountings_of
 from balans.storage.records import PointInfo
+
+__all__ = ["HourValue", "IntervalValue", "hourly_profile", "point_intervals"]
+
+CHUNK_POINTS: Final = 500
+"""So many points at a time, which bounds the memory that their registers take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,38 +47,49 @@ class HourValue:
     quality: Quality
 
 
-@dataclass(frozen=True, slots=True)
-class Mounting:
-    """A meter at a point for a period, with all that turns registers into energy."""
+def point_intervals(
+    points: Sequence[PointInfo], bounds: Sequence[datetime]
+) -> dict[int, list[IntervalValue]]:
+    """Return what each of `points` used between each two neighbours of `bounds`, by id.
 
-    channel_id: int | None
-    valid_from: datetime
-    valid_to: datetime | None
-    register_at_mount: int | None
-    register_at_removal: int | None
-    pulse_worth: Fraction
-    register_modulus: int
+    Parameters
+    ----------
+    points
+        What to tell of.
+    bounds
+        Aware instants, rising, n + 1 for n intervals: those of `domain.metering.calendar` or any
+        others. At an instant that is no full hour only what was noted of a meter at its mounting
+        or removal, or a dial, is known.
 
+    Returns
+    -------
+    dict
+        n values for each point, missing ones too.
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Registers of the channels that served a point, one row each."""
+    Notes
+    -----
+    The energy of an interval is the sum over the meters mounted in it of the pulses between the
+    registers at the ends of their part, times the worth of a pulse. Where a meter was exchanged,
+    its registers at removal and mounting stand for the ends. A register that went back without
+    rolling over leaves the energy unknown and suspect; a mark of an operator leaves it unknown
+    and incorrect. A meter without a channel lives from its dials that were accepted; between two
+    of them its use is even, hence estimated.
 
-    channels: tuple[int, ...]
-    found: Registers
-
-    def at(self, mounting: Mounting, time: datetime) -> tuple[int | None, Quality]:
-        """Return the register of a mounting at an end of its period or at a full hour."""
-        if time == mounting.valid_from and mounting.register_at_mount is not None:
-            return mounting.register_at_mount, Quality.MEASURED
-        if time == mounting.valid_to and mounting.register_at_removal is not None:
-            return mounting.register_at_removal, Quality.MEASURED
-        hour = hour_of(time)
-        if mounting.channel_id is None or time_of(hour) != time:
-            return None, Quality.MISSING
-        row, column = self.channels.index(mounting.channel_id), hour - self.found.start_hour
-        value = int(self.found.values[row, column])
-        return (None if value == MISSING else value), self.found.quality(row, column)
+    Raises
+    ------
+    ValueError
+        If `bounds` do not rise.
+    """
+    if len(bounds) < 2:
+        return {point.id: [] for point in points}
+    found = {}
+    for first in range(0, len(points), CHUNK_POINTS):
+        ids = [point.id for point in points[first : first + CHUNK_POINTS]]
+        counters = _counters(ids, bounds[0], bounds[-1])
+        marks = _marks(ids, bounds[0], bounds[-1])
+        for point_id in ids:
+            found[point_id] = interval_values(counters[point_id], marks[point_id], bounds)
+    return found
 
 
 def hourly_profile(point: PointInfo, start: datetime, end: datetime) -> list[HourValue]:
@@ -83,71 +101,48 @@ def hourly_profile(point: PointInfo, start: datetime, end: datetime) -> list[Hou
         What to tell of.
     start, end
         Aware; taken down to the full hour.
-
-    Notes
-    -----
-    The energy of an hour is the sum over the meters mounted in it of the pulses between the
-    registers at its ends, times the worth of a pulse. Where a meter was exchanged within the hour
-    its registers at removal and mounting stand for the ends. A register that went back without
-    rolling over leaves the energy unknown and suspect.
     """
-    hours = range(hour_of(start), hour_of(end))
-    mountings = _mountings(point, start, end)
-    channels = tuple({m.channel_id: None for m in mountings if m.channel_id is not None})
-    source = Source(channels, registers(channels, hours.start, hours.stop + 1))
-    return [hour_value(mountings, source, time_of(hour), time_of(hour + 1)) for hour in hours]
-
-
-def hour_value(
-    mountings: Sequence[Mounting], source: Source, start: datetime, end: datetime
-) -> HourValue:
-    """Return the value of the hour [start, end) from the meters mounted in it."""
-    energy = Fraction(0)
-    covered = 0.0
-    quality = Quality.MEASURED
-    register = None
-    for mounting in mountings:
-        first = max(start, mounting.valid_from)
-        last = end if mounting.valid_to is None else min(end, mounting.valid_to)
-        if first >= last:
-            continue
-        covered += (last - first).total_seconds()
-        (before, doubt), (after, later_doubt) = (
-            source.at(mounting, first),
-            source.at(mounting, last),
-        )
-        if first == start:
-            register = before
-        if before is None or after is None:
-            return HourValue(start, None, register, Quality.MISSING)
-        (pulses,) = interval_pulses(np.array([before, after]), mounting.register_modulus)
-        if np.isnan(pulses):
-            return HourValue(start, None, register, Quality.SUSPECT)
-        energy += int(pulses) * mounting.pulse_worth
-        quality = max(quality, doubt, later_doubt, key=_RANK.index)
-    if not covered:
-        return HourValue(start, None, None, Quality.UNMETERED)
-    if covered < (end - start).total_seconds():
-        quality = Quality.PARTIAL
-    return HourValue(start, energy, register, quality)
-
-
-_RANK = list(Quality)
-
-
-def _mountings(point: PointInfo, start: datetime, end: datetime) -> list[Mounting]:
-    rows = MeterMounting.objects.filter(
-        Q(valid_to__isnull=True) | Q(valid_to__gt=start), point_id=point.id, valid_from__lt=end
-    )
+    bounds = [time_of(hour) for hour in range(hour_of(start), hour_of(end) + 1)]
+    if len(bounds) < 2:
+        return []
+    counters = _counters([point.id], bounds[0], bounds[-1])[point.id]
+    values = interval_values(counters, _marks([point.id], bounds[0], bounds[-1])[point.id], bounds)
+    registers = _registers_at(counters, bounds[:-1])
     return [
-        Mounting(
-            channel_id=row.channel_id,
-            valid_from=row.valid_from,
-            valid_to=row.valid_to,
-            register_at_mount=row.register_at_mount,
-            register_at_removal=row.register_at_removal,
-            pulse_worth=row.meter.pulse_weight * row.meter.transformer_ratio,
-            register_modulus=row.meter.register_modulus,
-        )
-        for row in rows.select_related("meter").order_by("valid_from")
+        HourValue(value.start, value.energy, register, value.quality)
+        for value, register in zip(values, registers, strict=True)
     ]
+
+
+def _counters(ids: Sequence[int], start: datetime, end: datetime) -> dict[int, list[Counter]]:
+    return counters_of(mountings_of(ids, start, end), start, end)
+
+
+def _registers_at(counters: Sequence[Counter], times: Sequence[datetime]) -> Iterator[int | None]:
+    """Yield the register of whichever meter was there at each of `times`."""
+    known = {
+        time: value
+        for one in counters
+        if not one.interpolated
+        for time, value in zip(one.time.tolist(), one.raw.tolist(), strict=True)
+        if value != MISSING and time < one.end
+    }
+    for time in micros(times).tolist():
+        yield known.get(time)
+
+
+def _marks(
+    ids: Sequence[int], start: datetime, end: datetime
+) -> defaultdict[int, list[tuple[int, int]]]:
+    """Return the marks of points that overlap [start, end), as periods [µs]."""
+    rows = PointMark.objects.filter(
+        Q(valid_to__isnull=True) | Q(valid_to__gt=start),
+        point_id__in=ids,
+        valid_from__lt=end,
+        void=False,
+    )
+    found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for point_id, valid_from, valid_to in rows.values_list("point_id", "valid_from", "valid_to"):
+        until = FOREVER if valid_to is None else micro(valid_to)
+        found[point_id].append((micro(valid_from), until))
+    return found

@@ -9,6 +9,7 @@ only some time after its hour, when the true register has had its chance to come
 Call inside a system scope.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import numpy as np
@@ -16,9 +17,12 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from balans.core.hours import time_of
+from balans.core.words import DeviceKind
 from balans.storage import findings, flush_sql
+from balans.storage import found as devices
 from balans.storage.dayrows import READING, by_input
 from balans.storage.findings import Noticed, Severity
+from balans.storage.found import Heard
 
 UNKNOWN = "unknown channel"
 IMPOSSIBLE = "impossible hour"
@@ -59,8 +63,25 @@ def keep(readings: NDArray[np.void], reason: str, at: datetime) -> int:
         if reason == UNKNOWN:
             rows = [[*one[_INPUT].item(), at, at] for one, _ in inputs]
             cursor.executemany(flush_sql.NOTE_UNKNOWN, rows)
+            devices.note(_heard(inputs), at)
     findings.record((_noticed(one, n, reason) for one, n in inputs), at)
     return int(kept)
+
+
+def _heard(inputs: Iterable[tuple[np.void, int]]) -> list[Heard]:
+    """Return the modules behind inputs that nobody has registered: their readings tell of them."""
+    known: dict[tuple[int, int], Heard] = {}
+    for one, _ in inputs:
+        key = (int(one["tenant"]), int(one["module"]))
+        before = known[key].inputs if key in known else 0
+        known[key] = Heard(
+            kind=DeviceKind.MODULE,
+            code=str(key[1]),
+            tenant_id=key[0],
+            hub_id=int(one["hub"]),
+            inputs=max(before, int(one["input"])),
+        )
+    return list(known.values())
 
 
 def _noticed(example: np.void, n: int, reason: str) -> Noticed:

@@ -6,50 +6,21 @@ seconds.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from enum import StrEnum
+from datetime import datetime
 from itertools import islice
 
 import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from balans.core.hours import EPOCH_DATE, day_of, hour_of, time_of
-from balans.domain.metering import MISSING
-from balans.storage.dayrows import HOURS
-from balans.storage.records import NodeInfo, PointInfo
+from balans.core.hours import EPOCH_DATE, hour_of, time_of
+from balans.domain.metering import MISSING, Quality, Registers
+from balans.storage import matrix
+from balans.storage.edits import overlay
+from balans.storage.records import NodeInfo
 
 EXPORT_CHANNELS = 200
 STORED = np.dtype([("module", "u4"), ("input", "u1"), ("hour", "i4"), ("register", "i4")])
-
-
-class Quality(StrEnum):
-    """How good a value is; the first that applies, from the bottom."""
-
-    MEASURED = "measured"
-    ESTIMATED = "estimated"
-    SUSPECT = "suspect"  # the module doubted its line
-    PARTIAL = "partial"  # a meter was there for a part of the hour only
-    MISSING = "missing"  # a reading is not there (yet)
-    UNMETERED = "unmetered"  # no meter was mounted
-
-
-@dataclass(frozen=True, slots=True)
-class Registers:
-    """Registers of channels (rows) at hours (columns); `MISSING` where there is none."""
-
-    start_hour: int
-    values: NDArray[np.int32]
-    estimated: NDArray[np.bool_]
-    suspect: NDArray[np.bool_]
-
-    def quality(self, row: int, column: int) -> Quality:
-        """Return how good a register is."""
-        if self.values[row, column] == MISSING:
-            return Quality.MISSING
-        if self.suspect[row, column]:
-            return Quality.SUSPECT
-        return Quality.ESTIMATED if self.estimated[row, column] else Quality.MEASURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,73 +49,18 @@ def registers(channel_ids: Sequence[int], start_hour: int, end_hour: int) -> Reg
     Registers
         Arrays of shape (len(channel_ids), end_hour - start_hour), rows in the order asked for.
     """
-    first, days = start_hour // 24, (end_hour + 23) // 24 - start_hour // 24
-    shape = (len(channel_ids), days * 24)
-    values = np.full(shape, MISSING, np.int32)
-    masks = np.zeros((2, *shape), np.bool_)
-    row_of = {channel: row for row, channel in enumerate(channel_ids)}
-    for channel, day, *masks_and_hours in _day_rows(channel_ids, start_hour, end_hour):
-        row, column = row_of[channel], ((day - day_of(first * 24)).days) * 24
-        values[row, column : column + 24] = masks_and_hours[2:]
-        for kind in (0, 1):
-            if masks_and_hours[kind]:
-                masks[kind, row, column : column + 24] = _bits(masks_and_hours[kind])
-    part = slice(start_hour - first * 24, end_hour - first * 24)
-    return Registers(start_hour, values[:, part], masks[0][:, part], masks[1][:, part])
-
-
-def _day_rows(
-    channel_ids: Sequence[int], start_hour: int, end_hour: int
-) -> list[tuple[int, date, int, int]]:
-    if end_hour <= start_hour:
-        return []
-    hours = ", ".join(f"coalesce({hour}, {MISSING})" for hour in HOURS)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"select channel_id, day, coalesce(est, 0), coalesce(suspect, 0), {hours}"
-            " from reading_day where channel_id = any(%s) and day between %s and %s",
-            [list(channel_ids), day_of(start_hour), day_of(end_hour - 1)],
-        )
-        rows: list[tuple[int, date, int, int]] = cursor.fetchall()
-    return rows
-
-
-def _bits(mask: int) -> NDArray[np.bool_]:
-    return np.array([mask >> hour & 1 for hour in range(24)], np.bool_)
-
-
-def last_reading(point: PointInfo) -> datetime | None:
-    """Return the time of the newest stored register of a point's channels, None without any."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"select day, {', '.join(f'{hour} is not null' for hour in HOURS)} from reading_day"
-            " where channel_id in (select channel_id from meter_mounting where point_id = %s)"
-            f" and num_nonnulls({', '.join(HOURS)}) > 0 order by day desc limit 30",
-            [point.id],
-        )
-        rows = cursor.fetchall()
-    hours = [
-        (day - EPOCH_DATE).days * 24 + hour
-        for day, *there in rows
-        for hour, is_there in enumerate(there)
-        if is_there
-    ]
-    return time_of(max(hours)) if hours else None
-
-
-def count_stored(hub_code: str | None = None) -> int:
-    """Return the number of stored registers the scope sees, or those of the modules of a hub."""
-    only = (
-        " where channel_id in (select c.id from channel c join module m on m.id = c.module_id"
-        " join hub h on h.id = m.hub_id where h.code = %s)"
+    first_day = start_hour // 24
+    days = max((end_hour + 23) // 24 - first_day, 0)
+    found = matrix.read(channel_ids, first_day, days)
+    hours = slice(start_hour - first_day * 24, max(end_hour, start_hour) - first_day * 24)
+    rows = np.searchsorted(found.channels, np.asarray(channel_ids, np.int32))
+    stored = Registers(
+        start_hour,
+        found.values[rows, hours],
+        found.estimated[rows, hours],
+        found.suspect[rows, hours],
     )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"select coalesce(sum(num_nonnulls({', '.join(HOURS)})), 0) from reading_day"
-            + (only if hub_code is not None else ""),
-            [hub_code] if hub_code is not None else [],
-        )
-        return int(cursor.fetchone()[0])
+    return overlay(channel_ids, stored)
 
 
 def stored_readings(start_hour: int, end_hour: int) -> NDArray[np.void]:
@@ -165,7 +81,10 @@ def stored_readings(start_hour: int, end_hour: int) -> NDArray[np.void]:
 
 
 def export_rows(
-    start: datetime | None = None, end: datetime | None = None, node: NodeInfo | None = None
+    start: datetime | None = None,
+    end: datetime | None = None,
+    node: NodeInfo | None = None,
+    after: tuple[int, int, datetime] | None = None,
 ) -> Iterator[ExportRow]:
     """Yield what is stored of [start, end), sorted by channel (module, input) and time.
 
@@ -175,14 +94,20 @@ def export_rows(
         Aware; None: from the first, to the last.
     node
         Only channels that count for a metering point of this node or below it.
+    after
+        Only what comes after the row of this module, input and time.
     """
     span = _span(start, end)
     if span is None:
         return
-    for channels, found in _in_chunks(node, *span):
+    passed = (-1, -1, span[0] - 1) if after is None else (*after[:2], hour_of(after[2]))
+    for channels, found in _in_chunks(node, *span, passed[:2]):
         points = _points_of([channel.id for channel in channels])
         for row, channel in enumerate(channels):
+            is_passed = (channel.serial, channel.input) == passed[:2]
             for column in np.flatnonzero(found.values[row] != MISSING):
+                if is_passed and span[0] + int(column) <= passed[2]:
+                    continue
                 at = time_of(span[0] + int(column))
                 yield ExportRow(
                     f"{channel.serial}-{channel.input}",
@@ -195,7 +120,7 @@ def export_rows(
 
 def _span(start: datetime | None, end: datetime | None) -> tuple[int, int] | None:
     with connection.cursor() as cursor:
-        cursor.execute("select min(day), max(day) from reading_day")
+        cursor.execute(_SPAN)
         first, last = cursor.fetchone()
     if first is None:
         return None
@@ -204,15 +129,27 @@ def _span(start: datetime | None, end: datetime | None) -> tuple[int, int] | Non
     return start_hour, end_hour
 
 
+_SPAN = """
+select least(
+    (select min(day) from reading_day), (select min(month) from reading_month),
+    (select date '2000-01-01' + min(hour) / 24 from reading_recent)),
+  greatest(
+    (select max(day) from reading_day),
+    (select (max(month) + interval '1 month')::date - 1 from reading_month),
+    (select date '2000-01-01' + max(hour) / 24 from reading_recent))
+"""
+
+
 def _hour_at_or_after(time: datetime) -> int:
     hour = hour_of(time)
     return hour if time_of(hour) == time else hour + 1
 
 
 def _in_chunks(
-    node: NodeInfo | None, start_hour: int, end_hour: int
+    node: NodeInfo | None, start_hour: int, end_hour: int, first: tuple[int, int] = (-1, -1)
 ) -> Iterator[tuple[list[_Channel], Registers]]:
-    channels = iter(_channels(node))
+    """Yield channels from (module, input) `first` on, with their registers."""
+    channels = (one for one in _channels(node) if (one.serial, one.input) >= first)
     while chunk := list(islice(channels, EXPORT_CHANNELS)):
         yield chunk, registers([channel.id for channel in chunk], start_hour, end_hour)
 

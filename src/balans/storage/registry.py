@@ -1,12 +1,14 @@
 """Applies a `RegistryPlan`: all of it or nothing, and applying it again changes nothing."""
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from django.contrib.auth.hashers import make_password
 from django.db.models import Model, QuerySet
 
-from balans.core.errors import InputError
+from balans.core.errors import Finding, InputError
 from balans.storage.models import (
     Channel,
     Contract,
@@ -25,7 +27,7 @@ from balans.storage.models import (
     User,
 )
 from balans.storage.scope import system_scope, tenant_scope
-from balans.storage.upsert import Table, Values
+from balans.storage.upsert import RowRefusedError, Table, Values
 from balans.usecases.check_registry import Known, check_plan, nodes_in_order
 from balans.usecases.registry_plan import MeterPlan, RegistryPlan
 
@@ -43,7 +45,22 @@ class Applied:
     unchanged: int
 
 
-def apply_plan(plan: RegistryPlan, actor: str = "registry") -> Applied:
+class PlanRefusedError(InputError):
+    """A plan that cannot be applied, with all that is wrong."""
+
+    code = "plan_refused"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        shown = [str(finding) for finding in findings[:SHOWN_FINDINGS]]
+        if len(findings) > SHOWN_FINDINGS:
+            shown.append(f"and {len(findings) - SHOWN_FINDINGS} more")
+        super().__init__("\n".join(shown))
+
+
+def apply_plan(
+    plan: RegistryPlan, actor: str = "registry", progress: Callable[[str], None] | None = None
+) -> Applied:
     """Make the registry hold what `plan` says, in one transaction.
 
     Parameters
@@ -52,17 +69,19 @@ def apply_plan(plan: RegistryPlan, actor: str = "registry") -> Applied:
         What shall be. What it does not name stays.
     actor
         Whom the history names as author.
+    progress
+        Is told which kind of items comes next.
 
     Raises
     ------
-    InputError
-        Naming each item and field that is wrong. Then nothing was changed.
+    PlanRefusedError
+        With each item and field that is wrong. Then nothing was changed.
     """
     with system_scope(actor):
         tenants = Table(Tenant, "tenant", {}, ("code",))
         tenant = tenants.save([asdict(plan.tenant)])[0]
         with tenant_scope(tenant.pk, actor):
-            application = _Application(plan, tenant.pk)
+            application = _Application(plan, tenant.pk, progress or (lambda _: None))
             application.run()
     tables = [tenants, *application.tables]
     return Applied(
@@ -73,12 +92,43 @@ def apply_plan(plan: RegistryPlan, actor: str = "registry") -> Applied:
     )
 
 
+def known_of(tenant_id: int) -> Known:
+    """Return what a tenant has, by code or serial number. Call inside a scope."""
+
+    def codes(model: type[Model], name: str) -> frozenset[Any]:
+        rows: QuerySet[Any] = QuerySet(model).filter(tenant_id=tenant_id)
+        return frozenset(rows.values_list(name, flat=True))
+
+    channels = Channel.objects.filter(tenant_id=tenant_id)
+    return Known(
+        nodes=codes(Node, "code"),
+        points=codes(MeteringPoint, "code"),
+        meters=codes(Meter, "serial"),
+        hubs=codes(Hub, "code"),
+        modules=codes(Module, "serial"),
+        channels=frozenset(channels.values_list("module__serial", "input")),
+        customers=codes(Customer, "code"),
+        accounts=codes(User, "username"),
+    )
+
+
+@contextmanager
+def _blame(items: Sequence[Any]) -> Iterator[None]:
+    """Tell of which of `items` a row is that the database refuses."""
+    try:
+        yield
+    except RowRefusedError as error:
+        where, _, what = str(error).partition(": ")
+        raise PlanRefusedError([Finding(where, what, item=items[error.index])]) from error
+
+
 @dataclass(slots=True)
 class _Application:
     """One plan on its way into the tables; ids of what is saved serve the references after it."""
 
     plan: RegistryPlan
     tenant_id: int
+    progress: Callable[[str], None]
     tables: list[Table[Any]] = field(default_factory=list)
     nodes: dict[str | None, int] = field(default_factory=dict)
     points: dict[str | None, int] = field(default_factory=dict)
@@ -98,30 +148,13 @@ class _Application:
         self._accounts()
 
     def _check(self) -> None:
-        findings = check_plan(self.plan, self._known())
-        if findings:
-            shown = [str(finding) for finding in findings[:SHOWN_FINDINGS]]
-            if len(findings) > SHOWN_FINDINGS:
-                shown.append(f"and {len(findings) - SHOWN_FINDINGS} more")
-            raise InputError("\n".join(shown))
-
-    def _known(self) -> Known:
-        def codes(model: type[Model], name: str) -> frozenset[Any]:
-            rows: QuerySet[Any] = QuerySet(model).filter(tenant_id=self.tenant_id)
-            return frozenset(rows.values_list(name, flat=True))
-
-        channels = Channel.objects.filter(tenant_id=self.tenant_id)
-        return Known(
-            nodes=codes(Node, "code"),
-            points=codes(MeteringPoint, "code"),
-            meters=codes(Meter, "serial"),
-            hubs=codes(Hub, "code"),
-            modules=codes(Module, "serial"),
-            channels=frozenset(channels.values_list("module__serial", "input")),
-            customers=codes(Customer, "code"),
-        )
+        found = check_plan(self.plan, known_of(self.tenant_id))
+        wrong = [finding for finding in found if finding.severity == "error"]
+        if wrong:
+            raise PlanRefusedError(wrong)
 
     def _table(self, model: type[M], label: str, *key: str) -> Table[M]:
+        self.progress(label)
         table = Table(model, label, {"tenant_id": self.tenant_id}, key)
         self.tables.append(table)
         return table
@@ -130,36 +163,41 @@ class _Application:
         table = self._table(Node, "node", "code")
         self.nodes = {code: row.pk for (code,), row in table.rows.items()}
         for level in nodes_in_order(self.plan.nodes):
-            saved = table.save(
-                {
-                    "code": node.code,
-                    "name": node.name,
-                    "kind": node.kind,
-                    "parent_id": self.nodes[node.parent] if node.parent else None,
-                    "timezone": node.timezone,
-                }
-                for node in level
-            )
+            with _blame(level):
+                saved = table.save(
+                    {
+                        "code": node.code,
+                        "name": node.name,
+                        "kind": node.kind,
+                        "parent_id": self.nodes[node.parent] if node.parent else None,
+                        "timezone": node.timezone,
+                    }
+                    for node in level
+                )
             self.nodes.update((row.code, row.pk) for row in saved)
 
     def _points(self) -> None:
         table = self._table(MeteringPoint, "metering point", "code")
-        table.save(_values(point, node_id=self.nodes[point.node]) for point in self.plan.points)
+        with _blame(self.plan.points):
+            table.save(_values(point, node_id=self.nodes[point.node]) for point in self.plan.points)
         self.points = {code: row.pk for (code,), row in table.rows.items()}
 
     def _modules(self) -> None:
         hubs = self._table(Hub, "hub", "code")
-        hubs.save(_values(hub, site_id=self.nodes[hub.site]) for hub in self.plan.hubs)
+        with _blame(self.plan.hubs):
+            hubs.save(_values(hub, site_id=self.nodes[hub.site]) for hub in self.plan.hubs)
         table = self._table(Module, "module", "serial")
-        table.save(
-            {
-                "serial": module.serial,
-                "hub_id": hubs.rows[(module.hub,)].pk if module.hub else None,
-                "node_id": self.nodes[module.node],
-                "has_adapter": module.has_adapter,
-            }
-            for module in self.plan.modules
-        )
+        with _blame(self.plan.modules):
+            table.save(
+                {
+                    "serial": module.serial,
+                    "hub_id": hubs.rows[(module.hub,)].pk if module.hub else None,
+                    "node_id": self.nodes[module.node],
+                    "has_adapter": module.has_adapter,
+                    "removed_at": module.removed_at,
+                }
+                for module in self.plan.modules
+            )
         self.modules = {serial: row.pk for (serial,), row in table.rows.items()}
         channels = self._table(Channel, "channel", "module_id", "input")
         channels.save(
@@ -175,52 +213,61 @@ class _Application:
 
     def _mountings(self) -> None:
         meters = self._table(Meter, "meter", "serial")
-        meters.save(_meter_values(meter) for meter in self.plan.meters)
-        table = self._table(MeterMounting, "mounting", "meter_id", "valid_from")
-        table.save(
-            _values(
-                mounting,
-                without=("meter", "point", "module", "input"),
-                meter_id=meters.rows[(mounting.meter,)].pk,
-                point_id=self.points[mounting.point],
-                channel_id=self.channels.get((mounting.module, mounting.input)),
+        with _blame(self.plan.meters):
+            meters.save(_meter_values(meter) for meter in self.plan.meters)
+        table = self._table(MeterMounting, "mounting", "meter_id", "point_id", "valid_from")
+        with _blame(self.plan.mountings):
+            table.save(
+                _values(
+                    mounting,
+                    without=("meter", "point", "module", "input"),
+                    meter_id=meters.rows[(mounting.meter,)].pk,
+                    point_id=self.points[mounting.point],
+                    channel_id=self.channels.get((mounting.module, mounting.input)),
+                )
+                for mounting in self.plan.mountings
             )
-            for mounting in self.plan.mountings
-        )
 
     def _contracts(self) -> None:
         customers = self._table(Customer, "customer", "code")
-        customers.save(_values(customer) for customer in self.plan.customers)
+        with _blame(self.plan.customers):
+            customers.save(_values(customer) for customer in self.plan.customers)
         table = self._table(Contract, "contract", "number")
-        table.save(
-            _values(
-                contract,
-                without=("customer", "node"),
-                customer_id=customers.rows[(contract.customer,)].pk,
-                node_id=self.nodes[contract.node],
+        with _blame(self.plan.contracts):
+            table.save(
+                _values(
+                    contract,
+                    without=("customer", "node"),
+                    customer_id=customers.rows[(contract.customer,)].pk,
+                    node_id=self.nodes[contract.node],
+                )
+                for contract in self.plan.contracts
             )
-            for contract in self.plan.contracts
-        )
 
     def _loads(self) -> None:
         table = self._table(Load, "load", "site_id", "name")
-        table.save(
-            _values(
-                load,
-                without=("site", "node", "actuator", "sub_meter"),
-                site_id=self.nodes[load.site],
-                node_id=self.nodes[load.node],
-                actuator_id=self.modules.get(load.actuator),
-                sub_meter_id=self.points.get(load.sub_meter),
+        with _blame(self.plan.loads):
+            table.save(
+                _values(
+                    load,
+                    without=("site", "node", "actuator", "sub_meter"),
+                    site_id=self.nodes[load.site],
+                    node_id=self.nodes[load.node],
+                    actuator_id=self.modules.get(load.actuator),
+                    sub_meter_id=self.points.get(load.sub_meter),
+                )
+                for load in self.plan.loads
             )
-            for load in self.plan.loads
-        )
 
     def _prices_and_limits(self) -> None:
         zones = self._table(TariffZone, "tariff zone", "node_id", "name", "valid_from")
-        zones.save(_values(zone, node_id=self.nodes[zone.node]) for zone in self.plan.zones)
+        with _blame(self.plan.zones):
+            zones.save(_values(zone, node_id=self.nodes[zone.node]) for zone in self.plan.zones)
         limits = self._table(Limit, "limit", "node_id", "name", "valid_from")
-        limits.save(_values(limit, node_id=self.nodes[limit.node]) for limit in self.plan.limits)
+        with _blame(self.plan.limits):
+            limits.save(
+                _values(limit, node_id=self.nodes[limit.node]) for limit in self.plan.limits
+            )
 
     def _accounts(self) -> None:
         users = self._table(User, "account", "username")
@@ -234,7 +281,7 @@ class _Application:
             | (
                 {}
                 if (account.username,) in there
-                else {"password": make_password(account.password)}
+                else {"password": make_password(account.password or None)}
             )
             for account in self.plan.accounts
         )

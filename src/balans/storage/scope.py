@@ -48,7 +48,8 @@ def system_scope(actor: str = "", *, durable: bool = False) -> Iterator[None]:
 def _scope(tenant: str, actor: str, *, durable: bool) -> Iterator[None]:
     outermost = not connection.in_atomic_block
     try:
-        with transaction.atomic(durable=durable):
+        # COPY and cursors of the driver raise its own errors: they become Django's here
+        with transaction.atomic(durable=durable), connection.wrap_database_errors:
             before = ("", "") if outermost else _present()
             _set(tenant, actor)
             yield

@@ -2,23 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from balans.core.hours import EPOCH
 from balans.core.text import printable
 from balans.protocols import readings as packed
 from balans.protocols.hub import (
+    KIND_OF,
     Batch,
     CommandReport,
     Entry,
     EntryKind,
     HubFrameError,
+    News,
     decode,
     decode_command_report,
+    decode_news,
 )
 from balans.protocols.readings import RECORD_BYTES, PackedReadingsError
-from balans.storage.dayrows import READING
+from balans.storage.dayrows import GRADE_BITS, HANDED_OVER, READING
+from balans.storage.import_hub import import_hub_code
 
 NOTE_LENGTH = 500
 
@@ -33,19 +39,30 @@ class StoredBatch:
     hub_code: str
     site_id: int
     payload: bytes
+    received: datetime
 
 
 @dataclass(slots=True)
 class Contents:
-    """What was found in a number of batches; `notes` tell by batch what could not be used."""
+    """What was found in a number of batches; `notes` tell by batch what could not be used.
+
+    `received` are when each of the arrays in `readings` came.
+    """
 
     readings: list[NDArray[np.void]] = field(default_factory=list)
+    received: list[datetime] = field(default_factory=list)
     reports: list[tuple[StoredBatch, CommandReport]] = field(default_factory=list)
+    news: list[tuple[StoredBatch, News]] = field(default_factory=list)
     notes: dict[int, str] = field(default_factory=dict)
 
     def all_readings(self) -> NDArray[np.void]:
         """Return all readings (n,) of type `READING`, in the order they came, channel still 0."""
         return np.concatenate(self.readings) if self.readings else np.zeros(0, READING)
+
+    def received_s(self) -> NDArray[np.int64]:
+        """Return when each of these came (n,) [s since 2000-01-01 UTC]."""
+        times = [int((time - EPOCH).total_seconds()) for time in self.received]
+        return np.repeat(np.array(times, np.int64), [len(part) for part in self.readings])
 
 
 def unpack(batches: Iterable[StoredBatch]) -> Contents:
@@ -63,8 +80,9 @@ def readings_of(tenant_id: int, hub_id: int, records: NDArray[np.void]) -> NDArr
     found = np.zeros(len(records), READING)
     found["tenant"] = tenant_id
     found["hub"] = hub_id
-    for name in ("module", "input", "flags", "hour", "register"):
+    for name in ("module", "input", "hour", "register"):
         found[name] = records[name]
+    found["flags"] = records["flags"] | records["grade"] << GRADE_BITS
     return found
 
 
@@ -75,11 +93,15 @@ def _unpack_one(stored: StoredBatch, contents: Contents) -> list[str]:
         return [str(error)]
     if not isinstance(batch, Batch):
         return ["no batch"]
+    if {entry.kind for entry in batch.entries} == {EntryKind.READINGS}:
+        return _unpack_readings(stored, batch.entries, contents)
     of_kind: dict[int, list[Entry]] = {}
     for entry in batch.entries:
         of_kind.setdefault(entry.kind, []).append(entry)
     notes = _unpack_readings(stored, of_kind.pop(EntryKind.READINGS, []), contents)
     notes += _unpack_reports(stored, of_kind.pop(EntryKind.COMMAND, []), contents)
+    for kind in sorted(set(KIND_OF.values())):
+        notes += _unpack_news(stored, of_kind.pop(kind, []), contents)
     return notes + [f"entries of unknown kind {kind}" for kind in sorted(of_kind)]
 
 
@@ -89,15 +111,20 @@ def _unpack_readings(
     """Unpack all entries at once; only when that fails look for the one that is malformed."""
     if not entries:
         return []
-    if len(entries) > 1 and any(len(entry.data) % RECORD_BYTES for entry in entries):
+    data = [entry.data for entry in entries]
+    if len(entries) > 1 and any(size % RECORD_BYTES for size in set(map(len, data))):
         return _one_by_one(stored, entries, contents)
     try:
-        records = packed.unpack(b"".join(entry.data for entry in entries))
+        records = packed.unpack(b"".join(data))
     except PackedReadingsError as error:
         if len(entries) > 1:
             return _one_by_one(stored, entries, contents)
         return [f"readings: {error}"]
-    contents.readings.append(readings_of(stored.tenant_id, stored.hub_id, records))
+    contents.received.append(stored.received)
+    found = readings_of(stored.tenant_id, stored.hub_id, records)
+    if stored.hub_code == import_hub_code(stored.tenant_id):
+        found["flags"] |= HANDED_OVER
+    contents.readings.append(found)
     return []
 
 
@@ -112,4 +139,14 @@ def _unpack_reports(stored: StoredBatch, entries: Sequence[Entry], contents: Con
             contents.reports.append((stored, decode_command_report(entry.data)))
         except HubFrameError as error:
             notes.append(f"report of a command: {error}")
+    return notes
+
+
+def _unpack_news(stored: StoredBatch, entries: Sequence[Entry], contents: Contents) -> list[str]:
+    notes = []
+    for entry in entries:
+        try:
+            contents.news.append((stored, decode_news(entry.kind, entry.data)))
+        except HubFrameError as error:
+            notes.append(f"news of a module: {error}")
     return notes

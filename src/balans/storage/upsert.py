@@ -8,8 +8,19 @@ from django.db.models import QuerySet
 
 from balans.core.errors import InputError
 
+BATCH_ROWS = 5_000
 M = TypeVar("M", bound=models.Model)
 Values = dict[str, Any]
+
+
+class RowRefusedError(InputError):
+    """The database refuses a row; `index` is its place among those that were wanted."""
+
+    code = "row_refused"
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 class Table(Generic[M]):
@@ -29,45 +40,47 @@ class Table(Generic[M]):
 
     def save(self, wanted: Iterable[Values]) -> list[M]:
         """Create and update rows so that they hold `wanted`; return them in order."""
-        keys, new = [], []
-        for values in wanted:
+        keys: list[tuple[Any, ...]] = []
+        new: list[tuple[int, M]] = []
+        for index, values in enumerate(wanted):
             key = self._key_of(values)
             keys.append(key)
             row = self.rows.get(key)
             if row is None:
                 self.rows[key] = self.model(**self.fixed, **values)
-                new.append(self.rows[key])
+                new.append((index, self.rows[key]))
             else:
-                self._update(row, values)
+                self._update(index, row, values)
         self._create(new)
         return [self.rows[key] for key in keys]
 
-    def _create(self, new: list[M]) -> None:
+    def _create(self, new: list[tuple[int, M]]) -> None:
         try:
             with transaction.atomic():
-                QuerySet[Any](self.model).bulk_create(new)
+                QuerySet[Any](self.model).bulk_create([row for _, row in new], BATCH_ROWS)
         except (IntegrityError, DataError):
-            for row in new:  # one by one, to name the one that does not fit
-                self._guarded(row, row.save)
+            for index, row in new:  # one by one, to name the one that does not fit
+                self._guarded(index, row, row.save)
         self.created += len(new)
 
-    def _update(self, row: M, values: Values) -> None:
+    def _update(self, index: int, row: M, values: Values) -> None:
         changed = [name for name, value in values.items() if getattr(row, name) != value]
         if not changed:
             self.unchanged += 1
             return
         for name in changed:
             setattr(row, name, values[name])
-        self._guarded(row, lambda: row.save(update_fields=changed))
+        self._guarded(index, row, lambda: row.save(update_fields=changed))
         self.updated += 1
 
-    def _guarded(self, row: M, save: Callable[[], None]) -> None:
+    def _guarded(self, index: int, row: M, save: Callable[[], None]) -> None:
         try:
             with transaction.atomic():
                 save()
         except (IntegrityError, DataError) as error:
             name = "/".join(str(vars(row)[part]) for part in self.key)
-            raise InputError(f"{self.label} {name}: {_explain(error)}") from error
+            what = f"{self.label} {name}: {_explain(error)}"
+            raise RowRefusedError(what, index) from error
 
 
 def _explain(error: Exception) -> str:

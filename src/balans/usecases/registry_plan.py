@@ -78,23 +78,31 @@ class MountingPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubPlan:
-    """A concentrator; with `controls` the gateway that runs load control of its site."""
+    """A concentrator; with `controls` the gateway that runs load control of its site.
+
+    One that was removed stays known as long as others refer to it.
+    """
 
     code: str
     site: str
     name: str = ""
     controls: bool = False
+    removed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModulePlan:
-    """A module and the inputs that are used, each becoming a channel."""
+    """A module and the inputs that are used, each becoming a channel.
+
+    The channels of one that was removed keep their readings.
+    """
 
     serial: int
     node: str
     hub: str | None = None
     has_adapter: bool = False
     inputs: tuple[int, ...] = (1,)
+    removed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from balans import __version__
+from balans.web.shown.people import person
+from balans.web.shown.sections import Section, sections
 
 THEMES: Final = frozenset({"auto", "light", "dark"})
 
@@ -17,4 +19,10 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "theme": theme if theme in THEMES else "auto",
         "version": __version__,
         "demo": settings.DEMO,
+        "sections": lambda: _sections(request),
     }
+
+
+def _sections(request: HttpRequest) -> list[Section]:
+    """Return the bar at the top; a page about a fault has none, the database may be the fault."""
+    return sections(person(request)) if getattr(request, "in_scope", False) else []

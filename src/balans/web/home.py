@@ -28,8 +28,11 @@ def favicon(_request: HttpRequest) -> HttpResponse:
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """Show a consumer the own flat, and anybody else, or an owner of several, the overview."""
-    if access.roles_of(person(request)) <= {Role.CONSUMER}:
+    """Show a consumer the own flat, an installer where to mount, anybody else the overview."""
+    roles = access.roles_of(person(request))
+    if roles == {Role.INSTALLER}:
+        return redirect("mounting")
+    if roles <= {Role.CONSUMER}:
         nodes = access.visible_nodes(person(request))
         if len(nodes) == 1 and nodes[0].kind == NodeKind.FLAT:
             return flat(request, nodes[0].code)

@@ -56,7 +56,8 @@ class TenantMiddleware(MiddlewareMixin):
 
     It stands last, so that what refuses a request (login, CSRF) has already done so. An error
     of the view leaves the transaction as an exception and takes everything back; the answer is
-    made outside. Asynchronous views stream for hours: they open short scopes of their own.
+    made outside. Asynchronous views stream for hours: they open short scopes of their own, as do
+    views with ``own_scope``, whose tenant is not that of a login.
     """
 
     def process_view(
@@ -64,10 +65,16 @@ class TenantMiddleware(MiddlewareMixin):
     ) -> HttpResponseBase | None:
         """Answer by the view inside the scope; None leaves it to Django."""
         user = request.user
-        if not user.is_authenticated or iscoroutinefunction(view):
+        if getattr(view, "own_scope", False) or iscoroutinefunction(view):
+            return None
+        if not user.is_authenticated:
             return None
         with tenant_scope(user.tenant_id, actor=user.get_username()), http_errors():
-            response = view(request, *args, **kwargs)
+            request.in_scope = True  # type: ignore[attr-defined]  # for the bar at the top
+            try:
+                response = view(request, *args, **kwargs)
+            finally:
+                del request.in_scope  # type: ignore[attr-defined]
         response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
 

@@ -1,74 +1,82 @@
-"""A metering point: what was used each hour of a day, as chart, table and CSV."""
+"""A metering point: what was used in a day, a month or a year, as chart, table and CSV."""
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_safe
 
-from balans.storage import access, lookups
-from balans.storage.profile import HourValue, hourly_profile
-from balans.storage.readings import Quality, last_reading
+from balans.domain.metering import EditKind
+from balans.storage import access, editing, lookups, marks
+from balans.storage.access import Right
+from balans.storage.completeness import last_reading
+from balans.storage.dials import dial_at
 from balans.storage.records import NodeInfo, PointInfo
 from balans.web.clock import site_clock
+from balans.web.reading_now import reading_part
 from balans.web.shown import words
-from balans.web.shown.asked import AskedDay, asked_day, day_to_come
-from balans.web.shown.charts import Series, chart
-from balans.web.shown.days import HOUR, clock_label, day_of
+from balans.web.shown.asked import day_to_come
+from balans.web.shown.days import HOUR, moment
+from balans.web.shown.mark_rows import mark_rows
 from balans.web.shown.names import named
-from balans.web.shown.numbers import MISSING, decimal
+from balans.web.shown.numbers import decimal
 from balans.web.shown.people import person
+from balans.web.shown.periods import Period, Span, asked_period, until
 from balans.web.shown.places import crumbs
+from balans.web.shown.usage import DIGITS, PER_UNIT, Usage, in_unit, shown, usage_of
 
-PER_UNIT = 1000
-"""Wh, varh or l in the unit that is shown: kWh, kvarh or m³."""
-DIGITS = 3
+SPANS: Final = {Span.DAY: lazy("Day"), Span.MONTH: lazy("Month"), Span.YEAR: lazy("Year")}
+INPUTS: Final = {Span.DAY: "date", Span.MONTH: "month", Span.YEAR: "number"}
+HEADS: Final = {Span.DAY: lazy("Hour"), Span.MONTH: lazy("Day"), Span.YEAR: lazy("Month")}
+CHARTS: Final = {
+    Span.DAY: lazy("Use by hour"),
+    Span.MONTH: lazy("Use by day"),
+    Span.YEAR: lazy("Use by month"),
+}
+CAPTIONS: Final = {
+    Span.DAY: lazy("The same by hour"),
+    Span.MONTH: lazy("The same by day"),
+    Span.YEAR: lazy("The same by month"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The point and the day that an address names, as far as the reader may see them."""
+    """The point and the period that an address names, as far as the reader may see them."""
 
     point: PointInfo
     node: NodeInfo
-    day: AskedDay
-    values: list[HourValue]
+    period: Period
+    usage: Usage
+    last: datetime | None
     now: datetime
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The time zone of the place."""
-        return self.node.timezone
-
-    @property
-    def hours(self) -> list[HourValue]:
-        """The hours of the day; `values` holds one more, for the register at its end."""
-        return self.values[:-1]
-
-    def is_due(self, value: HourValue) -> bool:
-        """Return whether an hour is over, so that its reading could be there."""
-        return value.start + HOUR <= self.now
 
 
 @require_safe
 def point(request: HttpRequest, code: str) -> HttpResponse:
-    """Show one day of the metering point `code`."""
+    """Show a day, month or year of the metering point `code`."""
     asked = _asked(request, code)
-    # The register that closes the day may be the first ever, and then opens the next day only.
-    has_data = any(value.register is not None for value in asked.hours)
+    period, has_data = asked.period, asked.usage.has_data
     context = {
-        "point": _about(asked),
+        "point": about_point(asked.point, asked.node),
+        "tab": "readings",
+        "judges": Right.JUDGE in access.rights_on(person(request), asked.node),
         "crumbs": crumbs(person(request), asked.node, named(asked.point.name)),
-        "day": asked.day,
+        "period": period,
+        "input": INPUTS[period.span],
+        "spans": _spans(asked),
         "path": request.path,
-        "profile": _profile(asked) if has_data else None,
+        "head": HEADS[period.span],
+        "caption": CAPTIONS[period.span],
+        "chart_label": CHARTS[period.span],
+        "profile": shown(asked.usage, _edited(asked)) | _dial(asked) if has_data else None,
+        "marks": mark_rows(_marks(asked), asked.node.timezone),
+        "reading": reading_part(asked.point, asked.node),
         "empty": None if has_data else _empty(asked),
     }
     return render(request, "balans/point.html", context)
@@ -76,41 +84,37 @@ def point(request: HttpRequest, code: str) -> HttpResponse:
 
 @require_safe
 def point_csv(request: HttpRequest, code: str) -> HttpResponse:
-    """Give the same day as a file: decimal points, times with offset, an empty cell for a gap."""
+    """Give the same as a file: decimal points, times with offset, an empty cell for a gap."""
     asked = _asked(request, code)
     response = HttpResponse(content_type="text/csv; charset=utf-8")
-    name = f"{asked.point.code}-{asked.day.iso}.csv"
+    name = f"{asked.point.code}-{asked.period.iso}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     writer = csv.writer(response)
     writer.writerow(["start", "end", "register_pulses", "used", "unit", "quality"])
-    for value in asked.hours:
-        start, end = (t.astimezone(asked.zone) for t in (value.start, value.start + HOUR))
-        used = "" if value.energy is None else f"{float(value.energy) / PER_UNIT:.{DIGITS}f}"
-        register = "" if value.register is None else value.register
+    for part in asked.usage.parts:
+        start, end = (t.astimezone(asked.node.timezone) for t in (part.start, part.end))
+        used = "" if part.energy is None else f"{float(part.energy) / PER_UNIT:.{DIGITS}f}"
+        register = "" if part.register is None else part.register
         cells = [start.isoformat(), end.isoformat(), register, used, asked.point.unit]
-        writer.writerow([*cells, value.quality])
+        writer.writerow([*cells, part.quality])
     return response
 
 
-def _asked(request: HttpRequest, code: str) -> Asked:
-    found = access.point_for(person(request), code)
-    node = lookups.node(found.node_id)
-    now = site_clock().now()
-    last = last_reading(found) or now
-    # A reading at midnight closes the day before; the newest day with an hour in it is shown.
-    day = asked_day(request, day_of(last - HOUR, node.timezone).day, node.timezone)
-    hours = day.local.hours
-    values = hourly_profile(found, hours[0], hours[-1] + 2 * HOUR)
-    return Asked(found, node, day, values, now)
+def point_by_either(user: access.Person, code: str, other: Right) -> PointInfo:
+    """Return the point `code` for who sees its readings, or has the right `other` alone."""
+    try:
+        return access.point_for(user, code)
+    except access.ForbiddenError:
+        return access.point_for(user, code, other)
 
 
-def _about(asked: Asked) -> dict[str, str]:
-    point = asked.point
+def about_point(point: PointInfo, node: NodeInfo) -> dict[str, str]:
+    """Return what the head of every page about a point says."""
     about = [
         words.word(words.RESOURCES, point.resource),
         words.word(words.POINT_ROLES, point.role),
         words.word(words.PHASES, point.phase) if point.phase else "",
-        named(asked.node.name),
+        named(node.name),
     ]
     return {
         "code": point.code,
@@ -120,50 +124,60 @@ def _about(asked: Asked) -> dict[str, str]:
     }
 
 
-def _profile(asked: Asked) -> dict[str, Any]:
-    used = [None if v.energy is None else float(v.energy) / PER_UNIT for v in asked.hours]
-    known = [value for value in used if value is not None]
-    count = sum(asked.is_due(value) for value in asked.hours)
-    closing = asked.values[-1].register
-    bars = Series(_("Used"), "bar", used)
-    times = [value.start for value in asked.hours]
-    unit = words.word(words.UNITS, asked.point.unit)
+def _asked(request: HttpRequest, code: str) -> Asked:
+    found = access.point_for(person(request), code)
+    node = lookups.node(found.node_id)
+    now = site_clock().now()
+    last = last_reading(found, now)
+    # A reading at midnight closes the day before; the newest day with an hour in it is shown.
+    period = asked_period(request, (last or now) - HOUR, node.timezone)
+    usage = usage_of(found, period, until(period, last, now))
+    return Asked(found, node, period, usage, last, now)
+
+
+def _spans(asked: Asked) -> list[dict[str, Any]]:
+    newest = (asked.last or asked.now) - HOUR
+    dates = asked.period.others(newest.astimezone(asked.node.timezone).date())
+    return [
+        {"name": name, "date": dates[span], "here": span == asked.period.span}
+        for span, name in SPANS.items()
+    ]
+
+
+def _dial(asked: Asked) -> dict[str, str]:
+    """Return what the face of the meter shows at the end of the period, where it is known."""
+    if asked.usage.until <= asked.period.start:
+        return {"dial": "", "dial_at": ""}
+    found = dial_at(asked.point, asked.usage.until)
     return {
-        "total": decimal(sum(known), DIGITS) if known else MISSING,
-        "complete": len(known) == count,
-        "register": "" if closing is None else decimal(closing, 0),
-        "coverage": ngettext(
-            "%(known)s of %(total)s hour known", "%(known)s of %(total)s hours known", count
-        )
-        % {"known": len(known), "total": count},
-        "chart": chart(times, [bars], asked.zone, unit=unit, digits=DIGITS)
-        | {"width": HOUR.total_seconds()},
-        "rows": list(_rows(asked)),
+        "dial": "" if found is None else decimal(in_unit(found), DIGITS),
+        "dial_at": moment(asked.usage.until, asked.node.timezone),
     }
 
 
-def _rows(asked: Asked) -> Iterator[dict[str, Any]]:
-    for value in asked.hours:
-        energy = None if value.energy is None else float(value.energy) / PER_UNIT
-        yield {
-            "label": clock_label(value.start, asked.zone),
-            "register": decimal(value.register, 0),
-            "used": decimal(energy, DIGITS),
-            "quality": _quality(asked, value),
-            "missing": value.energy is None,
-        }
+def _edited(asked: Asked) -> set[datetime]:
+    """Return the hours of a day whose registers are edited now."""
+    if asked.period.span != Span.DAY:
+        return set()
+    found = editing.edits_of(asked.point, asked.period.start, asked.period.end)
+    newest = {(one.channel_id, one.time): one for one in reversed(found)}
+    return {one.time for one in newest.values() if one.kind != EditKind.WITHDRAW}
 
 
-def _quality(asked: Asked, value: HourValue) -> str:
-    if value.quality == Quality.MISSING and not asked.is_due(value):
-        return _("not yet")
-    return words.word(words.QUALITIES, value.quality)
+def _marks(asked: Asked) -> list[marks.MarkInfo]:
+    return marks.marks_of([asked.point.id], asked.period.start, asked.period.end)
 
 
 def _empty(asked: Asked) -> dict[str, str]:
-    if asked.day.is_to_come(asked.now):
-        return day_to_come()
-    if last_reading(asked.point) is None:
+    if asked.period.start > asked.now:
+        if asked.period.span == Span.DAY:
+            return day_to_come()
+        return {
+            "kind": "none",
+            "title": _("This time has not come yet"),
+            "text": _("What happens in it appears here as it comes in."),
+        }
+    if asked.last is None:
         return {
             "kind": "waiting",
             "title": _("Waiting for the first reading"),
@@ -171,6 +185,8 @@ def _empty(asked: Asked) -> dict[str, str]:
         }
     return {
         "kind": "none",
-        "title": _("No data on this day"),
+        "title": _("No data on this day")
+        if asked.period.span == Span.DAY
+        else _("No data in this time"),
         "text": _("Nothing was delivered for it, or no meter was mounted then."),
     }

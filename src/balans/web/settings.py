@@ -40,8 +40,10 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "csp",
+    "procrastinate.contrib.django",
     "balans.storage",
 ]
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = ""  # the worker has its tasks, others name them
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "balans.web.middleware.StaticFilesMiddleware",
@@ -136,5 +138,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": _settings.log_level},
-    "loggers": {"django.request": {"level": "ERROR"}},  # what people mistype is no event of ours
+    "loggers": {
+        "django.request": {"level": "ERROR"},  # what people mistype is no event of ours
+        "procrastinate": {"level": "ERROR"},  # the worker tells itself what was done
+    },
 }

@@ -8,6 +8,7 @@ from balans.protocols.readings import (
     HOUR_MAX,
     RECORD_BYTES,
     Flag,
+    Grade,
     PackedReadingsError,
     Reading,
     pack,
@@ -22,6 +23,7 @@ readings = st.builds(
     hour=st.integers(0, HOUR_MAX),
     register=st.integers(0, 2**31 - 1),
     flags=st.integers(0, 255),
+    grade=st.sampled_from(Grade),
 )
 
 
@@ -50,7 +52,7 @@ def test_the_layout_on_the_wire_never_changes() -> None:
     ("damage", "says"),
     [
         (slice(4, 5), "record 1 is out of range"),  # input 0xff
-        (slice(6, 7), "record 1 is out of range"),  # reserved bits
+        (slice(6, 7), "record 1 is out of range"),  # no grade
         (slice(11, 12), "record 1 is out of range"),  # hour negative
         (slice(15, 16), "record 1 is out of range"),  # register negative
     ],

@@ -14,8 +14,10 @@ from balans.protocols.hub import (
     BatchSender,
     Entry,
     Hello,
+    Introduction,
     JournalBehindError,
     Ranges,
+    Rank,
     decode,
     encode,
 )
@@ -63,23 +65,32 @@ class MemoryJournal:
 
 @dataclass
 class HeadEnd:
-    """The naive head-end: a dictionary of what it holds; survives its restarts."""
+    """The naive head-end: a dictionary of what it holds; survives its restarts.
+
+    `known` is what it remembers of the journal, which it may forget.
+    """
 
     stored: dict[int, Entry] = field(default_factory=dict)
     settled: set[int] = field(default_factory=set)
+    known: set[int] = field(default_factory=set)
 
     def take(self, message: Hello | Batch) -> Ack:
         if isinstance(message, Hello):
             self.settled |= set(range(message.first))
             for start, end in message.lost:
                 self.settled |= set(range(start, end))
+            self.known |= self.settled & {
+                *range(message.first),
+                *(offset for start, end in message.lost for offset in range(start, end)),
+            }
         else:
             for offset, entry in enumerate(message.entries, message.first):
                 assert self.stored.setdefault(offset, entry) == entry
+                self.known.add(offset)
         return self.ack(message.journal)
 
     def ack(self, journal: int) -> Ack:
-        held = Ranges.of((o, o + 1) for o in {*self.stored, *self.settled})
+        held = Ranges.of((o, o + 1) for o in self.known)
         end = held.spans[-1][1] if held.spans else 0
         mark = held.contiguous_from(0)
         return Ack(journal, mark, end, held.missing(mark, end).spans)
@@ -98,10 +109,15 @@ class Delivery(RuleBasedStateMachine):
         self.written: dict[int, Entry] = {}
         self.restart_hub(max_bytes, in_flight)
 
-    @rule(data=st.binary(min_size=0, max_size=5))
-    def append(self, data: bytes) -> None:
+    @rule(data=st.binary(min_size=0, max_size=5), rank=st.sampled_from(Rank))
+    def append(self, data: bytes, rank: Rank) -> None:
         self.written[self.journal.next] = Entry(1, data)
         self.journal.append(Entry(1, data))
+        self.sender.ranked(self.journal.next - 1, [rank])
+
+    @rule()
+    def head_end_forgets(self) -> None:
+        self.head_end.known.clear()
 
     @rule(step_s=st.sampled_from([0.0, 1.0, 4.0, 11.0]))
     def publish(self, step_s: float) -> None:
@@ -174,8 +190,8 @@ class Delivery(RuleBasedStateMachine):
                 self.down.append(encode(self.head_end.take(message)))
             while self.down:
                 self.take_ack(self.down.pop())
-            if self.sender.idle:
-                break
+            if self.sender.idle and self.journal.first == self.journal.next:
+                break  # what a head-end forgot is told again, so trimming may come a Hello later
         assert self.sender.idle
         assert set(self.written) - set(self.head_end.stored) <= self.journal.noticed
         assert self.journal.first == self.journal.next
@@ -204,7 +220,7 @@ def test_no_batch_is_sent_before_the_head_end_has_answered() -> None:
 
 
 def test_batches_in_flight_are_bounded() -> None:
-    _, sender = sender_of(20, max_bytes=1, max_in_flight=3)
+    _, sender = sender_of(20, max_bytes=1, max_in_flight=3, max_archive=3)
     sender.due(0.0)
     sender.acknowledged(Ack(7, 0, 0))
     assert len(sender.due(0.0)) == 3
@@ -253,3 +269,67 @@ def test_what_a_restored_head_end_forgot_is_sent_again() -> None:
     sender.due(1.0)
     sender.acknowledged(Ack(7, 1, 1))
     assert [(m.first, m.end) for m in sender.due(1.0) if isinstance(m, Batch)] == [(1, 4)]
+
+
+def batches(sender: BatchSender, now_s: float) -> list[tuple[int, int, int]]:
+    return [(m.first, m.end, m.rank) for m in sender.due(now_s) if isinstance(m, Batch)]
+
+
+def introduced(count: int, **bounds: float) -> tuple[MemoryJournal, BatchSender]:
+    journal, sender = sender_of(count, **bounds)
+    sender.due(0.0)
+    sender.acknowledged(Ack(7, 0, 0))
+    return journal, sender
+
+
+def test_what_is_urgent_goes_first_and_the_archive_last() -> None:
+    _, sender = introduced(8)
+    sender.ranked(1, [Rank.CURRENT, Rank.COMMAND])
+    sender.ranked(5, [Rank.ALARM, Rank.CURRENT, Rank.CURRENT])
+    assert batches(sender, 0.0) == [
+        (2, 3, Rank.COMMAND),
+        (5, 6, Rank.ALARM),
+        (1, 2, Rank.CURRENT),
+        (6, 8, Rank.CURRENT),
+        (0, 1, Rank.ARCHIVE),
+        (3, 5, Rank.ARCHIVE),
+    ]
+
+
+def test_an_archive_on_its_way_leaves_room_for_what_is_urgent() -> None:
+    journal, sender = introduced(100, max_bytes=10)
+    assert batches(sender, 0.0) == [(0, 10, Rank.ARCHIVE), (10, 20, Rank.ARCHIVE)]
+    assert batches(sender, 1.0) == []
+    journal.append(Entry(2, b"switched"))
+    sender.ranked(100, [Rank.COMMAND])
+    assert batches(sender, 2.0) == [(100, 101, Rank.COMMAND)]
+    sender.acknowledged(Ack(7, 0, 101, ((0, 100),)))
+    assert batches(sender, 3.0) == []
+    sender.acknowledged(Ack(7, 10, 101, ((10, 100),)))
+    assert batches(sender, 3.0) == [(20, 30, Rank.ARCHIVE)]
+
+
+def test_a_trouble_is_told_once_when_it_comes_and_once_when_it_goes() -> None:
+    _, sender = sender_of(0)
+    sender.introduction = Introduction("balans 1", site="house")
+    assert sender.due(0.0) == [Hello(7, 0, 0, software="balans 1", site="house")]
+    sender.acknowledged(Ack(7, 0, 0))
+    sender.trouble("no space left")
+    assert sender.due(1.0) == []  # the head-end is not flooded
+    told = Hello(7, 0, 0, software="balans 1", site="house", trouble="no space left")
+    assert sender.due(11.0) == [told]
+    sender.trouble("no space left")
+    assert sender.due(30.0) == []
+    sender.trouble("")
+    assert sender.due(31.0) == [Hello(7, 0, 0, software="balans 1", site="house")]
+
+
+def test_a_head_end_that_has_forgotten_the_journal_is_told_where_it_begins() -> None:
+    journal, sender = introduced(4)
+    sender.due(0.0)
+    journal.trim(sender.acknowledged(Ack(7, 4, 4)) or 0)
+    journal.append(Entry(1, b"x"))
+    assert batches(sender, 20.0) == [(4, 5, Rank.ARCHIVE)]
+    sender.acknowledged(Ack(7, 0, 5, ((0, 4),)))
+    assert sender.due(20.0) == [Hello(7, 4, 5)]
+    assert sender.acknowledged(Ack(7, 5, 5)) == 5

@@ -99,3 +99,44 @@ def test_everything_is_delivered_whatever_is_lost(events: list[str]) -> None:
     assert hub.sender.unsettled == 0
     assert sorted(head_end.entries) == list(range(4 * (hour - 500)))
     assert hub.journal.first == hub.journal.next
+
+
+def test_a_virtual_hub_answers_for_its_modules_at_once() -> None:
+    hub, module = virtual_hub(), SPEC.modules[2]
+    told = hub.answer(wire.ReadNow("a", module.serial, 3, 5.0), 9.0)
+    register = module.channels[2].start_register
+    assert told == wire.ReadResult("a", module.serial, 3, wire.ReadState.DONE, 9.0, register)
+    for serial in (module.serial + 200, module.serial - 99):
+        none = hub.answer(wire.ReadNow("b", serial, 1, 5.0), 9.0)
+        assert (none.state, none.detail) == (wire.ReadState.FAILED, wire.NO_ANSWER)
+
+
+def test_a_virtual_hub_journals_again_what_is_wanted_and_was_counted() -> None:
+    hub, first = virtual_hub(), SPEC.modules[0].serial
+    hours = {hour: tuple(range(hour, hour + 12)) for hour in (100, 101, 103)}
+    wanted = wire.Wanted(
+        (
+            wire.WantedHours(first + 1, 2, ((99, 102), (103, 105))),
+            wire.WantedHours(first + 99, 1, ((100, 101),)),
+            wire.WantedHours(first, 1, ((10, 20),)),
+        )
+    )
+    hub.journal_again(wanted, hours)
+    (entry,) = hub.journal.read(0, hub.journal.next, 10_000)
+    assert [(r.module, r.input, r.hour, r.register) for r in readings_of(entry.data)] == [
+        (first + 1, 2, hour, hour + 4) for hour in (100, 101, 103)
+    ]
+
+
+def test_hours_as_they_come_go_before_those_that_are_sent_again() -> None:
+    hub, first = virtual_hub(), SPEC.modules[0].serial
+    hub.sender.connected()
+    hub.sender.due(0.0)
+    hub.journal_again(wire.Wanted((wire.WantedHours(first, 1, ((5, 6),)),)), {5: (1,) * 12})
+    hub.journal_hour(1_000)
+    hub.acknowledge(wire.Ack(hub.journal.id, 0, 0))
+    sent = [one for one in hub.sender.due(0.0) if isinstance(one, wire.Batch)]
+    assert [(one.first, one.end, one.rank) for one in sent] == [
+        (1, 5, wire.Rank.CURRENT),
+        (0, 1, wire.Rank.ARCHIVE),
+    ]

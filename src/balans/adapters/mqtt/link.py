@@ -56,6 +56,12 @@ class Link:
     will
         Published by the broker when the connection is lost.
 
+    Attributes
+    ----------
+    on_kept
+        Called instead of `on_message` with what the broker had kept from before and hands out at a
+        subscription; it is `on_message` unless it is set.
+
     Raises
     ------
     InputError
@@ -76,6 +82,7 @@ class Link:
         self.handler_errors = 0
         self._subscriptions = list(subscriptions)
         self._on_message = on_message
+        self.on_kept = on_message
         self._on_connect = on_connect
         self._will = will
         self._client: aiomqtt.Client | None = None
@@ -183,7 +190,8 @@ class Link:
             await self._guarded(self._on_connect, "on_connect")
         async for message in client.messages:
             topic, payload = message.topic.value, bytes(message.payload)
-            await self._guarded(partial(self._on_message, topic, payload), topic)
+            handler = self.on_kept if message.retain else self._on_message
+            await self._guarded(partial(handler, topic, payload), topic)
 
     async def _guarded(self, handler: Callable[[], Awaitable[None] | None], what: str) -> None:
         """Run a handler; a mistake in it about one message must not stop all others."""

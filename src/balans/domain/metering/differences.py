@@ -23,23 +23,27 @@ def interval_pulses(
     -------
     NDArray
         Shape (..., n - 1); NaN where either register is missing, or where the register went
-        back without an explanation.
+        back without an explanation, also back through 0.
 
     Notes
     -----
-    A difference below zero is a roll-over where, wrapped, it is less than half of `modulus`: no
-    meter counts half its range within one interval. Any other is a roll-back, hence unknown.
+    No meter counts half its range within one interval. So a difference below zero is a roll-over
+    where, wrapped, it is less than half of `modulus`; any other is a roll-back, hence unknown, as
+    is a rise by half of it or more: the register went back from a little above 0.
 
     >>> interval_pulses(np.array([5, 8, -1, 20, 20])).tolist()
     [3.0, nan, nan, 0.0]
     >>> interval_pulses(np.array([998, 3]), modulus=1000).tolist()
     [5.0]
+    >>> interval_pulses(np.array([2, 999]), modulus=1000).tolist()
+    [nan]
     """
     before, after = registers[..., :-1].astype(np.int64), registers[..., 1:].astype(np.int64)
     pulses = (after - before).astype(np.float64)
     if modulus is not None:
         wrapped = pulses + modulus
         pulses = np.where((pulses < 0) & (wrapped < modulus / 2), wrapped, pulses)
+        pulses[pulses >= modulus / 2] = np.nan
     unknown = (before < 0) | (after < 0) | (pulses < 0)
     pulses[unknown] = np.nan
     return pulses

@@ -9,9 +9,22 @@ above it. The hub trims below the contiguous mark and sends the holes again. Bat
 lost, repeated, reordered or cut differently when they are sent again; nothing depends on it.
 A journal has a random identity, so a hub that lost its disk starts a new sequence.
 
+Beside the journal the head-end asks for a register now (`requests`), and for hours that never
+came; the hub keeps what it knows of its modules' hours in a `HourBook`.
+
 The broker's own acknowledgement proves nothing and is not used.
 """
 
+from balans.protocols.hub.asking import BUSY, NO_ANSWER, NO_INPUT, Asking
+from balans.protocols.hub.entries import (
+    KIND_OF,
+    Found,
+    HoursGone,
+    ModuleNews,
+    News,
+    decode_news,
+    encode_news,
+)
 from balans.protocols.hub.frames import (
     Ack,
     Batch,
@@ -22,6 +35,7 @@ from balans.protocols.hub.frames import (
     Hello,
     HubFrameError,
     Poll,
+    Rank,
     Refused,
     Topics,
     decode,
@@ -29,10 +43,20 @@ from balans.protocols.hub.frames import (
     encode,
     encode_command_report,
 )
+from balans.protocols.hub.holes import HourBook, Question, Silence
 from balans.protocols.hub.live import Fairness, LoadStatus, NodeStatus, SiteStatus
 from balans.protocols.hub.plans import PlannedLoad, PlanReport, PlanState
 from balans.protocols.hub.ranges import Ranges
-from balans.protocols.hub.sender import BatchSender, Journal, JournalBehindError
+from balans.protocols.hub.ranking import rank_of
+from balans.protocols.hub.requests import (
+    ReadNoted,
+    ReadNow,
+    ReadResult,
+    ReadState,
+    Wanted,
+    WantedHours,
+)
+from balans.protocols.hub.sender import BatchSender, Introduction, Journal, JournalBehindError
 from balans.protocols.hub.settings import (
     NO_POWER_LIMIT_W,
     Consents,
@@ -43,8 +67,13 @@ from balans.protocols.hub.settings import (
 )
 
 __all__ = [
+    "BUSY",
+    "KIND_OF",
+    "NO_ANSWER",
+    "NO_INPUT",
     "NO_POWER_LIMIT_W",
     "Ack",
+    "Asking",
     "Batch",
     "BatchSender",
     "Command",
@@ -54,25 +83,43 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Fairness",
+    "Found",
     "Hello",
+    "HourBook",
+    "HoursGone",
     "HubFrameError",
+    "Introduction",
     "Journal",
     "JournalBehindError",
     "LimitPeriod",
     "LimitSetting",
     "Limits",
     "LoadStatus",
+    "ModuleNews",
+    "News",
     "NodeStatus",
     "PlanReport",
     "PlanState",
     "PlannedLoad",
     "Poll",
+    "Question",
     "Ranges",
+    "Rank",
+    "ReadNoted",
+    "ReadNow",
+    "ReadResult",
+    "ReadState",
     "Refused",
+    "Silence",
     "SiteStatus",
     "Topics",
+    "Wanted",
+    "WantedHours",
     "decode",
     "decode_command_report",
+    "decode_news",
     "encode",
     "encode_command_report",
+    "encode_news",
+    "rank_of",
 ]

@@ -1,7 +1,6 @@
 """Messages between hub and head-end, and their topics. Times are Unix seconds (UTC)."""
 
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
@@ -14,16 +13,20 @@ from balans.core.words import CommandState
 from balans.protocols.codec import Codec
 from balans.protocols.fields import (
     NAME,
+    Claim,
     Crc32,
     JournalId,
     Name,
+    NodeName,
     Offset,
     Text,
     Unix,
     Watt,
+    check_spans,
 )
 from balans.protocols.hub.live import SiteStatus
 from balans.protocols.hub.plans import PlanReport
+from balans.protocols.hub.requests import ReadNoted, ReadNow, ReadResult, Wanted
 from balans.protocols.hub.settings import Consents, Limits
 
 VERSION = 1
@@ -38,20 +41,23 @@ class HubFrameError(BalansError):
 Span = tuple[Offset, Offset]
 
 
-def _check_spans(what: str, spans: Iterable[tuple[int, int]], start: int, end: int) -> None:
-    """Raise ValueError (which a decoder reports as malformed) unless sorted inside [start, end)."""
-    at = start
-    for first, last in spans:
-        if not at <= first < last <= end:
-            raise ValueError(f"{what} [{first}, {last}) out of order or outside [{start}, {end})")
-        at = last
-
-
 class EntryKind(IntEnum):
     """What the bytes of a journal entry are. A head-end keeps kinds it does not know."""
 
     READINGS = 1  # packed readings, see `balans.protocols.readings`
     COMMAND = 2  # `CommandReport`
+    FOUND = 3  # `Found`
+    MODULE = 4  # `ModuleNews`
+    GONE = 5  # `HoursGone`
+
+
+class Rank(IntEnum):
+    """What goes first when there is more than fits: the smaller number."""
+
+    COMMAND = 0
+    ALARM = 1
+    CURRENT = 2
+    ARCHIVE = 3
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -71,7 +77,9 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Hub -> head-end on every connection and `Poll`: what the journal holds, [first, next).
 
     `lost` are ranges [start, end) inside it that the hub can no longer read. The head-end
-    answers with `Ack`; before that the hub sends no batch.
+    answers with `Ack`; before that the hub sends no batch. `claim` is what a hub that nobody has
+    registered is recognised by, `site` its site on the site bus, `trouble` what keeps it from
+    working, such as a full disk; it is sent again when that changes.
     """
 
     journal: JournalId
@@ -79,25 +87,34 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     next: Offset
     lost: tuple[Span, ...] = ()
     software: Text = ""
+    claim: Claim = ""
+    site: NodeName = ""
+    trouble: Text = ""
 
     def __post_init__(self) -> None:
-        _check_spans("lost", self.lost, self.first, self.next)
+        check_spans("lost", self.lost, self.first, self.next)
         if self.first > self.next:
             raise ValueError(f"first {self.first} lies behind next {self.next}")
 
 
 class Batch(msgspec.Struct, frozen=True, tag="batch"):
-    """Hub -> head-end: the entries at offsets first, first + 1, …; `crc` is CRC-32 over them."""
+    """Hub -> head-end: the entries at offsets first, first + 1, …; `crc` is CRC-32 over them.
+
+    `rank` is that of the most urgent entry.
+    """
 
     journal: JournalId
     first: Offset
     entries: Annotated[tuple[Entry, ...], Meta(min_length=1)]
     crc: Crc32
+    rank: Annotated[int, Meta(ge=0, le=9)] = Rank.CURRENT
 
     @classmethod
-    def of(cls, journal: int, first: int, entries: tuple[Entry, ...]) -> "Batch":
+    def of(
+        cls, journal: int, first: int, entries: tuple[Entry, ...], rank: int = Rank.CURRENT
+    ) -> "Batch":
         """Return the batch of `entries` with its checksum."""
-        return cls(journal, first, entries, entries_crc(entries))
+        return cls(journal, first, entries, entries_crc(entries), int(rank))
 
     @property
     def end(self) -> int:
@@ -129,7 +146,7 @@ class Ack(msgspec.Struct, frozen=True, tag="ack"):
     refused: tuple[Refused, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_spans("hole", self.holes, self.contiguous, self.end)
+        check_spans("hole", self.holes, self.contiguous, self.end)
         if self.contiguous > self.end:
             raise ValueError(f"contiguous {self.contiguous} lies behind end {self.end}")
 
@@ -169,17 +186,20 @@ class CommandReport(msgspec.Struct, frozen=True):
     achieved_w: Watt | None = None
 
 
-Message = Hello | Batch | Ack | SiteStatus | PlanReport | Command | Limits | Consents | Poll
+Up = Hello | Batch | SiteStatus | PlanReport | ReadResult
+Down = Ack | Command | Limits | Consents | Poll | ReadNow | ReadNoted | Wanted
+Message = Up | Down
 _codec: Codec[msgspec.Struct] = Codec(Message, HubFrameError)
 _report_codec: Codec[CommandReport] = Codec(CommandReport, HubFrameError)
 
 
+_KIND_BYTES = [bytes([kind]) for kind in range(256)]
+
+
 def entries_crc(entries: tuple[Entry, ...]) -> int:
     """Return the CRC-32 over kinds and data of `entries`."""
-    crc = 0
-    for entry in entries:
-        crc = zlib.crc32(entry.data, zlib.crc32(bytes([entry.kind]), crc))
-    return crc
+    parts = [part for entry in entries for part in (_KIND_BYTES[entry.kind], entry.data)]
+    return zlib.crc32(b"".join(parts))
 
 
 def encode(message: Message) -> bytes:
@@ -250,6 +270,11 @@ class Topics:
         return f"{self.root}/up/plan"
 
     @property
+    def answer(self) -> str:
+        """Hub -> head-end: `ReadResult`, QoS 1."""
+        return f"{self.root}/up/answer"
+
+    @property
     def ack(self) -> str:
         """Head-end -> hub: `Ack`, QoS 1."""
         return f"{self.root}/down/ack"
@@ -258,6 +283,16 @@ class Topics:
     def command(self) -> str:
         """Head-end -> hub: `Command`, QoS 1."""
         return f"{self.root}/down/command"
+
+    @property
+    def read(self) -> str:
+        """Head-end -> hub: `ReadNow` and `ReadNoted`, QoS 1."""
+        return f"{self.root}/down/read"
+
+    @property
+    def wanted(self) -> str:
+        """Head-end -> hub: `Wanted`, QoS 1."""
+        return f"{self.root}/down/wanted"
 
     @property
     def limits(self) -> str:

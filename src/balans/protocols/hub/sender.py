@@ -13,13 +13,17 @@ introduced    `connected`, silence       batches of what is neither held nor in 
 
 Silence is a whole `resend_s` in which batches went unanswered: then a small `Hello` asks
 whether anyone is there, instead of the same batches over and over.
+
+What goes first says the rank of an entry: commands, alarms, current data, archive. Few batches of
+the archive are on the way at a time, so that what is urgent never waits for more than these.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from balans.core.errors import BalansError
-from balans.protocols.hub.frames import Ack, Batch, Entry, Hello
+from balans.protocols.hub.frames import Ack, Batch, Entry, Hello, Rank
 from balans.protocols.hub.ranges import Ranges
 
 
@@ -30,6 +34,16 @@ class JournalBehindError(BalansError):
     """
 
     code = "journal_behind"
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a hub says of itself in every `Hello`; see there."""
+
+    software: str = ""
+    claim: str = ""
+    site: str = ""
+    trouble: str = ""
 
 
 class Journal(Protocol):
@@ -63,6 +77,12 @@ class Journal(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _OnTheWay:
+    at_s: float
+    rank: Rank
+
+
 @dataclass(slots=True)
 class BatchSender:
     """Decides what to send; holds no socket, file or clock.
@@ -73,21 +93,26 @@ class BatchSender:
         Where entries come from.
     max_bytes, max_in_flight
         Bound of one batch, and of batches sent but not acknowledged (back-pressure).
+    max_archive
+        Bound of the batches of them that are archive.
     resend_s
         A range not acknowledged for this long is sent again.
-    software
-        Name and version to introduce the hub with.
+    introduction
+        What the hub says of itself.
     """
 
     journal: Journal
     max_bytes: int = 100_000
     max_in_flight: int = 8
+    max_archive: int = 2
     resend_s: float = 10.0
-    software: str = ""
+    introduction: Introduction = Introduction()
     _held: Ranges = field(default_factory=Ranges, init=False)
-    _sent: dict[tuple[int, int], float] = field(default_factory=dict, init=False)
+    _sent: dict[tuple[int, int], _OnTheWay] = field(default_factory=dict, init=False)
+    _ranked: dict[Rank, Ranges] = field(default_factory=dict, init=False)
     _hello: Hello | None = field(default=None, init=False)
     _hello_s: float = field(default=0.0, init=False)
+    _told: bool = field(default=False, init=False)
     _introduced: bool = field(default=False, init=False)
     _heard: bool = field(default=False, init=False)
     _known_end: int = field(init=False)
@@ -101,6 +126,18 @@ class BatchSender:
         self._held = Ranges()
         self._hello = None
         self._introduced = False
+
+    def ranked(self, first: int, ranks: Sequence[Rank]) -> None:
+        """Note the ranks of the entries from `first` on. What is not told of is archive."""
+        for rank in sorted(set(ranks) - {Rank.ARCHIVE}):
+            own = ((at, at + 1) for at, one in enumerate(ranks, first) if one == rank)
+            self._ranked[rank] = Ranges.of((*self._ranked.get(rank, Ranges()).spans, *own))
+
+    def trouble(self, what: str) -> None:
+        """Note what keeps the hub from working, "" for nothing; news are told with a `Hello`."""
+        if what != self.introduction.trouble:
+            self.introduction = replace(self.introduction, trouble=what)
+            self._told = False
 
     def acknowledged(self, ack: Ack) -> int | None:
         """Take an acknowledgement; return the offset below which the journal may be trimmed.
@@ -121,8 +158,12 @@ class BatchSender:
         held = Ranges.of(ack.holes).missing(0, ack.end)
         self._held = Ranges.of((*self._held.spans, *held.spans))
         self._sent = {
-            span: at for span, at in self._sent.items() if self._held.missing(*span).spans
+            span: way for span, way in self._sent.items() if self._held.missing(*span).spans
         }
+        for rank, own in self._ranked.items():
+            self._ranked[rank] = own.within(ack.contiguous, self.journal.next)
+        if ack.contiguous < self.journal.first:
+            self._told = False  # it has forgotten what was settled, or this is an old answer
         return ack.contiguous
 
     def due(self, now_s: float) -> list[Hello | Batch]:
@@ -146,7 +187,7 @@ class BatchSender:
 
     def _expire(self, now_s: float) -> None:
         """Take overdue batches back; after a silence go back to introducing."""
-        fresh = {s: at for s, at in self._sent.items() if now_s - at < self.resend_s}
+        fresh = {s: way for s, way in self._sent.items() if now_s - way.at_s < self.resend_s}
         if len(fresh) == len(self._sent):
             return
         self._sent = fresh
@@ -155,27 +196,59 @@ class BatchSender:
         self._heard = False
 
     def _due_hello(self, now_s: float) -> Hello | None:
-        journal = self.journal
-        told = self._hello is not None and self._hello.lost == journal.lost
-        if told and (self._introduced or now_s - self._hello_s < self.resend_s):
-            return None
-        self._hello = Hello(journal.id, journal.first, journal.next, journal.lost, self.software)
-        self._hello_s = now_s
+        journal, said = self.journal, self._hello
+        if said is not None and said.lost == journal.lost:
+            is_fresh = now_s - self._hello_s < self.resend_s
+            if is_fresh or (self._introduced and self._told):
+                return None
+        own = self.introduction
+        self._hello = Hello(
+            journal.id,
+            journal.first,
+            journal.next,
+            journal.lost,
+            software=own.software,
+            claim=own.claim,
+            site=own.site,
+            trouble=own.trouble,
+        )
+        self._hello_s, self._told = now_s, True
         self._known_end = max(self._known_end, *(end for _, end in journal.lost), journal.first)
         return self._hello
 
     def _due_batches(self, now_s: float) -> list[Hello | Batch]:
         batches: list[Hello | Batch] = []
-        busy = Ranges.of((*self._held.spans, *self._sent, *self.journal.lost))
-        for start, end in busy.missing(self.journal.first, self.journal.next).spans:
+        for rank, start, end in self._waiting():
             at = start
-            while at < end and len(self._sent) < self.max_in_flight:
+            while at < end and self._has_room(rank):
                 entries = self.journal.read(at, end, self.max_bytes)
                 if not entries:
                     break  # proved unreadable: told in the next Hello
-                batch = Batch.of(self.journal.id, at, entries)
-                self._sent[(batch.first, batch.end)] = now_s
+                batch = Batch.of(self.journal.id, at, entries, rank)
+                self._sent[(batch.first, batch.end)] = _OnTheWay(now_s, rank)
                 self._known_end = max(self._known_end, batch.end)
                 batches.append(batch)
                 at = batch.end
         return batches
+
+    def _waiting(self) -> Iterator[tuple[Rank, int, int]]:
+        """Yield what is neither held nor on its way, the most urgent first."""
+        journal = self.journal
+        busy = Ranges.of((*self._held.spans, *self._sent, *journal.lost))
+        for rank in Rank:
+            own = (
+                Ranges(((journal.first, journal.next),))
+                if rank == Rank.ARCHIVE and journal.first < journal.next
+                else self._ranked.get(rank, Ranges())
+            )
+            for span in own.within(journal.first, journal.next).spans:
+                for start, end in busy.missing(*span).spans:
+                    yield rank, start, end
+            busy = Ranges.of((*busy.spans, *own.spans))
+
+    def _has_room(self, rank: Rank) -> bool:
+        if rank == Rank.ARCHIVE:
+            archive = sum(way.rank == Rank.ARCHIVE for way in self._sent.values())
+            if archive >= self.max_archive:
+                return False
+        return len(self._sent) < self.max_in_flight

@@ -8,6 +8,7 @@ have an id and an expiry, and an actuator restores a load by its own timer.
 from balans.protocols.module.frames import (
     ActuatorState,
     DeviceState,
+    FromModule,
     ModuleFrameError,
     ModuleReport,
     PowerSample,
@@ -17,14 +18,30 @@ from balans.protocols.module.frames import (
     ReportReceived,
     Sample,
     Switch,
+    ToModule,
     Topics,
     decode,
     encode,
 )
+from balans.protocols.module.requests import (
+    Announce,
+    Answer,
+    Ask,
+    HoursAbsent,
+    HoursWanted,
+    Known,
+)
 
 __all__ = [
     "ActuatorState",
+    "Announce",
+    "Answer",
+    "Ask",
     "DeviceState",
+    "FromModule",
+    "HoursAbsent",
+    "HoursWanted",
+    "Known",
     "ModuleFrameError",
     "ModuleReport",
     "PowerSample",
@@ -34,6 +51,7 @@ __all__ = [
     "ReportReceived",
     "Sample",
     "Switch",
+    "ToModule",
     "Topics",
     "decode",
     "encode",

@@ -21,6 +21,14 @@ from balans.protocols.fields import (
     Watt,
     WattHours,
 )
+from balans.protocols.module.requests import (
+    Announce,
+    Answer,
+    Ask,
+    HoursAbsent,
+    HoursWanted,
+    Known,
+)
 
 VERSION = 1
 
@@ -149,7 +157,9 @@ class Query(msgspec.Struct, frozen=True, tag="query"):
 
 
 Sample = PowerSample | PulseSample | RelaySample
-Message = Sample | ModuleReport | ReportReceived | Switch | ActuatorState | DeviceState | Query
+FromModule = ModuleReport | Announce | Answer | HoursAbsent
+ToModule = ReportReceived | Known | Ask | HoursWanted
+Message = Sample | FromModule | ToModule | Switch | ActuatorState | DeviceState | Query
 _codec: Codec[msgspec.Struct] = Codec(Message, ModuleFrameError)
 
 
@@ -201,6 +211,24 @@ class Topics:
     def received(self, hub: str) -> str:
         """Hub -> modules: `ReportReceived`, QoS 1."""
         return f"{self.root}/received/{hub}"
+
+    @property
+    def announce(self) -> str:
+        """Module -> hubs: `Announce`, QoS 1."""
+        return f"{self.root}/announce"
+
+    @property
+    def known(self) -> str:
+        """Hubs -> modules: `Known`, QoS 1."""
+        return f"{self.root}/known"
+
+    def ask(self, hub: str) -> str:
+        """Hub -> modules: `Ask` and `HoursWanted`, QoS 1."""
+        return f"{self.root}/ask/{hub}"
+
+    def answer(self, hub: str) -> str:
+        """Modules -> hub: `Answer` and `HoursAbsent`, QoS 1."""
+        return f"{self.root}/answer/{hub}"
 
     def switch(self, load: str) -> str:
         """Gateway -> actuator: `Switch`, QoS 1."""

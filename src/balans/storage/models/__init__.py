@@ -14,6 +14,7 @@ from balans.storage.models.metering import (
 )
 from balans.storage.models.people import Contract, Customer, Grant, User
 from balans.storage.models.tree import Node, Tenant
+from balans.storage.models.validity import ManualReading, PointMark
 
 __all__ = [
     "Channel",
@@ -26,11 +27,13 @@ __all__ = [
     "Hub",
     "Limit",
     "Load",
+    "ManualReading",
     "Meter",
     "MeterMounting",
     "MeteringPoint",
     "Module",
     "Node",
+    "PointMark",
     "TariffZone",
     "Tenant",
     "User",

@@ -89,6 +89,7 @@ class Hub(TenantRow):
     name = models.CharField(max_length=200, blank=True)
     site = inside("storage.Node")
     controls = models.BooleanField(default=False)
+    removed_at = models.DateTimeField(null=True, blank=True)  # then the code is free again
 
     class Meta:
         db_table = "hub"
@@ -107,6 +108,7 @@ class Module(TenantRow):
     hub = inside("storage.Hub", null=True, blank=True)
     node = inside("storage.Node")
     has_adapter = models.BooleanField(default=False)
+    removed_at = models.DateTimeField(null=True, blank=True)  # its channels keep their readings
 
     class Meta:
         db_table = "module"
@@ -135,6 +137,9 @@ class Channel(TenantRow):
 class MeterMounting(TenantRow, Period):
     """A meter at a point, and the channel that counts its pulses, for a period.
 
+    A meter with several outputs (active and reactive, or one a phase) is at several points of one
+    node at the same time, each with a channel of its own.
+
     `register_at_mount` and `register_at_removal` are registers of the channel [pulses] at the
     ends of the period; `dial_at_mount` and `dial_at_removal` what the face of the meter showed
     then [Wh, varh or l], so that the dial of any time can be told.
@@ -152,7 +157,9 @@ class MeterMounting(TenantRow, Period):
         db_table = "meter_mounting"
         constraints = [
             period_check("meter_mounting"),
-            models.UniqueConstraint(fields=["meter", "valid_from"], name="meter_mounting_unique"),
+            models.UniqueConstraint(
+                fields=["meter", "point", "valid_from"], name="meter_mounting_unique"
+            ),
             models.CheckConstraint(
                 name="meter_mounting_removal",
                 condition=Q(valid_to__isnull=False)

@@ -19,4 +19,5 @@ class DemoAccount:
 DEMO_ACCOUNTS: Final = (
     DemoAccount("operator", "operator-demo", _("Operator")),
     DemoAccount("resident", "resident-demo", _("Resident of a flat")),
+    DemoAccount("installer", "installer-demo", _("Installer")),
 )

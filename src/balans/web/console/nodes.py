@@ -8,15 +8,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from balans.storage import access, lookups
+from balans.storage import access, lookups, manual
 from balans.storage.access import Right
 from balans.storage.records import NodeInfo
+from balans.storage.tree_state import BranchState, branch_states
 from balans.web.clock import site_clock
-from balans.web.console.tree import branches
+from balans.web.console.tree import level_below, more_note, opened
 from balans.web.shown import words
-from balans.web.shown.meters import meter_rows, states_of, total
+from balans.web.shown.meters import Completeness, meter_rows, states_of
 from balans.web.shown.names import named
-from balans.web.shown.numbers import decimal
+from balans.web.shown.numbers import MISSING, decimal
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
 
@@ -29,13 +30,17 @@ def node(request: HttpRequest, code: str) -> HttpResponse:
     """Show the node `code`."""
     found = access.node_for(person(request), code)
     rights = access.rights_on(person(request), found)
-    tree = [tree for tree in access.node_tree(person(request)) for tree in tree.walk()]
-    below = next(branch.children for branch in tree if branch.node.id == found.id)
+    below, more = level_below(found)
     context = {
         "node": {"code": found.code, "name": named(found.name), "kind_word": _kind(found)},
         "crumbs": crumbs(person(request), found),
-        "children": branches(below),
+        "children": opened(person(request), below),
+        "more": more_note(more),
         "site": found if _is_site(found, rights) else None,
+        "reads": Right.READINGS in rights,
+        "judges": Right.JUDGE in rights,
+        "waiting": manual.count_waiting(found) if Right.JUDGE in rights else 0,
+        "mounts": Right.REGISTRY in rights,
         **(_meters(found) if Right.READINGS in rights else {}),
     }
     return render(request, "console/node.html", context)
@@ -50,23 +55,28 @@ def _is_site(node: NodeInfo, rights: frozenset[Right]) -> bool:
 
 
 def _meters(node: NodeInfo) -> dict[str, Any]:
-    everything = lookups.points_of(node, below=True)
-    here = everything if len(everything) <= LISTED_MAX else lookups.points_of(node)
-    states = states_of(everything, site_clock().now())
-    share = total(states)
+    now = site_clock().now()
+    branch = branch_states([node], now)[node.id]
+    here = lookups.points_of(node, below=branch.points <= LISTED_MAX)
+    states = states_of(here, now)
     places = {point.node_id: "" for point in here}
     for place in places:
         places[place] = "" if place == node.id else named(lookups.node(place).name)
-    waiting = sum(state.last is None for state in states.values())
+    return {
+        "figures": _figures(branch) if branch.points else [],
+        "points": meter_rows(here, states, node.timezone, places),
+    }
+
+
+def _figures(branch: BranchState) -> list[dict[str, str]]:
+    """Return what is told of all metering points together."""
+    share = Completeness(branch.known or 0, branch.expected or 0)
     note = ngettext(
         "%(known)s of %(total)s hour", "%(known)s of %(total)s hours", share.expected
     ) % {"known": decimal(share.known, 0), "total": decimal(share.expected, 0)}
-    figures = [
+    silent = MISSING if branch.silent is None else decimal(branch.silent, 0)
+    return [
         {"title": _("Readings of the last 24 h"), "value": share.percent, "note": note},
-        {"title": _("Metering points"), "value": decimal(len(everything), 0), "note": ""},
-        {"title": _("Still without a reading"), "value": decimal(waiting, 0), "note": ""},
+        {"title": _("Metering points"), "value": decimal(branch.points, 0), "note": ""},
+        {"title": _("Without a reading in the last 24 h"), "value": silent, "note": ""},
     ]
-    return {
-        "figures": figures if everything else [],
-        "points": meter_rows(here, states, node.timezone, places),
-    }

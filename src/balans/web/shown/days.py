@@ -74,6 +74,12 @@ def moment(instant: datetime, zone: ZoneInfo, *, seconds: bool = False) -> str:
     return f"{day}, {clock_label(instant, zone, seconds=seconds)}"
 
 
+def full_moment(instant: datetime, zone: ZoneInfo) -> str:
+    """Return local date with its year, and clock time, for what may lie years back."""
+    day = _in_sentence(instant.astimezone(zone), "j E Y")
+    return f"{day}, {clock_label(instant, zone)}"
+
+
 def date_title(day: date) -> str:
     """Return weekday and date for a heading."""
     return f"{date_format(day, 'l').capitalize()}, {_in_sentence(day, 'j E Y')}"

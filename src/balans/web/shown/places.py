@@ -20,8 +20,7 @@ class Crumb:
 
 def crumbs(user: access.Person, node: NodeInfo, page: str = "") -> list[Crumb]:
     """Return the path to `node`, or to the page `page` that belongs to it."""
-    above = set(node.ancestor_ids)
-    path = [seen for seen in access.visible_nodes(user) if seen.id in above]
+    path = access.ancestors_of(user, node)
     steps = [Crumb(named(seen.name), node_url(seen)) for seen in path]
     if page:
         return [*steps, Crumb(named(node.name), node_url(node)), Crumb(page)]

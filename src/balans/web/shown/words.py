@@ -15,7 +15,7 @@ from balans.core.words import (
     PointRole,
     Resource,
 )
-from balans.storage.readings import Quality
+from balans.domain.metering import EditKind, EventKind, ManualSource, ManualState, Quality
 
 NODE_KINDS: Final[dict[str, Promise]] = {
     NodeKind.REGION: _("region"),
@@ -33,6 +33,7 @@ RESOURCES: Final[dict[str, Promise]] = {
     Resource.HOT_WATER: _("Hot water"),
     Resource.GAS: _("Gas"),
     Resource.HEAT: _("Heat"),
+    Resource.FUEL: _("Fuel"),
 }
 POINT_ROLES: Final[dict[str, Promise]] = {
     PointRole.CONSUMER: _("consumption"),
@@ -74,9 +75,49 @@ QUALITIES: Final[dict[str, Promise]] = {
     Quality.MEASURED: _("measured"),
     Quality.ESTIMATED: _("estimated"),
     Quality.SUSPECT: _("doubtful"),
-    Quality.PARTIAL: _("part of the hour"),
+    Quality.INCORRECT: _("temporarily incorrect"),
+    Quality.PARTIAL: _("a part of it"),
     Quality.MISSING: _("missing"),
     Quality.UNMETERED: _("no meter"),
+}
+EVENT_KINDS: Final[dict[str, Promise]] = {
+    EventKind.LINE_BREAK: _("line break"),
+    EventKind.SHORT_CIRCUIT: _("short circuit"),
+    EventKind.MAGNETIC_FIELD: _("magnetic field"),
+    EventKind.CONTACT_BOUNCE: _("contact bounces"),
+    EventKind.LOW_BATTERY: _("low battery"),
+    EventKind.CLOCK_STEP: _("clock stepped"),
+    EventKind.REVERSE_RUN: _("meter runs backwards"),
+}
+EVENT_TONES: Final[dict[str, str]] = {
+    EventKind.LINE_BREAK: "bad",
+    EventKind.SHORT_CIRCUIT: "bad",
+    EventKind.MAGNETIC_FIELD: "bad",
+    EventKind.CONTACT_BOUNCE: "warn",
+    EventKind.LOW_BATTERY: "warn",
+    EventKind.CLOCK_STEP: "warn",
+    EventKind.REVERSE_RUN: "bad",
+}
+EDIT_KINDS: Final[dict[str, Promise]] = {
+    EditKind.CORRECT: _("The register was"),
+    EditKind.ESTIMATE: _("Estimated register"),
+    EditKind.STRIKE: _("What came is wrong: missing"),
+    EditKind.WITHDRAW: _("As the device sent it"),
+}
+MANUAL_STATES: Final[dict[str, Promise]] = {
+    ManualState.PROPOSED: pgettext_lazy("dial", "waits"),
+    ManualState.ACCEPTED: pgettext_lazy("dial", "accepted"),
+    ManualState.REFUSED: pgettext_lazy("dial", "refused"),
+}
+MANUAL_TONES: Final[dict[str, str]] = {
+    ManualState.PROPOSED: "warn",
+    ManualState.ACCEPTED: "good",
+    ManualState.REFUSED: "bad",
+}
+MANUAL_SOURCES: Final[dict[str, Promise]] = {
+    ManualSource.CONSUMER: _("by the consumer"),
+    ManualSource.OPERATOR: _("by the operator"),
+    ManualSource.WALK_BY: _("in passing"),
 }
 LIMIT_SOURCES: Final[dict[str, Promise]] = {
     LimitSource.OPERATOR: _("operator's limit"),

@@ -38,6 +38,12 @@ def test_a_register_that_went_back_is_unknown() -> None:
     assert np.isnan(interval_pulses(np.array([900, 300]), modulus=10_000)[0])
 
 
+def test_a_register_that_went_back_through_zero_is_no_huge_rise() -> None:
+    assert np.isnan(interval_pulses(np.array([2, 9_998]), modulus=10_000)[0])
+    assert interval_pulses(np.array([2, 4_999]), modulus=10_000)[0] == 4_997
+    assert np.isnan(interval_pulses(np.array([0, 5_000]), modulus=10_000)[0])
+
+
 def test_many_channels_at_once() -> None:
     registers = np.array([[1, 3, 6], [10, -1, 30]], dtype=np.int32)
     found = interval_energy(registers, per_pulse=0.5)

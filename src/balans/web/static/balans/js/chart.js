@@ -44,6 +44,8 @@ const STYLES = {
     width: 2,
     paths: uPlot.paths.stepped({ align: 1 }),
   },
+  inflow: { stroke: () => tint("load"), fill: () => tint("fill"), width: 2, steps: true },
+  outflow: { stroke: () => tint("reference"), width: 1.5, dash: [6, 4], steps: true },
   bar: {
     stroke: () => tint("load"),
     fill: () => tint("load"),
@@ -114,7 +116,35 @@ class Chart {
   }
 
   series(series) {
-    return { ...STYLES[series.style], spanGaps: false, points: { show: false } };
+    const style = { ...STYLES[series.style], spanGaps: false, points: { show: false } };
+    if (this.data.tones && series.style === "bar") style.paths = this.toned();
+    if (style.steps) style.paths = this.steps();
+    return style;
+  }
+
+  // Bars that each have the colour of how good their value is.
+  toned() {
+    const colours = { unit: 3, values: () => this.data.tones.map((tone) => tint(tone)) };
+    return uPlot.paths.bars({ size: [0.72, 48], align: 1, disp: { fill: colours, stroke: colours } });
+  }
+
+  // A level over each interval and nothing where it is unknown, to the end of the last interval.
+  steps() {
+    return (uplot, series, first, last) => {
+      const [xs, ys] = [uplot.data[0], uplot.data[series]];
+      const [stroke, fill, zero] = [new Path2D(), new Path2D(), uplot.valToPos(0, "y", true)];
+      for (let i = first; i <= last; i += 1) {
+        if (ys[i] == null) continue;
+        const left = uplot.valToPos(xs[i], "x", true);
+        const right = uplot.valToPos(xs[i + 1] ?? xs[i] + (this.data.width ?? 0), "x", true);
+        const top = uplot.valToPos(ys[i], "y", true);
+        if (i > first && ys[i - 1] != null) stroke.lineTo(left, top);
+        else stroke.moveTo(left, top);
+        stroke.lineTo(right, top);
+        fill.rect(left, top, right - left, zero - top);
+      }
+      return { stroke, fill, clip: null, band: null, gaps: [], flags: 3 };
+    };
   }
 
   span() {
@@ -180,7 +210,8 @@ class Chart {
       const shown = value == null ? "–" : `${this.number.format(value)}\u00a0${this.data.unit}`;
       return `${series.name} ${shown}`;
     });
-    return [this.data.at[index], ...values].join(" · ");
+    const word = this.data.words?.[index];
+    return [this.data.at[index], ...values, ...(word ? [word] : [])].join(" · ");
   }
 
   // Adds minutes of the live stream, or brings the newest up to date, and drops the oldest.

@@ -1,0 +1,116 @@
+"""Flushes, the worker and readers at the same time: nothing that is kept stays behind."""
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Event
+
+import pytest
+from django.db import connection
+from tests.adapters.balance_town import (
+    LATER,
+    NOON,
+    RATES,
+    deliver,
+    exchanged,
+    report,
+    steady,
+    street_plan,
+)
+
+from balans.storage import balance_cells
+from balans.storage.balances import Step, refresh
+from balans.storage.registry import apply_plan
+from balans.storage.scope import tenant_scope
+
+START, END = NOON - timedelta(hours=30), NOON + timedelta(hours=60)
+
+
+def in_thread(work: Callable[[], None]) -> None:
+    """Run `work` on a connection of its own."""
+    try:
+        work()
+    finally:
+        connection.close()
+
+
+def balances(tenant: int) -> dict[tuple[str, Step], object]:
+    return {
+        (code, step): report(tenant, code, START, END, step).lines
+        for code in ("b1", "b2", "street")
+        for step in (Step.HOUR, Step.DAY, Step.MONTH)
+    }
+
+
+class Rush:
+    """Readings in pieces, in any order, while the worker works and people look."""
+
+    def __init__(self) -> None:
+        self.tenant = apply_plan(street_plan()).tenant_id
+        self.over = Event()
+        refresh(LATER)  # the groups
+
+    def flush(self) -> None:
+        """Deliver everything, and exchange a meter."""
+        try:
+            readings = steady(RATES, range(-30, 61))
+            pieces = [(code, hour) for code, hours in readings.items() for hour in hours]
+            random.Random(1).shuffle(pieces)
+            for first in range(0, len(pieces), 20):
+                part: dict[str, dict[int, int]] = {}
+                for code, hour in pieces[first : first + 20]:
+                    part.setdefault(code, {})[hour] = readings[code][hour]
+                deliver(part)
+            apply_plan(exchanged(street_plan(), "f12", NOON + timedelta(minutes=90), (5030, 0)))
+            deliver({"f12": {hour: 5 + 10 * (hour - 2) for hour in range(2, 61)}}, number=2)
+        finally:
+            self.over.set()
+
+    def work(self) -> None:
+        """Do as the worker does."""
+        while not self.over.is_set():
+            refresh(LATER, 7)
+
+    def look(self) -> None:
+        """Do as pages do."""
+        chance = random.Random(2)
+        while not self.over.is_set():
+            with tenant_scope(self.tenant):
+                report(self.tenant, chance.choice(["b1", "street"]), START, END, Step.DAY)
+                report(self.tenant, chance.choice(["b2", "street"]), START, END, Step.HOUR)
+
+
+@pytest.mark.usefixtures("store")
+def test_what_is_kept_is_true_after_all_at_once() -> None:
+    rush = Rush()
+    with ThreadPoolExecutor(4) as pool:
+        jobs = (rush.flush, rush.work, rush.look, rush.look)
+        done = [pool.submit(in_thread, job) for job in jobs]
+    for one in done:
+        one.result()
+    with tenant_scope(rush.tenant):
+        kept = balances(rush.tenant)
+        with connection.cursor() as cursor:
+            for table in ("balance_hour", "balance_period", "balance_dirty"):
+                cursor.execute(f"delete from {table}")
+        assert balances(rush.tenant) == kept
+        lines = report(rush.tenant, "b1", NOON - timedelta(hours=10), END).lines
+        assert {line.balance.imbalance for line in lines} == {5000}
+
+
+@pytest.mark.django_db
+def test_a_street_reads_no_register_that_its_buildings_have_summed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tenant = apply_plan(street_plan()).tenant_id
+    deliver(steady(RATES, range(-30, 61)))
+    with tenant_scope(tenant):
+        for code in ("b1", "b2"):
+            for step in Step:
+                report(tenant, code, START, END, step)
+        monkeypatch.delattr(balance_cells, "registers")
+        for step in (Step.HOUR, Step.DAY):
+            first = NOON - timedelta(hours=13)  # midnight of a local day
+            lines = report(tenant, "city", first, first + timedelta(days=2), step).lines
+            assert all(line.balance.imbalance for line in lines)
