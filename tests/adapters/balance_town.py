@@ -105,7 +105,13 @@ def exchanged(plan: RegistryPlan, code: str, at: datetime, ends: tuple[int, int]
 _journal = iter(range(1, 10**9))
 
 
-def deliver(readings: Mapping[str, Mapping[int, int]], *, number: int = 1, flags: int = 0) -> None:
+def deliver(
+    readings: Mapping[str, Mapping[int, int]],
+    *,
+    number: int = 1,
+    flags: int = 0,
+    now: datetime = LATER,
+) -> None:
     """Store registers of points by hours after `NOON`."""
     packed = pack(
         [
@@ -115,8 +121,8 @@ def deliver(readings: Mapping[str, Mapping[int, int]], *, number: int = 1, flags
         ]
     )
     batch = Batch.of(next(_journal), 0, (Entry(EntryKind.READINGS, packed),))
-    store_batch("hub", batch, LATER)
-    flush_inbox(LATER)
+    store_batch("hub", batch, now)
+    flush_inbox(now)
 
 
 def steady(per_hour: Mapping[str, int], hours: Iterable[int]) -> dict[str, dict[int, int]]:

@@ -3,8 +3,9 @@
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -19,10 +20,13 @@ from tests.adapters.balance_town import (
     street_plan,
 )
 
-from balans.storage import balance_cells
+from balans.storage import balance_cells, balance_upkeep, matrix, recent
+from balans.storage.balance_upkeep import Marks, compute_marks
 from balans.storage.balances import Step, refresh
+from balans.storage.flush import flush_inbox
 from balans.storage.registry import apply_plan
 from balans.storage.scope import tenant_scope
+from balans.storage.sealing import seal_due
 
 START, END = NOON - timedelta(hours=30), NOON + timedelta(hours=60)
 
@@ -114,3 +118,108 @@ def test_a_street_reads_no_register_that_its_buildings_have_summed(
             first = NOON - timedelta(hours=13)  # midnight of a local day
             lines = report(tenant, "city", first, first + timedelta(days=2), step).lines
             assert all(line.balance.imbalance for line in lines)
+
+
+def elsewhere(work: Callable[[], None]) -> None:
+    """Do `work` wholly, in a transaction of another connection."""
+    pool = ThreadPoolExecutor(1)
+    pool.submit(in_thread, work).result(20)
+    pool.shutdown()
+
+
+def kept_and_afresh(tenant: int, start: datetime, end: datetime) -> tuple[object, object]:
+    """Return the hourly balances from what is kept, and computed again from the registers."""
+    with tenant_scope(tenant):
+        kept = report(tenant, "b1", start, end, Step.HOUR).lines
+        with connection.cursor() as cursor:
+            cursor.execute("delete from balance_hour")
+            cursor.execute("delete from balance_period")
+        return kept, report(tenant, "b1", start, end, Step.HOUR).lines
+
+
+@pytest.mark.usefixtures("store")
+def test_a_mark_set_while_marks_are_taken_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant = apply_plan(street_plan()).tenant_id
+    refresh(LATER)
+    readings = steady(RATES, range(-40, 100))
+    late = {"f12": {hour: readings["f12"].pop(hour) for hour in range(14, 20)}}
+    first = {"f11": {-6: readings["f11"].pop(-6)}}
+    deliver(readings)
+    start, end = NOON - timedelta(hours=12), NOON + timedelta(hours=36)
+    with tenant_scope(tenant):
+        report(tenant, "b1", start, end, Step.HOUR)
+    deliver(first)  # marks a day of the span
+    done: list[Marks] = []
+
+    def between(marks: Marks) -> None:
+        if not done:
+            done.append(marks)
+            elsewhere(lambda: deliver(late))
+        compute_marks(marks)
+
+    monkeypatch.setattr(balance_upkeep, "compute_marks", between)
+    with tenant_scope(tenant):
+        report(tenant, "b1", start, end, Step.HOUR)
+    assert done
+    refresh(LATER)
+    kept, afresh = kept_and_afresh(tenant, start, end)
+    assert kept == afresh
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("when", ["_add_days", "_add_months", "_add_recent"])
+def test_a_day_that_ends_while_it_is_read_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.setattr(recent, "is_big", lambda: True)
+    tenant = apply_plan(street_plan()).tenant_id
+    refresh(LATER)
+    now = NOON + timedelta(hours=11)
+    deliver(steady(RATES, range(11)), now=now)
+    moved: list[int] = []
+
+    def moving(*args: Any) -> Any:
+        if not moved:
+            moved.append(1)
+            elsewhere(lambda: flush_inbox(LATER))
+        return original(*args)
+
+    original = getattr(matrix, when)
+    monkeypatch.setattr(matrix, when, moving)
+    refresh(LATER)
+    assert moved
+    kept, afresh = kept_and_afresh(tenant, NOON, NOON + timedelta(hours=10))
+    assert kept == afresh
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("when", ["_add_days", "_add_months", "_add_recent"])
+def test_a_month_that_opens_while_it_is_read_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    tenant = apply_plan(street_plan()).tenant_id
+    refresh(LATER)
+    readings = steady(RATES, range(24))
+    late = {"f12": {hour: readings["f12"].pop(hour) for hour in range(14, 20)}}
+    deliver(readings)
+    assert seal_due(NOON + timedelta(days=120))
+    while refresh(LATER):
+        pass
+    start, end = NOON, NOON + timedelta(hours=10)
+    with tenant_scope(tenant), connection.cursor() as cursor:
+        cursor.execute("delete from balance_hour")
+    moved: list[int] = []
+
+    def moving(*args: Any) -> Any:
+        if not moved:
+            moved.append(1)
+            elsewhere(lambda: deliver(late))
+        return original(*args)
+
+    original = getattr(matrix, when)
+    monkeypatch.setattr(matrix, when, moving)
+    with tenant_scope(tenant):
+        report(tenant, "b1", start, end, Step.HOUR)
+    assert moved
+    kept, afresh = kept_and_afresh(tenant, start, end)
+    assert kept == afresh

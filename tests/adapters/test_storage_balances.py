@@ -24,7 +24,7 @@ from balans.domain.balances import Reach
 from balans.protocols.readings import Flag
 from balans.storage.balance_groups import groups_of
 from balans.storage.balance_loss import put_losses
-from balans.storage.balances import Step, refresh
+from balans.storage.balances import Step, balances_of, refresh
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
 
@@ -225,6 +225,24 @@ def test_days_of_23_and_months(alice: int) -> None:
         assert seen(both) == [(h * 159, h * 153, h * 6) for h in hours]
         year = report(alice, "street", NOON, NOON + timedelta(days=10), Step.YEAR)
         assert seen(year) == [(240 * 159, 240 * 153, 240 * 6)]
+
+
+@pytest.mark.parametrize("kept", ["the day is kept", "nothing is kept"])
+def test_several_days_are_not_the_first_of_them(alice: int, kept: str) -> None:
+    deliver(steady(RATES, range(-40, 100)))
+    start = NOON - timedelta(hours=13)  # midnight in Paris
+
+    def of_the_day() -> int | None:
+        end = start + timedelta(days=1)
+        return report(alice, "b1", start, end, Step.DAY).lines[0].balance.inflow
+
+    with tenant_scope(alice):
+        if kept == "the day is kept":
+            assert of_the_day() == 24 * 105 * 1000
+        b1, span = group(alice, "b1"), (start, start + timedelta(days=2))
+        both = balances_of([b1], node_of(alice, "b1"), span, LATER)[b1.id]
+        assert both.inflow == 48 * 105 * 1000
+        assert of_the_day() == 24 * 105 * 1000
 
 
 def test_another_tenant_sees_nothing(alice: int) -> None:

@@ -56,12 +56,12 @@ returning d.group_id, d.day
 
 _MINE = "group_id = any(%s::int[]) and day between %s and %s"
 SEE_MARKS = f"select exists (select from balance_dirty where {_MINE})"
-LIST_MARKS = f"select group_id, day from balance_dirty where {_MINE}"
-DROP_MARKS = f"""
+TAKE_THESE_MARKS = f"""
 delete from balance_dirty d using (
   select group_id, day from balance_dirty where {_MINE} order by group_id, day
   for update skip locked) x
 where d.group_id = x.group_id and d.day = x.day
+returning d.group_id, d.day
 """
 """Marks that a flush is setting right now stay: what it writes cannot be seen yet."""
 

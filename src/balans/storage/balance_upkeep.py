@@ -88,9 +88,8 @@ def settle(places: Places, first_day: int, last_day: int) -> None:
         if not cursor.fetchone()[0]:
             return
         _lock()
-        cursor.execute(sql.LIST_MARKS, span)
+        cursor.execute(sql.TAKE_THESE_MARKS, span)
         marks = [(group_id, (day - EPOCH_DATE).days) for group_id, day in cursor.fetchall()]
-        cursor.execute(sql.DROP_MARKS, span)
     compute_marks(marks)
 
 

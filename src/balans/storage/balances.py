@@ -323,11 +323,11 @@ def _stretches(
     bounds: Sequence[datetime], step: Step, now: datetime, zone: ZoneInfo
 ) -> Iterator[tuple[list[datetime], bool]]:
     """Yield runs of bounds whose intervals are whole periods that are over, or are not."""
-    cut = set(getattr(calendar, f"{step}s")(bounds[0], bounds[-1], zone))
+    periods_there = set(pairwise(getattr(calendar, f"{step}s")(bounds[0], bounds[-1], zone)))
     run: list[datetime] = []
     kind = False
     for start, end in pairwise(bounds):
-        whole = start in cut and end in cut and end <= now
+        whole = (start, end) in periods_there and end <= now
         if run and whole != kind:
             yield run, kind
             run = []

@@ -98,15 +98,30 @@ class Matrix:
 
 
 def read(channel_ids: Sequence[int] | NDArray[np.integer], first_day: int, days: int) -> Matrix:
-    """Return the registers of `days` UTC days; each channel once, in ascending order."""
+    """Return the registers of `days` UTC days; each channel once, in ascending order.
+
+    Every statement sees the tables as they are when it begins, and meanwhile registers move: from
+    recent hours to day rows, from there to sealed months, and back when something late comes. So
+    they are looked for in that order, and what is nowhere, once more where it may have come back.
+    """
     channels = np.unique(np.asarray(channel_ids, np.int32))
     found = Matrix.empty(channels, first_day, days)
     if found.values.size:
-        ids = literal(channels.tolist())
-        _add_days(found, ids)
-        _add_months(found, ids)
-        _add_recent(found)
+        recent = _recent_rows(found)
+        _add_days(found, channels)
+        _add_months(found, literal(channels.tolist()))
+        _add_recent(found, recent)
+        if len(nowhere := _without_any(found)):
+            _add_days(found, nowhere)
+            _add_recent(found, recent)
     return found
+
+
+def _without_any(matrix: Matrix) -> NDArray[np.int32]:
+    """Return the channels of which nothing is known on some days."""
+    n, hours = matrix.values.shape
+    by_day = (matrix.values.reshape(n, hours // 24, 24) == MISSING).all(axis=2)
+    return matrix.channels[by_day.any(axis=1)]
 
 
 def at_hours(channels: NDArray[np.integer], hours: NDArray[np.integer]) -> NDArray[np.int32]:
@@ -145,7 +160,8 @@ def _last_day(matrix: Matrix) -> int:
     return matrix.first_day + days - 1
 
 
-def _add_days(matrix: Matrix, ids: str) -> None:
+def _add_days(matrix: Matrix, channels: NDArray[np.int32]) -> None:
+    ids = literal(channels.tolist())
     rows = day_rows(matrix.first_day, _last_day(matrix), "channel_id = any(%s::int[])", ids)
     put_days(matrix, rows)
 
@@ -237,11 +253,15 @@ def _fill(matrix: Matrix, part: Matrix) -> None:
     matrix.suspect[target] = part.suspect[source]
 
 
-def _add_recent(matrix: Matrix) -> None:
+def _recent_rows(matrix: Matrix) -> list[list[bytes]]:
     blocks = np.unique(matrix.channels // BLOCK)
     start = matrix.first_day * 24
-    span = [blocks.tolist(), start, start + matrix.values.shape[1]]
-    for row in rows_of_bytes(_RECENT, span):
+    return list(rows_of_bytes(_RECENT, [blocks.tolist(), start, start + matrix.values.shape[1]]))
+
+
+def _add_recent(matrix: Matrix, found: Iterable[list[bytes]]) -> None:
+    start = matrix.first_day * 24
+    for row in found:
         block, hour = int_of(row[0]), int_of(row[1])
         rows = slice(
             *np.searchsorted(matrix.channels, [block * BLOCK, (block + 1) * BLOCK]).tolist()
