@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, DataError, connection, models, transaction
+from tests.adapters.response_rows import fill_response
 
 from balans.core.hours import hour_of
 from balans.core.words import DeviceKind, Resource
@@ -101,6 +102,7 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         fill_validity(user(f"{tenant}-operator"), f"{tenant}-p1")
         fill_balances(tenant_id, f"{tenant}-house", f"{tenant}-p1")
         fill_imports(tenant_id)
+        fill_response(tenant_id, site.id, hub, NOW)
     return tenant_id
 
 

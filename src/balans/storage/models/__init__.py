@@ -13,6 +13,14 @@ from balans.storage.models.metering import (
     Module,
 )
 from balans.storage.models.people import Contract, Customer, Grant, User
+from balans.storage.models.response import (
+    Enrolment,
+    Event,
+    Exemption,
+    OptOut,
+    Programme,
+    Trigger,
+)
 from balans.storage.models.tree import Node, Tenant
 from balans.storage.models.validity import ManualReading, PointMark
 
@@ -23,6 +31,9 @@ __all__ = [
     "Consent",
     "Contract",
     "Customer",
+    "Enrolment",
+    "Event",
+    "Exemption",
     "Grant",
     "Hub",
     "Limit",
@@ -33,8 +44,11 @@ __all__ = [
     "MeteringPoint",
     "Module",
     "Node",
+    "OptOut",
     "PointMark",
+    "Programme",
     "TariffZone",
     "Tenant",
+    "Trigger",
     "User",
 ]
