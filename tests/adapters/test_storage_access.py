@@ -34,6 +34,7 @@ ROLES = {
     "carol": Role.CONSUMER,
     "maria": Role.MANAGER,
     "ivan": Role.INSTALLER,
+    "dora": Role.DISPATCHER,
 }
 
 
@@ -57,16 +58,19 @@ def person(username: str) -> User:
 
 
 MATRIX = {
-    Right.VIEW: {"otto", "carol", "maria", "ivan"},
-    Right.READINGS: {"otto", "carol", "maria"},
+    Right.VIEW: {"otto", "carol", "maria", "ivan", "dora"},
+    Right.READINGS: {"otto", "carol", "maria", "dora"},
     Right.REPORT: {"otto", "carol", "ivan"},
     Right.JUDGE: {"otto"},
-    Right.LIVE: {"otto", "carol", "maria"},
-    Right.AUDIT: {"otto", "carol", "maria"},
+    Right.LIVE: {"otto", "carol", "maria", "dora"},
+    Right.AUDIT: {"otto", "carol", "maria", "dora"},
     Right.CONTROL: {"otto", "carol"},
     Right.CONTROL_UNRELEASED: {"carol"},
     Right.LIMITS: {"otto", "carol"},
     Right.CONSENT: {"carol"},
+    Right.RESPONSE: {"otto"},
+    Right.APPROVE: {"otto"},
+    Right.SUPPLY: {"dora"},
     Right.REGISTRY: {"otto", "ivan"},
     Right.ACCESS: {"otto"},
 }

@@ -13,6 +13,7 @@ import pytest
 from django.apps import apps
 from django.db import DatabaseError, DataError, connection, models, transaction
 from tests.adapters.response_rows import fill_response
+from tests.adapters.supply_rows import fill_supply
 
 from balans.core.hours import hour_of
 from balans.core.words import DeviceKind, Resource
@@ -103,6 +104,8 @@ def fill(plan: RegistryPlan, tenant: str, serial: int) -> int:
         fill_balances(tenant_id, f"{tenant}-house", f"{tenant}-p1")
         fill_imports(tenant_id)
         fill_response(tenant_id, site.id, hub, NOW)
+    with tenant_scope(tenant_id):
+        fill_supply(tenant_id)
     return tenant_id
 
 

@@ -14,6 +14,7 @@ class Role(StrEnum):
     CONSUMER = "consumer"
     MANAGER = "manager"
     INSTALLER = "installer"
+    DISPATCHER = "dispatcher"
 
 
 class Right(StrEnum):
@@ -29,15 +30,20 @@ class Right(StrEnum):
     CONTROL_UNRELEASED = "control_unreleased"  # … that its owner did not release to others
     LIMITS = "limits"  # set a limit
     CONSENT = "consent"  # release own loads to control, pause it, set an own stricter limit
+    RESPONSE = "response"  # keep programmes of demand response, call and cancel their events
+    APPROVE = "approve"  # be the second person that a big event needs
+    SUPPLY = "supply"  # disconnect and reconnect a whole metering point, or be the second person
     REGISTRY = "registry"  # mount, move and describe
     ACCESS = "access"  # give and take grants
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
-    Role.OPERATOR: frozenset(Right) - {Right.CONTROL_UNRELEASED, Right.CONSENT},
-    Role.CONSUMER: frozenset(Right) - {Right.REGISTRY, Right.ACCESS, Right.JUDGE},
+    Role.OPERATOR: frozenset(Right) - {Right.CONTROL_UNRELEASED, Right.CONSENT, Right.SUPPLY},
+    Role.CONSUMER: frozenset(Right)
+    - {Right.REGISTRY, Right.ACCESS, Right.JUDGE, Right.RESPONSE, Right.APPROVE, Right.SUPPLY},
     Role.MANAGER: frozenset({Right.VIEW, Right.READINGS, Right.LIVE, Right.AUDIT}),
     Role.INSTALLER: frozenset({Right.VIEW, Right.REGISTRY, Right.REPORT}),
+    Role.DISPATCHER: frozenset({Right.VIEW, Right.READINGS, Right.LIVE, Right.AUDIT, Right.SUPPLY}),
 }
 """What is not listed is denied."""
 

@@ -21,6 +21,12 @@ from balans.storage.models.response import (
     Programme,
     Trigger,
 )
+from balans.storage.models.supply import (
+    SupplyDevice,
+    SupplyOrder,
+    SupplyProtection,
+    SupplyRule,
+)
 from balans.storage.models.tree import Node, Tenant
 from balans.storage.models.validity import ManualReading, PointMark
 
@@ -47,6 +53,10 @@ __all__ = [
     "OptOut",
     "PointMark",
     "Programme",
+    "SupplyDevice",
+    "SupplyOrder",
+    "SupplyProtection",
+    "SupplyRule",
     "TariffZone",
     "Tenant",
     "Trigger",
