@@ -72,6 +72,33 @@ class PreparedState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class StepKind(StrEnum):
+    """What a step of a call for reduction asks of a place.
+
+    ``limit``: not more than so many W. ``reduce``: so many W less than it drew in the 15 minutes
+    before. ``eco``: level 1, 2, 3 holds back 25, 50, 100 % of what can be held back.
+    """
+
+    LIMIT = "limit"
+    REDUCE = "reduce"
+    ECO = "eco"
+
+
+class CallState(StrEnum):
+    """What a gateway reports of a place that is called on.
+
+    ``done``: it draws no more than was asked. ``failed``: it does, and nothing more may be held
+    back. ``refused``: the call does not hold here; ``released``: it does not hold any more.
+    """
+
+    HEARD = "heard"
+    ACTIVE = "active"
+    DONE = "done"
+    FAILED = "failed"
+    RELEASED = "released"
+    REFUSED = "refused"
+
+
 class LoadClass(StrEnum):
     """How far control may go with a load.
 

@@ -20,6 +20,7 @@ NodeName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]{0,64}\Z")]
 Text = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00]*\Z")]
 Serial = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Sequence = Annotated[int, Meta(ge=0, le=2**62)]
+Tenant = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Offset = Annotated[int, Meta(ge=0, le=2**62)]
 JournalId = Annotated[int, Meta(ge=1, le=2**62)]
 Crc32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
@@ -40,6 +41,8 @@ Flags = Annotated[int, Meta(ge=0, le=255)]
 HourSpan = tuple[Hour, Hour]
 HourSpans = Annotated[tuple[HourSpan, ...], Meta(min_length=1, max_length=500)]
 """Ranges [start, end) of hours, sorted and apart."""
+Output = Annotated[int, Meta(ge=1, le=4)]
+"""A switching output of a module with an adapter."""
 WaitSeconds = Annotated[float, Meta(gt=0, le=60)]
 Claim = Annotated[str, Meta(pattern=r"\A([0-9a-f]{64})?\Z")]
 """See `balans.protocols.claim`; empty: the device claims nothing."""

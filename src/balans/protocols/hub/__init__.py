@@ -10,12 +10,22 @@ lost, repeated, reordered or cut differently when they are sent again; nothing d
 A journal has a random identity, so a hub that lost its disk starts a new sequence.
 
 Beside the journal the head-end asks for a register now (`requests`), and for hours that never
-came; the hub keeps what it knows of its modules' hours in a `HourBook`.
+came; the hub keeps what it knows of its modules' hours in a `HourBook`. Orders to disconnect or
+reconnect a whole supply have messages of their own (`supply`), which load control does not know.
 
 The broker's own acknowledgement proves nothing and is not used.
 """
 
 from balans.protocols.hub.asking import BUSY, NO_ANSWER, NO_INPUT, Asking
+from balans.protocols.hub.calls import (
+    CALL_BYTES,
+    Call,
+    CallReport,
+    CallStep,
+    CallTarget,
+    bitmap,
+    names_of,
+)
 from balans.protocols.hub.entries import (
     KIND_OF,
     Found,
@@ -28,19 +38,27 @@ from balans.protocols.hub.entries import (
 from balans.protocols.hub.frames import (
     Ack,
     Batch,
+    Binding,
     Command,
     CommandReport,
     Entry,
     EntryKind,
     Hello,
     HubFrameError,
+    Message,
     Poll,
     Rank,
     Refused,
     Topics,
+    Unsigned,
+    beat_topic,
+    call_topic,
+    calls_filter,
     decode,
+    decode_call_report,
     decode_command_report,
     encode,
+    encode_call_report,
     encode_command_report,
 )
 from balans.protocols.hub.holes import HourBook, Question, Silence
@@ -65,9 +83,25 @@ from balans.protocols.hub.settings import (
     Limits,
     LimitSetting,
 )
+from balans.protocols.hub.signed import (
+    Beat,
+    Fallback,
+    Groups,
+    KeyId,
+    Keys,
+    Sign,
+    Signed,
+    TrustedKey,
+    Verify,
+    key_id,
+    signed,
+    to_sign,
+)
+from balans.protocols.hub.supply import SupplyOrder, SupplyOutcome, SupplyReport
 
 __all__ = [
     "BUSY",
+    "CALL_BYTES",
     "KIND_OF",
     "NO_ANSWER",
     "NO_INPUT",
@@ -76,6 +110,12 @@ __all__ = [
     "Asking",
     "Batch",
     "BatchSender",
+    "Beat",
+    "Binding",
+    "Call",
+    "CallReport",
+    "CallStep",
+    "CallTarget",
     "Command",
     "CommandReport",
     "ConsentSetting",
@@ -83,7 +123,9 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Fairness",
+    "Fallback",
     "Found",
+    "Groups",
     "Hello",
     "HourBook",
     "HoursGone",
@@ -91,10 +133,13 @@ __all__ = [
     "Introduction",
     "Journal",
     "JournalBehindError",
+    "KeyId",
+    "Keys",
     "LimitPeriod",
     "LimitSetting",
     "Limits",
     "LoadStatus",
+    "Message",
     "ModuleNews",
     "News",
     "NodeStatus",
@@ -110,16 +155,36 @@ __all__ = [
     "ReadResult",
     "ReadState",
     "Refused",
+    "Sign",
+    "Signed",
     "Silence",
     "SiteStatus",
+    "SupplyOrder",
+    "SupplyOutcome",
+    "SupplyReport",
     "Topics",
+    "TrustedKey",
+    "Unsigned",
+    "Verify",
     "Wanted",
     "WantedHours",
+    "beat_topic",
+    "bitmap",
+    "call_topic",
+    "calls_filter",
     "decode",
+    "decode_call_report",
     "decode_command_report",
     "decode_news",
+    "decode_supply_report",
     "encode",
+    "encode_call_report",
     "encode_command_report",
     "encode_news",
+    "encode_supply_report",
+    "key_id",
+    "names_of",
     "rank_of",
+    "signed",
+    "to_sign",
 ]

@@ -24,10 +24,13 @@ from balans.protocols.fields import (
     Watt,
     check_spans,
 )
+from balans.protocols.hub.calls import CALL_BYTES, Call, CallReport
 from balans.protocols.hub.live import SiteStatus
 from balans.protocols.hub.plans import PlanReport
 from balans.protocols.hub.requests import ReadNoted, ReadNow, ReadResult, Wanted
 from balans.protocols.hub.settings import Consents, Limits
+from balans.protocols.hub.supply import SupplyOrder, SupplyReport
+from balans.protocols.hub.signed import Beat, Groups, Keys, Signed
 
 VERSION = 1
 
@@ -49,6 +52,8 @@ class EntryKind(IntEnum):
     FOUND = 3  # `Found`
     MODULE = 4  # `ModuleNews`
     GONE = 5  # `HoursGone`
+    SUPPLY = 7  # `SupplyReport`
+    CALL = 6  # `CallReport`
 
 
 class Rank(IntEnum):
@@ -187,10 +192,15 @@ class CommandReport(msgspec.Struct, frozen=True):
 
 
 Up = Hello | Batch | SiteStatus | PlanReport | ReadResult
-Down = Ack | Command | Limits | Consents | Poll | ReadNow | ReadNoted | Wanted
+Unsigned = Ack | Poll | ReadNow | ReadNoted | Wanted | SupplyOrder
+Binding = Command | Limits | Consents | Call | Groups | Keys | Beat
+"""What a hub that knows keys takes only signed."""
+Down = Unsigned | Binding | Signed
 Message = Up | Down
 _codec: Codec[msgspec.Struct] = Codec(Message, HubFrameError)
 _report_codec: Codec[CommandReport] = Codec(CommandReport, HubFrameError)
+_supply_codec: Codec[SupplyReport] = Codec(SupplyReport, HubFrameError)
+_call_report_codec: Codec[CallReport] = Codec(CallReport, HubFrameError)
 
 
 _KIND_BYTES = [bytes([kind]) for kind in range(256)]
@@ -213,9 +223,12 @@ def decode(data: bytes) -> Message:
     Raises
     ------
     HubFrameError
-        For anything that is no message of this version, or a batch with a wrong checksum.
+        For anything that is no message of this version, a batch with a wrong checksum, or a
+        call of more than `CALL_BYTES`.
     """
     message = _codec.decode(data)
+    if isinstance(message, Call) and len(data) > CALL_BYTES:
+        raise HubFrameError(f"call of {len(data)} bytes; at most {CALL_BYTES} are expected")
     if isinstance(message, Batch) and message.crc != entries_crc(message.entries):
         raise HubFrameError(f"batch at offset {message.first}: wrong checksum")
     return message  # type: ignore[return-value]  # the codec decodes exactly this union
@@ -229,6 +242,41 @@ def encode_command_report(report: CommandReport) -> bytes:
 def decode_command_report(data: bytes) -> CommandReport:
     """Return the report in a journal entry, or raise `HubFrameError`."""
     return _report_codec.decode(data)
+
+
+def encode_call_report(report: CallReport) -> bytes:
+    """Return `report` as the bytes of a journal entry."""
+    return _call_report_codec.encode(report)
+
+
+def decode_call_report(data: bytes) -> CallReport:
+    """Return the report in a journal entry, or raise `HubFrameError`."""
+    return _call_report_codec.decode(data)
+
+
+def call_topic(call: Call) -> str:
+    """Return the topic of a call: ``balans/1/group/{group}/call/{event}/{part}``."""
+    return f"balans/{VERSION}/group/{call.group}/call/{call.event}/{call.part}"
+
+
+def calls_filter(group: str) -> str:
+    """Return the filter of all calls of a group."""
+    return f"balans/{VERSION}/group/{group}/call/+/+"
+
+
+def beat_topic(tenant: int) -> str:
+    """Return the topic of a tenant's `Beat`, QoS 0."""
+    return f"balans/{VERSION}/beat/{tenant}"
+
+
+def encode_supply_report(report: SupplyReport) -> bytes:
+    """Return `report` as the bytes of a journal entry."""
+    return _supply_codec.encode(report)
+
+
+def decode_supply_report(data: bytes) -> SupplyReport:
+    """Return the report in a journal entry, or raise `HubFrameError`."""
+    return _supply_codec.decode(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +338,11 @@ class Topics:
         return f"{self.root}/down/read"
 
     @property
+    def supply(self) -> str:
+        """Head-end -> hub: `SupplyOrder`, QoS 1."""
+        return f"{self.root}/down/supply"
+
+    @property
     def wanted(self) -> str:
         """Head-end -> hub: `Wanted`, QoS 1."""
         return f"{self.root}/down/wanted"
@@ -303,6 +356,15 @@ class Topics:
     def consents(self) -> str:
         """Head-end -> hub: `Consents`, QoS 1, retained."""
         return f"{self.root}/down/consents"
+
+    @property
+    def groups(self) -> str:
+        """Head-end -> hub: `Groups`, signed, QoS 1, retained."""
+        return f"{self.root}/down/groups"
+
+    def keys(self, signer: str) -> str:
+        """Head-end -> hub: `Keys` signed by the key `signer`, QoS 1, retained; or "+" for all."""
+        return f"{self.root}/down/keys/{signer}"
 
     @classmethod
     def parse_up(cls, topic: str) -> "Topics":

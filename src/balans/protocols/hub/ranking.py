@@ -10,13 +10,15 @@ CURRENT_H: Final = 3
 ALARM_H: Final = 48
 """A doubt about an older register alarms nobody any more."""
 
+URGENT: Final = frozenset({EntryKind.COMMAND, EntryKind.SUPPLY})
+
 
 def rank_of(entry: Entry, hour: int) -> Rank:
     """Return how urgent `entry` is at `hour`, the present hour by the hub's clock.
 
     A wrong clock spoils the order and nothing else.
     """
-    if entry.kind == EntryKind.COMMAND:
+    if entry.kind in {EntryKind.COMMAND, EntryKind.CALL}:
         return Rank.COMMAND
     if entry.kind != EntryKind.READINGS:
         return Rank.CURRENT
