@@ -31,6 +31,7 @@ from balans.protocols.module.requests import (
     HoursWanted,
     Known,
 )
+from balans.protocols.module.supply import SupplyQuery, SupplyState, SupplySwitch
 
 __all__ = [
     "ActuatorState",
@@ -50,6 +51,9 @@ __all__ = [
     "RelaySample",
     "ReportReceived",
     "Sample",
+    "SupplyQuery",
+    "SupplyState",
+    "SupplySwitch",
     "Switch",
     "ToModule",
     "Topics",

@@ -29,6 +29,7 @@ from balans.protocols.module.requests import (
     HoursWanted,
     Known,
 )
+from balans.protocols.module.supply import SupplyQuery, SupplyState, SupplySwitch
 
 VERSION = 1
 
@@ -157,8 +158,8 @@ class Query(msgspec.Struct, frozen=True, tag="query"):
 
 
 Sample = PowerSample | PulseSample | RelaySample
-FromModule = ModuleReport | Announce | Answer | HoursAbsent
-ToModule = ReportReceived | Known | Ask | HoursWanted
+FromModule = ModuleReport | Announce | Answer | HoursAbsent | SupplyState
+ToModule = ReportReceived | Known | Ask | HoursWanted | SupplySwitch | SupplyQuery
 Message = Sample | FromModule | ToModule | Switch | ActuatorState | DeviceState | Query
 _codec: Codec[msgspec.Struct] = Codec(Message, ModuleFrameError)
 
@@ -229,6 +230,14 @@ class Topics:
     def answer(self, hub: str) -> str:
         """Modules -> hub: `Answer` and `HoursAbsent`, QoS 1."""
         return f"{self.root}/answer/{hub}"
+
+    def supply(self, hub: str) -> str:
+        """Hub -> modules: `SupplySwitch` and `SupplyQuery`, QoS 1."""
+        return f"{self.root}/supply/{hub}"
+
+    def supplied(self, hub: str) -> str:
+        """Modules -> hub: `SupplyState`, QoS 1."""
+        return f"{self.root}/supplied/{hub}"
 
     def switch(self, load: str) -> str:
         """Gateway -> actuator: `Switch`, QoS 1."""
