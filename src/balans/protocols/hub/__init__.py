@@ -97,7 +97,7 @@ from balans.protocols.hub.signed import (
     signed,
     to_sign,
 )
-from balans.protocols.hub.supply import SupplyOrder, SupplyOutcome, SupplyReport
+from balans.protocols.hub.supply import SupplyAsk, SupplyOrder, SupplyOutcome, SupplyReport
 
 __all__ = [
     "BUSY",
@@ -159,6 +159,7 @@ __all__ = [
     "Signed",
     "Silence",
     "SiteStatus",
+    "SupplyAsk",
     "SupplyOrder",
     "SupplyOutcome",
     "SupplyReport",

@@ -29,8 +29,8 @@ from balans.protocols.hub.live import SiteStatus
 from balans.protocols.hub.plans import PlanReport
 from balans.protocols.hub.requests import ReadNoted, ReadNow, ReadResult, Wanted
 from balans.protocols.hub.settings import Consents, Limits
-from balans.protocols.hub.supply import SupplyOrder, SupplyReport
 from balans.protocols.hub.signed import Beat, Groups, Keys, Signed
+from balans.protocols.hub.supply import SupplyAsk, SupplyOrder, SupplyReport
 
 VERSION = 1
 
@@ -192,7 +192,7 @@ class CommandReport(msgspec.Struct, frozen=True):
 
 
 Up = Hello | Batch | SiteStatus | PlanReport | ReadResult
-Unsigned = Ack | Poll | ReadNow | ReadNoted | Wanted | SupplyOrder
+Unsigned = Ack | Poll | ReadNow | ReadNoted | Wanted | SupplyOrder | SupplyAsk
 Binding = Command | Limits | Consents | Call | Groups | Keys | Beat
 """What a hub that knows keys takes only signed."""
 Down = Unsigned | Binding | Signed
@@ -339,7 +339,7 @@ class Topics:
 
     @property
     def supply(self) -> str:
-        """Head-end -> hub: `SupplyOrder`, QoS 1."""
+        """Head-end -> hub: `SupplyOrder` and `SupplyAsk`, QoS 1."""
         return f"{self.root}/down/supply"
 
     @property

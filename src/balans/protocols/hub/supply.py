@@ -7,8 +7,10 @@ of it, and whatever a contact does by itself.
 """
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from balans.protocols.fields import Name, NodeName, Output, Serial, Text, Unix
 from balans.protocols.supply_words import Contact, SupplyAction
@@ -34,6 +36,12 @@ class SupplyOrder(msgspec.Struct, frozen=True, tag="supply"):
     def __post_init__(self) -> None:
         if self.expires <= self.issued:
             raise ValueError(f"expires {self.expires} is not after issued {self.issued}")
+
+
+class SupplyAsk(msgspec.Struct, frozen=True, tag="supply_ask"):
+    """Head-end -> hub: it is not known what the contacts of these modules say; tell it."""
+
+    modules: Annotated[tuple[Serial, ...], Meta(min_length=1, max_length=500)]
 
 
 class SupplyOutcome(StrEnum):
