@@ -192,8 +192,8 @@ class CommandReport(msgspec.Struct, frozen=True):
 
 
 Up = Hello | Batch | SiteStatus | PlanReport | ReadResult
-Unsigned = Ack | Poll | ReadNow | ReadNoted | Wanted | SupplyOrder | SupplyAsk
-Binding = Command | Limits | Consents | Call | Groups | Keys | Beat
+Unsigned = Ack | Poll | ReadNow | ReadNoted | Wanted | SupplyAsk
+Binding = Command | Limits | Consents | Call | Groups | Keys | Beat | SupplyOrder
 """What a hub that knows keys takes only signed."""
 Down = Unsigned | Binding | Signed
 Message = Up | Down
