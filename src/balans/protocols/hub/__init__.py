@@ -57,9 +57,11 @@ from balans.protocols.hub.frames import (
     decode,
     decode_call_report,
     decode_command_report,
+    decode_supply_report,
     encode,
     encode_call_report,
     encode_command_report,
+    encode_supply_report,
 )
 from balans.protocols.hub.holes import HourBook, Question, Silence
 from balans.protocols.hub.live import Fairness, LoadStatus, NodeStatus, SiteStatus
