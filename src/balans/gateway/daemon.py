@@ -5,6 +5,7 @@
     modules --report--> Concentrator --> Recorder --> Journal --> Delivery --> head-end
        ^------------ hours wanted --------- Hours <--+     <------ wanted --------|
        ^--ask--- Reader <-------------- read now, answers ----------------------->|
+    contactors, valves <--> Supply <------ order to disconnect, journalled before it is obeyed
     sensor, actuators <--> SiteControl --reports--^          Delivery <--ack--
                               ^--- commands, limits --- head-end
 
@@ -43,6 +44,7 @@ from balans.gateway.reader import Reader
 from balans.gateway.recorder import Recorder
 from balans.gateway.scribe import Scribe
 from balans.gateway.site_control import PacedClock, Reconnected, SiteControl, zone_names
+from balans.gateway.supply import Supply
 from balans.protocols import hub, module
 from balans.protocols.claim import claim_of
 from balans.usecases.run_load_control import (
@@ -91,6 +93,9 @@ class Gateway:
         self._concentrator = Concentrator(*place)
         self._hours = Hours(*place, self._hour)
         self._reader = Reader(self._site_topics, self._hub_topics, self._metrics)
+        self._supply = Supply(
+            self._site_topics, self._hub_topics, self._recorder, self._metrics, self._now_s
+        )
         self._remember(journal)
         self._control = self._new_control(config.controlled) if config.controlled else None
         self._devices = self._new_devices()
@@ -107,6 +112,7 @@ class Gateway:
             self._delivery.run(self._server),
             self._hours.run(self._site),
             self._reader.run(self._site, self._server),
+            self._supply.run(self._site),
             self._beat(),
         ]
         if self._control:
@@ -209,7 +215,8 @@ class Gateway:
     def _new_site_link(self) -> Link:
         topics = self._site_topics
         own = self._config.hub
-        subscriptions = [(topics.report(own), 1), (topics.answer(own), 1), (topics.announce, 1)]
+        heard = (topics.report(own), topics.answer(own), topics.supplied(own), topics.announce)
+        subscriptions = [(topic, 1) for topic in heard]
         if self._control:
             subscriptions += [(topics.power, 0), (topics.all_states, 1), (topics.all_devices, 0)]
         if self._devices:
@@ -233,6 +240,7 @@ class Gateway:
         )
 
     async def _on_site_connected(self) -> None:
+        self._supply.reconnected()
         if self._control:
             self._control.take(Reconnected())
 
@@ -262,9 +270,15 @@ class Gateway:
     def _from_site(self, topic: str, data: bytes) -> None:
         message, topics = module.decode(data), self._site_topics
         match message:
-            case module.ModuleReport() | module.Answer() | module.HoursAbsent() if topic in (
+            case (
+                module.ModuleReport()
+                | module.Answer()
+                | module.HoursAbsent()
+                | module.SupplyState()
+            ) if topic in (
                 topics.report(self._config.hub),
                 topics.answer(self._config.hub),
+                topics.supplied(self._config.hub),
             ):
                 self._from_module(message)
             case module.Announce() if topic == topics.announce:
@@ -287,7 +301,8 @@ class Gateway:
                 raise module.ModuleFrameError(f"a {type(message).__name__} does not belong here")
 
     def _from_module(
-        self, message: module.ModuleReport | module.Answer | module.HoursAbsent
+        self,
+        message: module.ModuleReport | module.Answer | module.HoursAbsent | module.SupplyState,
     ) -> None:
         self._hours.heard(message.serial)
         match message:
@@ -297,6 +312,8 @@ class Gateway:
                 self._reader.take_answer(message)
             case module.HoursAbsent():
                 self._hours.take_absent(message)
+            case module.SupplyState():
+                self._supply.take_state(message)
 
     def _from_server(self, topic: str, data: bytes, acks: list[hub.Ack]) -> None:
         message, topics = hub.decode(data), self._hub_topics
@@ -310,6 +327,8 @@ class Gateway:
                 topics.wanted,
             ):
                 self._from_reader(message)
+            case hub.SupplyOrder() | hub.SupplyAsk() if topic == topics.supply:
+                self._supply.take(message)
             case hub.Command() if topic == topics.command and self._control:
                 self._control.take(message)
             case hub.Limits() if topic == topics.limits and self._control:

@@ -37,6 +37,9 @@ class Metrics:
             "gateway_announcements", "Modules that announced themselves, journalled", registry=r
         )
         self.asked = Counter("gateway_asked", "Questions to modules", ["what"], registry=r)
+        self.supplies = Counter(
+            "gateway_supply_reports", "What is told of whole supplies", ["outcome"], registry=r
+        )
         self.foreign_acks = Counter(
             "gateway_foreign_acks",
             "Acknowledgements of another journal of this hub's code",
