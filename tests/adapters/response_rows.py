@@ -55,13 +55,18 @@ _ROWS = (
         " values (%(tenant)s, %(event)s, %(at)s, 'clerk', 'drafted')"
     ),
     (
-        "insert into dr_member (programme_id, hub_id, tenant_id, part)"
+        "insert into dr_member (programme_id, hub_id, tenant_id, shard)"
         " select %(programme)s, id, %(tenant)s, 0 from hub where code = %(hub)s"
     ),
     (
-        "insert into dr_target (tenant_id, event_id, site_id, node_id, hub_id, part, steps,"
+        "insert into dr_target (tenant_id, event_id, site_id, node_id, hub_id, shard, steps,"
         " expected_w, sd_w, state) select %(tenant)s, %(event)s, %(node)s, %(node)s, id, 0, '[]',"
         " 1, 1, 'queued' from hub where code = %(hub)s"
+    ),
+    (
+        "insert into dr_report (target_id, at, state, tenant_id, epoch, received, detail, loads,"
+        " held, failed) select id, %(at)s, 'heard', tenant_id, 1, %(at)s, '', '{}', '', ''"
+        " from dr_target where event_id = %(event)s"
     ),
     (
         "insert into dr_ledger (event_id, node_id, tenant_id, site_id, at, given_kwmin)"

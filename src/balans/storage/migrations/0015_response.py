@@ -22,12 +22,12 @@ create table dr_event_change (
   detail jsonb not null default '{}');
 create index dr_event_change_event on dr_event_change (event_id, id);
 
--- Which of a programme's broadcasts a hub listens to.
+-- Which of a programme's groups a hub belongs to.
 create table dr_member (
   programme_id bigint not null,
   hub_id bigint not null,
   tenant_id int not null references tenant (id),
-  part smallint not null,
+  shard smallint not null,
   primary key (programme_id, hub_id));
 create index dr_member_hub on dr_member (hub_id);
 
@@ -39,11 +39,12 @@ create table dr_target (
   site_id bigint not null,
   node_id bigint not null,
   hub_id bigint not null,
-  part smallint not null,
+  shard smallint not null,
   steps jsonb not null,                       -- [[start, end, kind, value], …], Unix seconds
   expected_w float8 not null,
   sd_w float8 not null,
-  state text not null,
+  state text not null check (state in ('queued', 'sent', 'heard', 'active', 'done', 'failed',
+    'released', 'refused', 'opted_out')),
   epoch bigint not null default 0,            -- the newest that its site has reported on
   sent_at timestamptz,
   heard_at timestamptz,
@@ -51,7 +52,8 @@ create table dr_target (
   done_at timestamptz,
   released_at timestamptz,
   failed_at timestamptz,
-  reported_at timestamptz,                    -- time of the report that the powers are of
+  opted_out_at timestamptz,
+  reported_at timestamptz,                    -- time of the newest report, which the powers are of
   before_w float8,
   now_w float8,
   promised_w float8,                          -- what the site itself expected to hold back
@@ -64,6 +66,25 @@ create table dr_target (
   unique (event_id, site_id, node_id));
 create index dr_target_site on dr_target (site_id, event_id);
 create index dr_target_node on dr_target (node_id, event_id);
+create index dr_target_hub on dr_target (hub_id);
+
+-- What gateways told of their places, each once: the state of a target follows from all of them in
+-- the order of their times, whatever the order in which they came.
+create table dr_report (
+  target_id bigint not null,
+  at timestamptz not null,
+  state text not null check (state in ('heard', 'active', 'done', 'failed', 'released', 'refused')),
+  tenant_id int not null references tenant (id),
+  epoch bigint not null,
+  received timestamptz not null,
+  detail text not null,
+  before_w float8,
+  now_w float8,
+  expected_w float8,
+  loads text[] not null,
+  held bytea not null,
+  failed bytea not null,
+  primary key (target_id, at, state));
 
 -- What a place has given in an event [kW min].
 create table dr_ledger (
@@ -105,6 +126,7 @@ SEALED = [
     "dr_event",
     "dr_member",
     "dr_target",
+    "dr_report",
     "dr_ledger",
     "dr_opt_out",
     "dr_trigger",
@@ -137,6 +159,7 @@ REFERENCES = [
     ("dr_target", "site_id", "node"),
     ("dr_target", "node_id", "node"),
     ("dr_target", "hub_id", "hub"),
+    ("dr_report", "target_id", "dr_target"),
     ("dr_ledger", "event_id", "dr_event"),
     ("dr_ledger", "node_id", "node"),
     ("dr_ledger", "site_id", "node"),
@@ -149,7 +172,7 @@ REFERENCES = [
 SEAL = (
     "".join(seal(table) for table in SEALED)
     + seal("dr_event_change", commands=("select", "insert"))
-    + "".join(target(table) for table in ("dr_programme", "dr_event", "dr_trigger"))
+    + "".join(target(table) for table in ("dr_programme", "dr_event", "dr_target", "dr_trigger"))
     + "".join(inside(*reference) for reference in REFERENCES)
     + "".join(history(table) for table in RECORDED)
 )
@@ -369,7 +392,8 @@ class Migration(migrations.Migration):
                 ("release_spread_s", models.IntegerField()),
                 ("expires", models.DateTimeField(blank=True, null=True)),
                 ("epoch", models.BigIntegerField(default=0)),
-                ("lane", models.SmallIntegerField(blank=True, null=True)),
+                ("called_at", models.DateTimeField(blank=True, null=True)),
+                ("topics", models.JSONField(default=list)),
                 (
                     "approver_user",
                     models.ForeignKey(
@@ -663,10 +687,6 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("priority__range", (0, 9))), name="dr_event_priority"
             ),
-        ),
-        migrations.AddConstraint(
-            model_name="event",
-            constraint=models.UniqueConstraint(fields=("programme", "lane"), name="dr_event_lane"),
         ),
         migrations.RunSQL(CALLS),
         migrations.RunSQL(KEYS),

@@ -140,9 +140,9 @@ class Exemption(TenantRow):
 class Event(TenantRow):
     """A call of a programme for less load. `steps` is what is asked, in order of time.
 
-    `lane` is which of the programme's broadcast topics it uses while it lives; `epoch` grows with
-    every change of its call. `preview` is what was computed before it was announced, kept as it
-    was; `result` what came of it.
+    `epoch` grows with every change of its call, `called_at` is when it did; `topics` is where the
+    broker may hold the call until `expires`. `preview` is what was computed before it was
+    announced, kept as it was; `result` what came of it.
     """
 
     programme = inside("storage.Programme")
@@ -177,7 +177,8 @@ class Event(TenantRow):
     release_spread_s = models.IntegerField()
     expires = models.DateTimeField(null=True, blank=True)
     epoch = models.BigIntegerField(default=0)
-    lane = models.SmallIntegerField(null=True, blank=True)
+    called_at = models.DateTimeField(null=True, blank=True)
+    topics = models.JSONField(default=list)
 
     class Meta:
         db_table = "dr_event"
@@ -188,7 +189,6 @@ class Event(TenantRow):
             one_of("dr_event", "state", "draft", "announced", "active", "ended", "cancelled"),
             models.CheckConstraint(name="dr_event_period", condition=Q(ends__gt=F("starts"))),
             models.CheckConstraint(name="dr_event_priority", condition=Q(priority__range=(0, 9))),
-            models.UniqueConstraint(fields=["programme", "lane"], name="dr_event_lane"),
         ]
         indexes = [
             models.Index(fields=["programme", "-starts"], name="dr_event_of_programme"),
