@@ -8,8 +8,12 @@ draws what it wants now and as much of its backlog as its rated power leaves roo
     drawn = on · min(rated, wanted + backlog),  backlog' = backlog + wanted − drawn
 
 A load that is a plant (`LoadSpec.plant`) draws what its plant draws, see `driven`.
+
+A flat whose supply is interrupted wants and draws nothing of it: `supplied` is by electricity,
+water and gas, and flat.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -98,6 +102,7 @@ class Plant:
         for index, load in enumerate(loads):
             self._flat_of_load[flats[load.flat], index] = 1
         self._red_cut = np.zeros(len(loads), dtype=np.bool_)
+        self.supplied: Flags = np.ones((3, len(flats)), dtype=np.bool_)
         phases = ["L1", "L2", "L3"]
         self._phase_of_flat = np.array(
             [[flat.phase.value == phase for flat in spec.flats] for phase in phases], dtype=np.int64
@@ -115,6 +120,9 @@ class Plant:
         """Let a minute pass with the contacts of the loads at `on`."""
         at = self.minute % WEEK_MIN
         wanted, rest = self._profile.wanted_w[at], self._profile.rest_w[at]
+        if not self.supplied[0].all():
+            fed = (self._flat_of_load.T @ self.supplied[0]).astype(np.bool_)
+            on, wanted, rest = on & fed, wanted * fed, rest * self.supplied[0]
         drawn = np.where(on, np.minimum(self.backlog_wmin + wanted, self.rated_w), 0)
         if self.driven:
             wanted, rows = wanted.copy(), self.driven.at
@@ -141,6 +149,8 @@ class Plant:
 
     def _count(self, flat_w: Watts, drawn: Watts, at: int, site_w: int) -> None:
         water, gas = self._profile.water_l[at], self._profile.gas_l[at]
+        if not self.supplied[1:].all():
+            water, gas = water * self.supplied[1], gas * self.supplied[2]
         self._counted += np.concatenate((flat_w, water, gas, drawn, [site_w]))
 
     def _note_red_cut(self, short: Flags) -> None:
@@ -157,6 +167,15 @@ class Plant:
             owed = np.where(now, self.backlog_wmin, self._overdue_wmin)
             self.late_wmin += owed - self._overdue_wmin
             self._overdue_wmin = owed
+
+    def cut(self, channels: Iterable[ChannelSpec]) -> None:
+        """Let these, and no others, be cut off: the flat of each, from what it counts."""
+        flats = [flat.code for flat in self.spec.flats]
+        rows = {Resource.ELECTRICITY: 0, Resource.COLD_WATER: 1, Resource.GAS: 2}
+        self.supplied[:] = True
+        for channel in channels:
+            if channel.resource in rows and channel.node in flats:
+                self.supplied[rows[channel.resource], flats.index(channel.node)] = False
 
     def registers(self) -> Registers:
         """Return the register of every channel now: whole pulses, what is left over waits."""

@@ -42,6 +42,7 @@ REPEAT_FIRST_S = 0.5
 REPORT_EVERY_S = 0.1
 SETTLED_S = 0.5
 HOUR_MIN = 60
+ToHear = module.ReportReceived | module.Known | module.Ask | module.HoursWanted
 
 
 class Progress(NamedTuple):
@@ -274,6 +275,7 @@ class TownRunner:
         received = [(topics.received(hub_.code), 1) for hub_ in spec.hubs]
         status = [(self._status_topic, 0)] if self._status_topic else []
         asked = [(topics.ask(hub_.code), 1) for hub_ in spec.hubs]
+        asked += [(topics.supply(hub_.code), 1) for hub_ in spec.hubs]
         own = [(topics.switch("+"), 1), (topics.query, 1), (topics.known, 1)]
         return [*own, *received, *asked, *status]
 
@@ -302,13 +304,15 @@ class TownRunner:
                 self._on_switch(topic.rsplit("/", 1)[1], message)
             case module.Query():
                 self._send_states(self.world.bank.states(self._clock_s()))
+            case module.SupplySwitch() | module.SupplyQuery():
+                self._on_supply(message)
             case module.ReportReceived() | module.Known() | module.Ask() | module.HoursWanted():
                 if not self.world.faults.message_lost():
                     self._on_module_message(message)
             case _:
                 log.warning("%s: a %s is not expected here", topic, type(message).__name__)
 
-    def _on_module_message(self, message: module.ToModule) -> None:
+    def _on_module_message(self, message: ToHear) -> None:
         answering = self.world.answering
         match message:
             case module.ReportReceived():
@@ -322,6 +326,17 @@ class TownRunner:
             case module.HoursWanted():
                 self._reply(answering.report_again(message))
                 self._report_now.set()
+
+    def _on_supply(self, message: module.SupplySwitch | module.SupplyQuery) -> None:
+        world, clock_s = self.world, self._clock_s()
+        if isinstance(message, module.SupplyQuery):
+            states = world.supply.states(clock_s)
+        else:
+            state = world.obey_supply(message, clock_s)
+            states = [] if state is None else [state]
+        for state in states:
+            topic = self._topics.supplied(world.supply.hub_of(state.serial))
+            self._send_of_module(topic, state)
 
     def _reply(self, reply: Reply | None) -> None:
         if reply is not None:

@@ -7,7 +7,13 @@ import numpy as np
 
 from balans.core.hours import EPOCH_UNIX_S, HOUR_S
 from balans.core.words import LoadClass
-from balans.protocols.module import ActuatorState, PowerSample, Switch
+from balans.protocols.module import (
+    ActuatorState,
+    PowerSample,
+    SupplyState,
+    SupplySwitch,
+    Switch,
+)
 from balans.simulator import state as state_file
 from balans.simulator.actuators import ActuatorBank
 from balans.simulator.answering import Answering
@@ -19,6 +25,7 @@ from balans.simulator.plant import Minute, Plant, Profile
 from balans.simulator.recording import MINUTE_S, town_minutes
 from balans.simulator.result import WMIN_PER_KWH, TownResult, contacts_of
 from balans.simulator.spec import TownSpec
+from balans.simulator.supply import SupplyBank
 
 STATE_FILE = "town.npz"
 
@@ -68,6 +75,7 @@ class World:
         self.modules = ModuleBank(spec.modules)
         self.answering = Answering(spec.modules, self.modules, self.plant.registers)
         self.bank = ActuatorBank(spec.loads, spec.start_s, MINUTE_S, self.faults.plan.stuck_relays)
+        self.supply = SupplyBank(spec.modules, spec.loads, spec.start_s)
         self._state_path = state_dir / STATE_FILE if state_dir else None
         parts = state_file.load(self._state_path, spec) if self._state_path else None
         if parts:
@@ -111,6 +119,17 @@ class World:
         self._obeyed += state is not None and not state.refused and state.command == switch.id
         return state
 
+    def obey_supply(self, switch: SupplySwitch, clock_s: float) -> SupplyState | None:
+        """Hand an order for a whole supply to its adapter; None: lost, or there is none."""
+        if self.faults.command_lost():
+            return None
+        state = self.supply.obey(switch, clock_s)
+        self._cut()
+        return state
+
+    def _cut(self) -> None:
+        self.plant.cut(channel for one in self.supply.cut() for channel in one.channels)
+
     def save(self) -> None:
         """Keep the state for a later start, if it is kept at all."""
         if self._state_path:
@@ -118,6 +137,7 @@ class World:
                 "plant": self.plant.snapshot(),
                 "bank": self.bank.snapshot(),
                 "modules": self.modules.snapshot(),
+                "supply": self.supply.snapshot(),
             }
             state_file.save(self._state_path, self.spec, parts)
 
@@ -199,3 +219,6 @@ class World:
         self.plant.restore(parts["plant"])
         self.bank.restore(parts["bank"])
         self.modules.restore(parts["modules"])
+        if "supply" in parts:
+            self.supply.restore(parts["supply"])
+            self._cut()
