@@ -26,25 +26,17 @@ hold beside it, and the strictest of all wins.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
 from balans.core.errors import InputError
+from balans.core.words import StepKind
 
 BEFORE_S: Final = 900.0
 """What a target drew before a step is the mean over so long [s]."""
 ECO_SHARES: Final = {1: 0.25, 2: 0.5, 3: 1.0}
 """By eco level, the share of what can be held back."""
 PRIORITIES: Final = range(10)
-
-
-class StepKind(StrEnum):
-    """What the value of a step means."""
-
-    LIMIT = "limit"
-    REDUCE = "reduce"
-    ECO = "eco"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class CallStep(msgspec.Struct, frozen=True, array_like=True):
             raise ValueError(f"step [{self.start:g}, {self.end:g}) has no length")
         if self.kind is StepKind.ECO and self.value not in {1, 2, 3}:
             raise ValueError(f"eco level {self.value:g}: expected 1, 2 or 3")
+        if self.kind is StepKind.REDUCE and not self.value:
+            raise ValueError("reduce by 0 W asks nothing")
 
 
 class CallTarget(msgspec.Struct, frozen=True, array_like=True):
@@ -45,6 +47,11 @@ class CallTarget(msgspec.Struct, frozen=True, array_like=True):
             if step.start < at_s:
                 raise ValueError(f"step at {step.start:g} begins before the one before it ends")
             at_s = step.end
+
+    @property
+    def name(self) -> str:
+        """What the spread of the place is worked out from."""
+        return f"{self.site}/{self.node}"
 
 
 class Call(msgspec.Struct, frozen=True, tag="call"):

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balans.core.errors import InputError
+from balans.core.words import StepKind
 from balans.domain.response.steps import (
     Asked,
     Step,
-    StepKind,
     checked_steps,
     effective,
     limit_of,
