@@ -8,6 +8,7 @@
          --plan----------> Plans --> site_plan
                            Flusher: inbox --> day rows, commands
     hubs <--command, limits, consents-- Outbox <--NOTIFY-- pages
+    hubs <--order to disconnect-------- Supplies <--NOTIFY-- pages
     hubs <--read now, hours wanted----- Reading, Holes <--NOTIFY-- pages
 
 Nothing is acknowledged before it is committed, so the process may be killed at any time.
@@ -15,6 +16,7 @@ Nothing is acknowledged before it is committed, so the process may be killed at 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -28,6 +30,7 @@ from balans.headend.metrics import Metrics
 from balans.headend.outbox import Outbox
 from balans.headend.reading import Holes, Reading
 from balans.headend.rounds import Findings, Flusher, LivePictures, Plans
+from balans.headend.supply import Supplies
 from balans.protocols.hub import (
     Ack,
     Batch,
@@ -41,6 +44,7 @@ from balans.protocols.hub import (
     decode,
     encode,
 )
+from balans.storage import read_requests, supply_sending
 from balans.wiring.service import Complaints, run_beside
 
 BEAT_S = 2.0
@@ -91,6 +95,7 @@ class HeadEnd:
         self._findings = Findings(self._database)
         self._outbox = Outbox(self._database, clock, self._metrics, self._publish)
         self._reading = Reading(self._database, self._metrics, self._publish)
+        self._supplies = Supplies(self._database, clock, self._metrics, self._publish)
         self._intake = Intake(
             self._database, clock, self._metrics, self._acknowledge, self._complain_of, self._greet
         )
@@ -114,14 +119,22 @@ class HeadEnd:
                     self._plans.run(),
                     self._flusher.run(),
                     self._outbox.run(),
-                    self._outbox.listen(options.database_url, self._reading.wake),
+                    self._outbox.listen(options.database_url, self._wakes()),
                     self._reading.ask(),
                     self._reading.store(),
                     self._holes.run(),
+                    self._supplies.run(),
                     self._beat(),
                 ],
             )
             await self._say_farewell()
+
+    def _wakes(self) -> dict[str, Callable[[], None]]:
+        """Return whom to wake by the channel on which the database tells of news."""
+        return {
+            read_requests.CHANNEL: self._reading.wake,
+            supply_sending.CHANNEL: self._supplies.wake,
+        }
 
     async def _say_farewell(self) -> None:
         try:
@@ -167,12 +180,14 @@ class HeadEnd:
     async def _on_connected(self) -> None:
         self._outbox.reconnected()
         self._reading.forget()
+        self._supplies.forget()
         await self._poll()
 
     def _greet(self, hub: str) -> None:
         """Bring a hub that has introduced itself what it may have missed."""
         self._outbox.greet(hub)
         self._reading.forget()
+        self._supplies.forget()
 
     async def _poll(self) -> None:
         """Ask hubs to introduce themselves: the answer tells them what to send."""

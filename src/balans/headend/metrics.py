@@ -41,6 +41,9 @@ class Metrics:
         self.answers = Counter(
             "headend_answers", "Answers to requests to read now", ["what"], registry=r
         )
+        self.supplies = Counter(
+            "headend_supply_orders", "Orders to whole supplies released", registry=r
+        )
         self.wanted = Counter("headend_wanted", "Channels asked for missing hours", registry=r)
         self.connected = Gauge("headend_connected", "1 while the broker is there", registry=r)
         self.database = Gauge("headend_database", "1 while the database is there", registry=r)

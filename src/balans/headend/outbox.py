@@ -8,7 +8,7 @@ changed: the database says so at once.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 import psycopg
@@ -19,12 +19,12 @@ from balans.core.errors import UnavailableError
 from balans.headend.database import Database, RejectedError
 from balans.headend.metrics import Metrics
 from balans.protocols.hub import Command, Consents, Limits, Topics, encode
-from balans.storage import commands, consents, read_requests
+from balans.storage import commands, consents
 
 POLL_S = 1.0
 SETTINGS_S = 5.0
 """Limits begin and end with time too, so they are looked at as often as this."""
-CHANNELS = (commands.CHANNEL, consents.CHANNEL, read_requests.CHANNEL)
+CHANNELS = (commands.CHANNEL, consents.CHANNEL)
 BACKOFF_S = (0.1, 0.5, 2.0)
 log = logging.getLogger(__name__)
 
@@ -93,10 +93,14 @@ class Outbox:
                 self._greeted |= greeted
                 log.error("commands: %s", error)  # noqa: TRY400  (its message says all)
 
-    async def listen(self, database_url: str, on_read: Callable[[], None]) -> None:
+    async def listen(self, database_url: str, others: Mapping[str, Callable[[], None]]) -> None:
         """Hear from the database that there is something new to send, until cancelled.
 
-        `on_read` is called when somebody wants to read a meter now.
+        Parameters
+        ----------
+        others
+            Whom to wake by the channel on which the database tells of it; all of them after
+            every connection, since something may have been missed.
         """
         failures = 0
         while True:
@@ -104,22 +108,26 @@ class Outbox:
                 async with await psycopg.AsyncConnection.connect(
                     database_url, autocommit=True, application_name="balans headend"
                 ) as connection:
-                    for channel in CHANNELS:
+                    for channel in (*CHANNELS, *others):
                         await connection.execute(
                             sql.SQL("LISTEN {}").format(sql.Identifier(channel))
                         )
                     failures = 0
-                    on_read()
+                    for wake in others.values():
+                        wake()
                     async for notice in connection.notifies():
-                        if notice.channel == read_requests.CHANNEL:
-                            on_read()
-                            continue
-                        self._settings_due |= notice.channel == consents.CHANNEL
-                        self._news.set()
+                        self._noticed(notice.channel, others)
             except (psycopg.Error, OSError) as error:
                 log.debug("no notifications: %s", error)
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
             failures += 1
+
+    def _noticed(self, channel: str, others: Mapping[str, Callable[[], None]]) -> None:
+        if channel in others:
+            others[channel]()
+            return
+        self._settings_due |= channel == consents.CHANNEL
+        self._news.set()
 
     async def _send_commands(self, greeted: set[str]) -> None:
         now = self._clock.now()

@@ -27,6 +27,7 @@ from balans.storage import (
     quarantine,
     recent,
     sealing,
+    supply_reports,
 )
 from balans.storage.balance_dirty import mark_channels
 from balans.storage.copying import binary_cursor, write
@@ -134,6 +135,7 @@ def _flush(now: datetime, max_batches: int) -> FlushResult:
         result = _store_readings(contents.all_readings(), now, contents.received_s())
         commands = _store_reports(contents)
         news.store(contents.news, now)
+        supply_reports.store(contents.supplies, now)
         _settle(batches, contents, now)
     return result + FlushResult(batches=len(batches), commands=commands)
 

@@ -106,6 +106,11 @@ def points_of(node: NodeInfo, *, below: bool = False) -> list[PointInfo]:
     return points(rows.filter(where))
 
 
+def points_by_id(point_ids: Iterable[int]) -> list[PointInfo]:
+    """Return the metering points with these ids, by code."""
+    return points(MeteringPoint.objects.filter(id__in=list(point_ids)))
+
+
 def loads(rows: "QuerySet[Load]") -> list[LoadInfo]:
     """Return `rows` as values, by name."""
     found = list(rows.select_related("node", "actuator", "sub_meter").order_by("name"))

@@ -18,9 +18,11 @@ from balans.protocols.hub import (
     EntryKind,
     HubFrameError,
     News,
+    SupplyReport,
     decode,
     decode_command_report,
     decode_news,
+    decode_supply_report,
 )
 from balans.protocols.readings import RECORD_BYTES, PackedReadingsError
 from balans.storage.dayrows import GRADE_BITS, HANDED_OVER, READING
@@ -53,6 +55,7 @@ class Contents:
     received: list[datetime] = field(default_factory=list)
     reports: list[tuple[StoredBatch, CommandReport]] = field(default_factory=list)
     news: list[tuple[StoredBatch, News]] = field(default_factory=list)
+    supplies: list[tuple[StoredBatch, SupplyReport]] = field(default_factory=list)
     notes: dict[int, str] = field(default_factory=dict)
 
     def all_readings(self) -> NDArray[np.void]:
@@ -100,6 +103,7 @@ def _unpack_one(stored: StoredBatch, contents: Contents) -> list[str]:
         of_kind.setdefault(entry.kind, []).append(entry)
     notes = _unpack_readings(stored, of_kind.pop(EntryKind.READINGS, []), contents)
     notes += _unpack_reports(stored, of_kind.pop(EntryKind.COMMAND, []), contents)
+    notes += _unpack_supplies(stored, of_kind.pop(EntryKind.SUPPLY, []), contents)
     for kind in sorted(set(KIND_OF.values())):
         notes += _unpack_news(stored, of_kind.pop(kind, []), contents)
     return notes + [f"entries of unknown kind {kind}" for kind in sorted(of_kind)]
@@ -139,6 +143,18 @@ def _unpack_reports(stored: StoredBatch, entries: Sequence[Entry], contents: Con
             contents.reports.append((stored, decode_command_report(entry.data)))
         except HubFrameError as error:
             notes.append(f"report of a command: {error}")
+    return notes
+
+
+def _unpack_supplies(
+    stored: StoredBatch, entries: Sequence[Entry], contents: Contents
+) -> list[str]:
+    notes = []
+    for entry in entries:
+        try:
+            contents.supplies.append((stored, decode_supply_report(entry.data)))
+        except HubFrameError as error:
+            notes.append(f"report of a supply: {error}")
     return notes
 
 
