@@ -1,6 +1,8 @@
 """The gateway's configuration: the file of a site, with a table ``[gateway]`` beside it."""
 
+import binascii
 import re
+from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +12,13 @@ from balans.domain.demand.model import Limit
 from balans.gateway.devices.config import DevicesConfig, devices_of
 from balans.protocols.address import parse_broker_address
 from balans.protocols.claim import plain_secret
+from balans.protocols.hub import TrustedKey
 from balans.usecases.run_load_control import METER, ControlledSite, Sensor, SensorKind
 from balans.usecases.site_file import site_of
 from balans.usecases.toml_table import TomlTable, one_table, parse_toml
 
 LEAST_KEY = 8
+PUBLIC_KEY_BYTES, KEYS_MAX = 32, 16
 HOST_NAME = re.compile(r"[A-Za-z0-9_.-]{1,253}|(?=.*:.*:)[0-9A-Fa-f:.]{2,45}")
 RELAY_LIMIT = "relay"
 """Name of the limit that an over-current relay is set to."""
@@ -53,6 +57,8 @@ class GatewayConfig:
         Meters of others that speak for themselves; None: there are none.
     label_secret
         Secret on the label of the hub: who shows it to the server may claim the hub.
+    server_keys
+        With one of them the server signs; none: it need not, and no call is obeyed.
     """
 
     hub: str
@@ -66,6 +72,7 @@ class GatewayConfig:
     page: PageConfig | None = None
     devices: DevicesConfig | None = None
     label_secret: str = field(default="", repr=False)
+    server_keys: tuple[TrustedKey, ...] = ()
 
 
 def read_config(path: Path, default_mqtt_url: str | None = None) -> GatewayConfig:
@@ -103,6 +110,7 @@ def parse_config(text: str, path: Path, default_mqtt_url: str | None = None) -> 
         page=_page(root),
         devices=devices_of(root, path.parent, mqtt_url),
         label_secret=_secret(own),
+        server_keys=_server_keys(root),
     )
     own.finish()
     root.finish()
@@ -116,6 +124,34 @@ def _secret(own: TomlTable) -> str:
         return plain_secret(own.text("label_secret", "the secret on its label"))
     except InputError as error:  # which does not repeat the secret
         raise InputError(f"{own.file}: {own.place}.label_secret: {error}") from error
+
+
+def _server_keys(root: TomlTable) -> tuple[TrustedKey, ...]:
+    """Return the keys in ``server.keys``, each 32 bytes in base64."""
+    if not root.has("server"):
+        return ()
+    own = one_table(root, "server")
+    texts = own.values["keys"] if own.has("keys") else None
+    if not isinstance(texts, list) or not 1 <= len(texts) <= KEYS_MAX:
+        raise own.fail("keys", f"a list of 1 to {KEYS_MAX} public keys, each in base64")
+    keys = tuple(TrustedKey(_public_key(own, text)) for text in texts)
+    if len(set(keys)) < len(keys):
+        raise InputError(f"{own.file}: server.keys: a key stands there twice")
+    own.finish()
+    return keys
+
+
+def _public_key(own: TomlTable, text: object) -> bytes:
+    try:
+        key = b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != PUBLIC_KEY_BYTES:
+        raise InputError(
+            f"{own.file}: server.keys: {text!r}: expected {PUBLIC_KEY_BYTES} bytes in base64, as "
+            "`balans key list` shows them"
+        )
+    return key
 
 
 def _url(own: TomlTable, key: str, default: str | None) -> str:

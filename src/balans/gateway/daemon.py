@@ -26,6 +26,7 @@ from balans.adapters.monitor import Monitor
 from balans.adapters.mqtt import Link
 from balans.core.errors import BalansError, InputError, UnavailableError
 from balans.core.hours import EPOCH_UNIX_S, HOUR_S
+from balans.gateway.called import CalledDesk
 from balans.gateway.concentrator import Concentrator
 from balans.gateway.config import GatewayConfig
 from balans.gateway.delivery import Delivery
@@ -43,7 +44,13 @@ from balans.gateway.planner import PlannerProcess
 from balans.gateway.reader import Reader
 from balans.gateway.recorder import Recorder
 from balans.gateway.scribe import Scribe
-from balans.gateway.site_control import PacedClock, Reconnected, SiteControl, zone_names
+from balans.gateway.site_control import (
+    PacedClock,
+    Reconnected,
+    RefusedCall,
+    SiteControl,
+    zone_names,
+)
 from balans.gateway.supply import Supply
 from balans.protocols import hub, module
 from balans.protocols.claim import claim_of
@@ -51,7 +58,7 @@ from balans.usecases.run_load_control import (
     ControlledSite,
     LoadControl,
     PlanRequest,
-    limits_of,
+    RefusedError,
 )
 from balans.wiring.service import Complaints, run_beside
 
@@ -96,6 +103,7 @@ class Gateway:
         self._supply = Supply(
             self._site_topics, self._hub_topics, self._recorder, self._metrics, self._now_s
         )
+        self._called = CalledDesk(config, clock, self._metrics)
         self._remember(journal)
         self._control = self._new_control(config.controlled) if config.controlled else None
         self._devices = self._new_devices()
@@ -113,6 +121,7 @@ class Gateway:
             self._hours.run(self._site),
             self._reader.run(self._site, self._server),
             self._supply.run(self._site),
+            self._called.run(self._server),
             self._beat(),
         ]
         if self._control:
@@ -137,12 +146,18 @@ class Gateway:
                     await self._control.close()
                 if self._devices:
                     await self._devices.close()
+                await self._called.close()
                 await self._recorder.close()
 
     def _new_control(self, site: ControlledSite) -> SiteControl:
         files = Files.within(self._config.data_dir)
         control = LoadControl(
-            site, lambda: uuid4().hex, self._now_s(), files.memory.read(), files.past.read()
+            site,
+            lambda: uuid4().hex,
+            self._now_s(),
+            files.memory.read(),
+            files.past.read(),
+            self._called.calls,
         )
         nodes = {node.name for node in site.nodes}
         control.set_server_limits(files.limits.limits(zone_names(site), nodes))
@@ -230,11 +245,10 @@ class Gateway:
         )
 
     def _new_server_link(self) -> Link:
-        topics = self._hub_topics
         return Link(
             self._config.server_mqtt_url,
             f"balans-hub-{self._config.hub}-{uuid4().hex[:8]}",
-            [(f"{topics.root}/down/+", 1), (hub.Topics.POLL, 1)],
+            self._called.subscriptions,
             self._on_server_message,
             self._on_server_connected,
         )
@@ -316,8 +330,10 @@ class Gateway:
                 self._supply.take_state(message)
 
     def _from_server(self, topic: str, data: bytes, acks: list[hub.Ack]) -> None:
-        message, topics = hub.decode(data), self._hub_topics
+        message, topics = self._opened(topic, data), self._hub_topics
         match message:
+            case None:
+                pass
             case hub.Ack() if topic == topics.ack:
                 acks.append(message)
             case hub.Poll() if topic == topics.POLL:
@@ -329,15 +345,17 @@ class Gateway:
                 self._from_reader(message)
             case hub.SupplyOrder() | hub.SupplyAsk() if topic == topics.supply:
                 self._supply.take(message)
-            case hub.Command() if topic == topics.command and self._control:
-                self._control.take(message)
-            case hub.Limits() if topic == topics.limits and self._control:
-                limits_of(message.limits)
-                self._control.take(message)
-            case hub.Consents() if topic == topics.consents and self._control:
-                self._control.take(message)
             case _:
-                raise hub.HubFrameError(f"a {type(message).__name__} does not belong here")
+                if self._control is None or not self._control.take_server(topic, message):
+                    raise hub.HubFrameError(f"a {type(message).__name__} does not belong here")
+
+    def _opened(self, topic: str, data: bytes) -> hub.Message | None:
+        try:
+            return self._called.open(topic, data)
+        except RefusedError as error:
+            if error.call is not None and self._control:
+                self._control.take(RefusedCall(error.call, error.why))
+            raise
 
     def _from_reader(self, message: hub.ReadNow | hub.ReadNoted | hub.Wanted) -> None:
         match message:

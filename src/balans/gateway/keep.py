@@ -14,7 +14,13 @@ from balans.core.errors import InputError
 from balans.domain.demand.model import Limit
 from balans.gateway.files import replace_file
 from balans.protocols import hub
-from balans.usecases.run_load_control import Memory, OwnSettings, Past, limits_of
+from balans.usecases.run_load_control import (
+    CalledMemory,
+    Memory,
+    OwnSettings,
+    Past,
+    limits_of,
+)
 
 M = TypeVar("M")
 log = logging.getLogger(__name__)
@@ -167,6 +173,25 @@ class ConsentsFile(KeptFile[hub.Consents]):
     @override
     def _nothing(self) -> hub.Consents:
         return hub.Consents(0, ())
+
+
+class CalledFile(KeptFile[CalledMemory]):
+    """What is known of the server's keys, groups and calls."""
+
+    _decoder = msgspec.msgpack.Decoder(CalledMemory)
+
+    @staticmethod
+    @override
+    def encode(content: CalledMemory) -> bytes:
+        return msgspec.msgpack.encode(content)
+
+    @override
+    def _decode(self, data: bytes) -> CalledMemory:
+        return self._decoder.decode(data)
+
+    @override
+    def _nothing(self) -> CalledMemory:
+        return CalledMemory()
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,4 +68,14 @@ class Metrics:
             registry=r,
         )
         self.plans = Counter("gateway_plans", "Plans asked for, by state", ["state"], registry=r)
+        self.refused = Counter(
+            "gateway_refused_messages",
+            "Messages of the server that were not obeyed",
+            ["reason"],
+            registry=r,
+        )
+        self.called = Gauge("gateway_called", "Places of events that are held now", registry=r)
+        self.fallback = Gauge(
+            "gateway_fallback", "1 while the server is not heard and the fallback holds", registry=r
+        )
         self.sensor_ok = Gauge("gateway_sensor_ok", "1 while the power sensor is heard", registry=r)

@@ -27,6 +27,8 @@ from balans.gateway.outlet import Outlet
 from balans.gateway.scribe import Scribe
 from balans.protocols import hub, module
 from balans.protocols.hub import (
+    Call,
+    CallReport,
     Command,
     CommandReport,
     Consents,
@@ -103,10 +105,19 @@ class Reconnected:
     """The site bus was away: feedback may have been lost."""
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedCall:
+    """An authentic call that does not hold here, and why."""
+
+    call: Call
+    why: str
+
+
 Setting = Limits | Consents | OwnSettings
 Thought = Plan | NoPlanMade
-Input = Sample | ActuatorState | DeviceState | Command | Setting | Thought | Reconnected
-MUST_ARRIVE = Command | Setting | Thought | Reconnected
+Called = Call | RefusedCall
+Input = Sample | ActuatorState | DeviceState | Command | Called | Setting | Thought | Reconnected
+MUST_ARRIVE = Command | Called | Setting | Thought | Reconnected
 
 
 class SiteControl:
@@ -137,7 +148,7 @@ class SiteControl:
             topics[0].site, tuple(node.name for node in control.site.nodes), own=control.own
         )
         self._clock = clock
-        self._site_topics = topics[0]
+        self._site_topics, self._hub_topics = topics
         self._status_out, self._plan_out = Outlet(topics[1].status), Outlet(topics[1].plan, qos=1)
         self._scribe = scribe
         self._metrics = metrics
@@ -165,6 +176,26 @@ class SiteControl:
         self._metrics.overflow.labels(type(message).__name__).inc()
         if must_arrive:
             log.error("dropped, since %d inputs wait: %s", self._inputs.qsize(), message)
+
+    def take_server(self, topic: str, message: hub.Message) -> bool:
+        """Let what the server says wait for its turn; tell whether it belongs here.
+
+        Raises
+        ------
+        InputError
+            For limits that cannot be.
+        """
+        topics = self._hub_topics
+        places = {Command: topics.command, Limits: topics.limits, Consents: topics.consents}
+        if isinstance(message, Command | Limits | Consents):
+            if topic != places[type(message)]:
+                return False
+        elif not isinstance(message, Call):  # of a call the gate has seen to the topic
+            return False
+        if isinstance(message, Limits):
+            limits_of(message.limits)
+        self.take(message)
+        return True
 
     async def run(self, site: Link, server: Link) -> None:
         """Control the site until cancelled."""
@@ -210,10 +241,10 @@ class SiteControl:
         match message:
             case PowerSample() | PulseSample() | RelaySample():
                 outputs = self._decide(message, now_s)
+            case Command() | Call() | RefusedCall():
+                outputs = self._obey(message, now_s)
             case ActuatorState():
                 outputs = self.control.actuator(message, now_s)
-            case Command():
-                outputs = self.control.command(message, now_s)
             case Plan() | NoPlanMade():
                 self._take_thought(message, now_s)
             case DeviceState():
@@ -225,6 +256,15 @@ class SiteControl:
                 self._heard_s = asyncio.get_running_loop().time()
                 outputs = self.control.query(now_s)
         return outputs
+
+    def _obey(self, message: Command | Called, now_s: float) -> list[Output]:
+        match message:
+            case Command():
+                return self.control.command(message, now_s)
+            case Call():
+                return self.control.call(message, now_s)
+            case RefusedCall():
+                return self.control.refuse_call(message.call, message.why, now_s)
 
     def _take_thought(self, thought: Thought, now_s: float) -> None:
         if isinstance(thought, Plan):
@@ -291,6 +331,7 @@ class SiteControl:
             self.board.note(report)
             log.info("%s", explained(report))
         reports = [Entry(EntryKind.COMMAND, hub.encode_command_report(one)) for one in told]
+        reports += self._note_calls(outputs)
         now_s = asyncio.get_running_loop().time()
         if reports or now_s - self._saved_s > SAVE_S:
             self._saved_s = now_s
@@ -301,6 +342,15 @@ class SiteControl:
         messages = [output for output in outputs if isinstance(output, Switch | Query)]
         if messages:
             await self._publish(messages, site)
+
+    @staticmethod
+    def _note_calls(outputs: Sequence[Output]) -> list[Entry]:
+        """Log what is told of calls, and return it as entries."""
+        told = [output for output in outputs if isinstance(output, CallReport)]
+        for report in told:
+            place = report.node or report.site
+            log.info("event %s at %s: %s %s", report.event, place, report.state, report.detail)
+        return [Entry(EntryKind.CALL, hub.encode_call_report(one)) for one in told]
 
     def _keep_past(self, now_s: float) -> None:
         """Let the planner's memory be written now and then: it is large, and not for safety."""

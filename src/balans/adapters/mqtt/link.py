@@ -148,6 +148,23 @@ class Link:
         _heed_cancellation()
         return taken
 
+    async def listen(self, subscriptions: Sequence[tuple[str, int]]) -> None:
+        """Subscribe to `subscriptions` instead of those before.
+
+        What the broker has kept for them is delivered, also for those that held already.
+        """
+        wanted = {topic for topic, _ in subscriptions}
+        gone = [topic for topic, _ in self._subscriptions if topic not in wanted]
+        self._subscriptions = list(subscriptions)
+        client = self._client
+        if client is None:
+            return
+        with contextlib.suppress(aiomqtt.MqttError):  # a new connection subscribes anyway
+            if gone:
+                await client.unsubscribe(gone)
+            await client.subscribe(self._subscriptions)
+        _heed_cancellation()
+
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[aiomqtt.Client]:
         client = self._new_client()

@@ -22,9 +22,15 @@ Rules beyond those of `balans.domain.demand`
   left alone, whatever the limits say (`consents`).
 - *Every switching is explained*: the limit that bound, the effect expected, and the effect that
   was measured (`effects`).
+- *What the operator calls for* is a limit at a node, by the server's time, whoever sends it must
+  sign, and while the server is not heard a fallback limit holds (`called`, `called_gate`).
 - *A clock that is set back* takes all timers and orders with it: what was left is left.
 """
 
+from balans.usecases.run_load_control.called import FALLBACK, Calls, limit_name
+from balans.usecases.run_load_control.called_gate import Gate, RefusedError, Why
+from balans.usecases.run_load_control.called_memory import CalledMemory
+from balans.usecases.run_load_control.called_time import QUIET_S, Moment, ServerClock
 from balans.usecases.run_load_control.consents import OWN, LeftAlone, OwnSettings
 from balans.usecases.run_load_control.control import LoadControl
 from balans.usecases.run_load_control.desk import Output
@@ -38,21 +44,31 @@ from balans.usecases.run_load_control.sensing import METER, Sensor, SensorKind
 __all__ = [
     "CONTROL",
     "DEVICE",
+    "FALLBACK",
     "METER",
     "OWN",
+    "QUIET_S",
+    "CalledMemory",
+    "Calls",
     "ControlledSite",
     "Detail",
+    "Gate",
     "LeftAlone",
     "LoadControl",
     "Memory",
+    "Moment",
     "NoPlan",
     "Order",
     "Output",
     "OwnSettings",
     "Past",
     "PlanRequest",
+    "RefusedError",
     "Sensor",
     "SensorKind",
+    "ServerClock",
+    "Why",
     "doubts_of",
+    "limit_name",
     "limits_of",
 ]

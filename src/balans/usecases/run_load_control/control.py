@@ -8,6 +8,7 @@ from balans.domain.demand.fairness import as_mapping
 from balans.domain.demand.model import Limit, Proposal, Reason
 from balans.domain.demand.plan import Plan
 from balans.protocols.hub import (
+    Call,
     Command,
     CommandReport,
     ConsentSetting,
@@ -15,6 +16,8 @@ from balans.protocols.hub import (
     SiteStatus,
 )
 from balans.protocols.module import ActuatorState, DeviceState, Query, Sample
+from balans.usecases.run_load_control.called import Calls
+from balans.usecases.run_load_control.called_pass import decide_between
 from balans.usecases.run_load_control.consents import OwnSettings
 from balans.usecases.run_load_control.decision import (
     decide_blindly,
@@ -62,6 +65,8 @@ class LoadControl:
         What an earlier run remembered; loads that are gone are forgotten.
     past
         What the planner remembers.
+    calls
+        What the operator calls for; None: nothing ever is.
     """
 
     def __init__(
@@ -71,14 +76,18 @@ class LoadControl:
         now_s: float,
         memory: Memory | None = None,
         past: Past | None = None,
+        calls: Calls | None = None,
     ) -> None:
         self.site = site
+        self.calls = calls
         self.dropped_samples = 0
         memory = memory or Memory()
         view = View(max(now_s, memory.time_s))
         self._desk = Desk(site, memory, remembered_loads(site, memory), view, new_id)
         self._planning = Planning.of(self._desk, past, now_s)
         self._started_s = now_s
+        if calls:
+            calls.begin(now_s)
         self._queried_s, self._queries = -INFINITE, 0
         self._follow_clock(now_s)
         commands, loads = self._desk.commands, self._desk.loads
@@ -136,7 +145,8 @@ class LoadControl:
         if not reading.usable:
             return [*decide_blindly(desk, now_s), self.status(now_s)]
         view.sample, view.blind = reading, False
-        return self._decide(reading, now_s)
+        called, _ = self._follow_calls(now_s)
+        return [*called, *self._decide(reading, now_s)]
 
     def _decide(self, sample: Reading, now_s: float) -> list[Output]:
         desk = self._desk
@@ -147,6 +157,7 @@ class LoadControl:
             *free_left_alone(desk, now_s),
             *decide_step(desk, sample.time, now_s, self._proposals(sample.time)),
             *let_waiting_go(desk, now_s),
+            *(self.calls.progress(desk, now_s) if self.calls else ()),
             self.status(now_s),
         ]
 
@@ -203,6 +214,36 @@ class LoadControl:
         self._follow_clock(now_s)
         return take_command(self._desk, command, now_s)
 
+    def call(self, call: Call, now_s: float) -> list[Output]:
+        """Take a call that the gate has let pass; what begins with it is obeyed at once."""
+        if self.calls is None:
+            return []
+        self._follow_clock(now_s)
+        return [*self.calls.take(self._desk, call, now_s), *self._obey_calls(now_s)]
+
+    def refuse_call(self, call: Call, why: str, now_s: float) -> list[Output]:
+        """Tell the server that a call, which is its own, does not hold here."""
+        return [*self.calls.refuse(call, why, now_s)] if self.calls else []
+
+    def beat(self, now_s: float) -> None:
+        """Note that the server was heard."""
+        if self.calls:
+            self.calls.beat(now_s)
+
+    def _follow_calls(self, now_s: float) -> tuple[list[Output], bool]:
+        """Let the limits be those that are called for now; tell whether they have changed."""
+        if self.calls is None:
+            return [], False
+        reports, is_new = self.calls.update(self._desk, now_s)
+        return [*reports], is_new
+
+    def _obey_calls(self, now_s: float) -> list[Output]:
+        outputs, is_new = self._follow_calls(now_s)
+        if is_new:
+            self._desk.changed = True
+            outputs += decide_between(self._desk, now_s)
+        return outputs
+
     def query(self, now_s: float) -> list[Output]:
         """Ask every actuator for its state: feedback may have been lost with a connection."""
         self._queried_s, self._queries = now_s, 1
@@ -247,6 +288,7 @@ class LoadControl:
         if now_s - self._started_s >= ANSWER_S:
             outputs += self._give_up_overdue(now_s)
         outputs += free_left_alone(desk, now_s)
+        outputs += self._obey_calls(now_s)
         outputs += [*commands.repeat(now_s), *self._query_unknown(now_s)]
         outputs += let_waiting_go(desk, now_s)
         outputs += commands.expire_waiting(now_s)

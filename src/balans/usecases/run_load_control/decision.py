@@ -6,6 +6,8 @@ from balans.domain.demand.fairness import credits_wh, enter
 from balans.domain.demand.guards import decide_guarded
 from balans.domain.demand.model import (
     Action,
+    Allowed,
+    Decision,
     LoadState,
     NodeView,
     Observation,
@@ -40,7 +42,7 @@ def decide_step(
     obeying, no consent) take part as power alone.
     """
     view, local, sample = desk.view, desk.site.local_s, desk.view.sample
-    powers = node_powers(desk, sample)
+    powers = view.power_w = node_powers(desk, sample)
     start_s = time_s - view.step_s
     meters = desk.limits.count(desk.memory.meters, start_s, local(start_s), view.step_s, powers)
     limits = desk.limits.allowed(meters, time_s, local(time_s), view.step_s)
@@ -60,8 +62,9 @@ def decide_step(
     if sample:
         desk.ledger = enter(desk.ledger, before, seen)
         desk.learn(seen)
+        desk.recent.see(time_s, view.step_s, powers)
         _note_rest(desk, sample)
-    fleet = desk.fleet(frozenset(_touchable(desk, now_s)))
+    fleet = desk.fleet(frozenset(desk.touchable(now_s)))
     guidance = Guidance(proposals, credits_wh(desk.ledger, fleet))
     states, decision, desk.memory.guard = decide_guarded(
         fleet, before, seen, limits, desk.memory.guard, guidance
@@ -69,17 +72,24 @@ def decide_step(
     desk.memory.sensed.relay = after_pass(desk.memory.sensed.relay, decision, time_s)
     desk.loads.states[:] = states
     desk.memory.meters = meters
-    view.time_s, view.allowed, view.nodes = time_s, limits.site, decision.nodes
-    view.room_w = {node.name: _room(node) for node in decision.nodes}
-    view.room_w[SITE] = min(decision.headroom_w, view.room_w.get(SITE, INFINITE))
-    view.decided = True
-    desk.changed = True
+    view.time_s = time_s
+    take_decision(desk, limits.site, decision)
     by_name = {load.name: state for load, state in zip(desk.site.loads, before, strict=True)}
     return [
         output
         for action in decision.actions
         for output in give_order(desk, action, by_name[action.load], now_s)
     ]
+
+
+def take_decision(desk: Desk, allowed: Allowed, decision: Decision) -> None:
+    """Let the picture of the site be that after `decision`."""
+    view = desk.view
+    view.allowed, view.nodes = allowed, decision.nodes
+    view.room_w = {node.name: _room(node) for node in decision.nodes}
+    view.room_w[SITE] = min(decision.headroom_w, view.room_w.get(SITE, INFINITE))
+    view.decided = True
+    desk.changed = True
 
 
 def _note_rest(desk: Desk, sample: Reading) -> None:
@@ -91,11 +101,6 @@ def _note_rest(desk: Desk, sample: Reading) -> None:
         rest_w = sample.site_w - sum(known)
         desk.memory.lowest = desk.memory.lowest.add(start_s, sample.step_s, rest_w)
     desk.memory.unrest = desk.memory.unrest.see(start_s, sample.step_s, rest_w)
-
-
-def _touchable(desk: Desk, now_s: float) -> list[int]:
-    """Return the loads that may be decided on."""
-    return [index for index in desk.loads.indices(now_s) if not _left_alone(desk, index, now_s)]
 
 
 def _room(node: NodeView) -> float:

@@ -11,8 +11,9 @@ from balans.domain.demand.rating import learn, rated
 from balans.domain.demand.rows import may_be_touched
 from balans.domain.demand.table import Fleet
 from balans.domain.demand.tree import Tree, make_tree
-from balans.protocols.hub import CommandReport, SiteStatus
+from balans.protocols.hub import CallReport, CommandReport, SiteStatus
 from balans.protocols.module import Query, Switch
+from balans.usecases.run_load_control.called_recent import Recent
 from balans.usecases.run_load_control.commands import Commands
 from balans.usecases.run_load_control.consents import Consents
 from balans.usecases.run_load_control.loads import Loads
@@ -21,7 +22,7 @@ from balans.usecases.run_load_control.view import View
 
 RATE_S = 600.0
 WATCHED_S = 7 * 86_400.0
-Output = Query | Switch | CommandReport | SiteStatus
+Output = Query | Switch | CommandReport | CallReport | SiteStatus
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class Desk:
     ledger: Ledger = field(init=False)
     server_limits: tuple[Limit, ...] = ()
     own_limits: tuple[Limit, ...] = ()
+    called_limits: tuple[Limit, ...] = ()
+    recent: Recent = field(default_factory=Recent)
     changed: bool = False
     rated: tuple[Load, ...] = field(init=False)
     _fleets: dict[frozenset[int], Fleet] = field(default_factory=dict)
@@ -64,13 +67,23 @@ class Desk:
         return self.memory.commands
 
     def lay_out_limits(self) -> None:
-        """Let the limits of the file, of the server and of the consumer hold together."""
+        """Let the limits of file, server, consumer and of what is called for hold together."""
         names = {limit.name for limit in self.site.limits}
         server = _renamed(self.server_limits, names, "server")
         names |= {limit.name for limit in server}
         own = _renamed(self.own_limits, names, "own")
-        self.all_limits = (*self.site.limits, *server, *own)
+        names |= {limit.name for limit in own}
+        called = _renamed(self.called_limits, names, "call")
+        self.all_limits = (*self.site.limits, *server, *own, *called)
         self.limits = LimitTable(self.tree, self.all_limits, self.site.zones)
+
+    def touchable(self, now_s: float) -> list[int]:
+        """Return the loads that may be decided on: known, obeying, and released by their owner."""
+        return [
+            index
+            for index in self.loads.indices(now_s)
+            if self.consents.left_alone(self.site.loads[index].name, now_s) is None
+        ]
 
     def learn(self, seen: Observation) -> None:
         """Learn what loads really draw; the ratings that count are renewed now and then."""

@@ -88,6 +88,11 @@ class Loads:
             and not self._is_left_alone(index, now_s)
         ]
 
+    def is_failing(self, name: str, now_s: float) -> bool:
+        """Tell whether the load did not do lately what was asked of it."""
+        fault = self.faults.get(name)
+        return fault is not None and fault.until_s > now_s
+
     def _is_left_alone(self, index: int, now_s: float) -> bool:
         """Tell whether what could be asked of the load is what it failed to do lately."""
         fault = self.faults.get(self.loads[index].name)

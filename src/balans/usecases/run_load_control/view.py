@@ -15,7 +15,8 @@ DEFAULT_STEP_S = 60.0
 class View:
     """What is seen of the site.
 
-    `nodes` are the nodes as the last decision left them, and `room_w` what is left at each.
+    `nodes` are the nodes as the last decision left them, `room_w` what is left at each,
+    and `power_w` what each drew in the last step.
     """
 
     time_s: float
@@ -27,6 +28,7 @@ class View:
     allowed: Allowed = field(default_factory=lambda: Allowed(INFINITE))
     nodes: Sequence[NodeView] = ()
     room_w: dict[str, float] = field(default_factory=lambda: {SITE: -INFINITE})
+    power_w: Mapping[str, float | None] = field(default_factory=dict)
     tree: Tree = ONLY_SITE
 
     def headroom_w(self, node: str) -> float:

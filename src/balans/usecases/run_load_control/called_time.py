@@ -1,0 +1,102 @@
+"""The server's time as a gateway knows it, and whether the server is heard at all.
+
+Own clocks are wrong now and then, so what is called for is obeyed by the server's time: a beat
+tells it, and between beats a clock counts that never steps. A beat that was held up tells a time
+that is too early; of the last ten minutes the latest time told counts, so that neither a slow nor
+a malicious way can set it back within that.
+"""
+
+from dataclasses import dataclass, field
+
+from balans.protocols.hub import Fallback
+
+WINDOW_S = 600.0
+QUIET_S = 120.0
+"""The fallback limit is let go when beats have been back for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment by three clocks [s].
+
+    now_s
+        The site's own clock, which may be wrong and may step (Unix).
+    steady_s
+        One that only goes on; its zero is anywhere.
+    link_s
+        One that goes at the pace of real time, by which silence of the link is measured.
+    """
+
+    now_s: float
+    steady_s: float
+    link_s: float
+
+    @classmethod
+    def at(cls, time_s: float) -> "Moment":
+        """Return the moment at which all three show `time_s`."""
+        return cls(time_s, time_s, time_s)
+
+
+@dataclass(slots=True)
+class ServerClock:
+    """The time of the server, from its beats."""
+
+    _told: list[tuple[float, float]] = field(default_factory=list)
+    """Steady time of hearing and offset, of beats that no later one surpasses."""
+
+    @property
+    def known(self) -> bool:
+        """Whether a beat was heard since the start."""
+        return bool(self._told)
+
+    def take(self, beat_s: float, steady_s: float) -> None:
+        """Note that a beat told the time `beat_s`."""
+        offset_s = beat_s - steady_s
+        kept = [one for one in self._told if one[0] > steady_s - WINDOW_S and one[1] > offset_s]
+        self._told = [*kept, (steady_s, offset_s)]
+
+    def now_s(self, moment: Moment) -> float:
+        """Return the server's time; before a beat was heard, that of the own clock [Unix s]."""
+        if not self._told:
+            return moment.now_s
+        return moment.steady_s + self._told[0][1]
+
+
+@dataclass(slots=True)
+class LinkWatch:
+    """Whether the link is lost, and whether the fallback limit holds because of it.
+
+    =========  ============================================  =========
+    state      what happens                                  becomes
+    =========  ============================================  =========
+    heard      no beat for `Fallback.after_s`                lost
+    lost       a beat                                        back
+    back       no beat for `Fallback.after_s`                lost
+    back       120 s of beats, and `Fallback.hold_s` over    heard
+    =========  ============================================  =========
+
+    The fallback limit holds while lost and while back.
+    """
+
+    heard_s: float
+    lost_s: float | None = None
+    back_s: float | None = None
+
+    def beat(self, link_s: float, fallback: Fallback) -> None:
+        """Note that a beat was heard."""
+        self.holds(link_s, fallback)
+        self.heard_s = link_s
+        if self.lost_s is not None and self.back_s is None:
+            self.back_s = link_s
+
+    def holds(self, link_s: float, fallback: Fallback) -> bool:
+        """Tell whether the fallback holds at `link_s`."""
+        if link_s - self.heard_s > fallback.after_s:
+            self.back_s = None
+            if self.lost_s is None:
+                self.lost_s = self.heard_s + fallback.after_s
+        elif self.back_s is not None and self.lost_s is not None:
+            quiet, held = link_s - self.back_s, link_s - self.lost_s
+            if quiet >= QUIET_S and held >= fallback.hold_s:
+                self.lost_s = self.back_s = None
+        return self.lost_s is not None
