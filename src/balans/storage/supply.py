@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from balans.core.text import printable
 from balans.domain.supply import (
@@ -21,7 +22,14 @@ from balans.domain.supply import (
 from balans.storage import access
 from balans.storage.access import Right
 from balans.storage.commands import Author
-from balans.storage.models import Module, SupplyDevice, SupplyOrder, SupplyProtection, SupplyRule
+from balans.storage.models import (
+    Contract,
+    Module,
+    SupplyDevice,
+    SupplyOrder,
+    SupplyProtection,
+    SupplyRule,
+)
 from balans.storage.records import NodeInfo, PointInfo
 from balans.storage.supply_records import DeviceInfo, ProtectionInfo, SupplyRefusedError
 
@@ -95,8 +103,6 @@ def add_device(
                 author=user.get_username(),
                 added_at=now,
             )
-            with connection.cursor() as cursor:
-                cursor.execute("set constraints supply_apart immediate")
     except IntegrityError as error:
         if "switches loads" in str(error):
             raise SupplyRefusedError("loads", f"module {module} switches loads") from error
@@ -130,6 +136,17 @@ def remove_device(user: Author, code: str, now: datetime) -> None:
         raise SupplyRefusedError("open", f"an order for point {code} is open")
     row.removed_at, row.removed_by = now, user.get_username()
     row.save(update_fields=["removed_at", "removed_by"])
+
+
+def customers_of(point: PointInfo, now: datetime) -> list[str]:
+    """Return the names of those whose contracts for the point's resource hold at its node now."""
+    rows = Contract.objects.filter(
+        Q(valid_to__isnull=True) | Q(valid_to__gt=now),
+        node_id=point.node_id,
+        resource=point.resource.value,
+        valid_from__lte=now,
+    )
+    return sorted(set(rows.values_list("customer__name", flat=True)))
 
 
 def is_open(point: PointInfo) -> bool:

@@ -15,6 +15,7 @@ from balans.web.console import control, day, live, nodes, transformer, tree
 from balans.web.console.balance_paths import balance_paths
 from balans.web.console.import_paths import import_paths
 from balans.web.console.mounting_paths import mounting_paths
+from balans.web.console.supply_paths import supply_paths
 from balans.web.delivery_paths import delivery_paths
 from balans.web.live import stream
 from balans.web.validity_paths import validity_paths
@@ -42,6 +43,7 @@ urlpatterns = [
     *delivery_paths,
     *mounting_paths,
     *import_paths,
+    *supply_paths,
     path("api/", include((api_addresses(), "api"))),
     path("favicon.ico", home.favicon, name="favicon"),
     path("healthz", health.healthz, name="healthz"),

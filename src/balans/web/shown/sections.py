@@ -21,6 +21,7 @@ class Section:
 OVERVIEW = frozenset({"home"})
 FOUND = frozenset({"found", "found-accept", "prepared", "labels", "claim", "hub", "module"})
 MOUNTING = frozenset({"mounting", "mount", "devices"})
+SUPPLY = frozenset({"supply-orders", "supply-order"})
 IMPORTS = frozenset({"imports", "import"})
 
 
@@ -32,6 +33,8 @@ def sections(user: access.Person) -> list[Section]:
             Section(_("Found devices"), reverse("found"), FOUND),
             Section(_("Mounting"), reverse("mounting"), MOUNTING),
         ]
+    if access.granted_paths(user, Right.SUPPLY):
+        found.append(Section(_("Disconnecting"), reverse("supply-orders"), SUPPLY))
     if access.granted_paths(user, Right.JUDGE) or access.has_everywhere(user, Right.REGISTRY):
         found.append(Section(_("Import and export"), reverse("imports"), IMPORTS))
     return found

@@ -1,0 +1,227 @@
+"""Disconnecting on pages: two steps, a second person, what each may see and do."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from tests.web import supply_people, town
+from tests.web.conftest import Town
+
+from balans.protocols.hub import (
+    Batch,
+    Entry,
+    EntryKind,
+    SupplyOutcome,
+    SupplyReport,
+    encode_supply_report,
+)
+from balans.protocols.supply_words import Contact
+from balans.storage import supply_sending
+from balans.storage.flush import flush_inbox
+from balans.storage.inbox import store_batch
+
+PAGE = f"/points/{supply_people.POINT}/supply/"
+DEVICE = {
+    "do": "add_device",
+    "module": str(supply_people.ADAPTER),
+    "kind": "contactor",
+    "reconnect": "remote",
+}
+DEBT = {
+    "do": "draft",
+    "action": "disconnect",
+    "reason": "non_payment",
+    "text": "three bills, letter of 2 January",
+    "ttl": "60",
+    "not_before": "2026-01-12T10:00",
+}
+DANGER = DEBT | {"reason": "danger", "text": "smell of burning", "not_before": ""}
+
+
+@pytest.fixture
+def browser(visit: Callable[[str], Client], utilities: Town) -> Callable[[str], Client]:
+    """Browsers of people, after the adapter has been registered as the device of flat 1."""
+    assert utilities
+    supply_people.add_people()
+    operator = visit("alice-operator")
+    assert operator.post(PAGE, DEVICE).status_code == 302
+    return visit
+
+
+def text_of(answer: Any) -> str:
+    return re.sub(r"\s+", " ", answer.content.decode())
+
+
+def submit(client: Client, form: dict[str, str]) -> str:
+    """Go through both steps with everything confirmed; return the address of the order."""
+    answer = client.post(PAGE, form)
+    assert answer.status_code == 302, text_of(answer)
+    page = client.get(answer.url)
+    checks = [value for value, *_ in page.context["checklist"]]
+    done = client.post(answer.url, {"do": "submit", "check": checks})
+    assert done.status_code == 302, text_of(done)
+    return str(answer.url)
+
+
+def tell(code: str, outcome: SupplyOutcome, contact: Contact, offset: int) -> None:
+    report = SupplyReport(
+        module=supply_people.ADAPTER,
+        output=1,
+        outcome=outcome,
+        time=town.NOW.timestamp(),
+        contact=contact,
+        since=town.NOW.timestamp(),
+        id=code,
+    )
+    entry = Entry(EntryKind.SUPPLY, encode_supply_report(report))
+    store_batch("alice-hub", Batch.of(501, offset, (entry,)), town.NOW)
+    flush_inbox(town.NOW)
+
+
+def test_two_steps_a_second_person_and_the_history(browser: Callable[[str], Client]) -> None:
+    dora, dan = browser("alice-dora"), browser("alice-dan")
+    first = dora.post(PAGE, DEBT)
+    step = dora.get(first.url)
+    said = text_of(step)
+    assert "Step 2 of 2" in said
+    assert "Carol Consumer" in said
+    assert "A second person must approve it" in said
+    assert [value for value, *_ in step.context["checklist"]] == ["right_place", "notified"]
+    missing = dora.post(first.url, {"do": "submit", "check": ["right_place"]})
+    assert missing.status_code == 422
+    assert "Confirm every item" in text_of(missing)
+    assert dan.get(first.url).status_code == 404
+    dora.post(first.url, {"do": "submit", "check": ["right_place", "notified"]})
+    assert "Somebody else with this right must approve it" in text_of(dora.get(first.url))
+    assert "Approve" not in text_of(dora.get(first.url)).split("Every step")[0].split("<main")[1]
+    assert first.url in text_of(dan.get("/supply/"))
+    assert dan.get("/supply/").context["waiting"]
+    assert not dora.get("/supply/").context["waiting"]
+    assert dan.post(first.url, {"do": "approve"}).status_code == 302
+    assert dan.post(first.url, {"do": "approve"}).status_code == 422
+    supply_sending.release_due(town.NOW)
+    code = first.url.strip("/").split("/")[-1]
+    tell(code, SupplyOutcome.CONFIRMED, Contact.OFF, 0)
+    page = text_of(dora.get(PAGE))
+    assert "done, confirmed by feedback" in page
+    assert "three bills, letter of 2 January" in page
+    assert "approved by alice-dan" in page
+    states = [step["state"] for step in dora.get(first.url).context["order"]["steps"]]
+    assert states[0] == "draft"
+    assert len(states) == 5
+
+
+def test_the_author_cannot_approve_by_a_form_of_their_own(
+    browser: Callable[[str], Client],
+) -> None:
+    dora = browser("alice-dora")
+    url = submit(dora, DEBT)
+    answer = dora.post(url, {"do": "approve"})
+    assert answer.status_code == 422
+    assert "A second person must do this" in text_of(answer)
+
+
+def test_danger_is_on_its_way_at_once_and_comes_back_by_two(
+    browser: Callable[[str], Client],
+) -> None:
+    dora = browser("alice-dora")
+    url = submit(dora, DANGER)
+    assert "approved" in text_of(dora.get(url))
+    supply_sending.release_due(town.NOW)
+    answer = dora.post(url, {"do": "cancel", "why": "no"})
+    assert answer.status_code == 422
+    assert "The order has gone on meanwhile" in text_of(answer)
+    tell(url.strip("/").split("/")[-1], SupplyOutcome.CONFIRMED, Contact.OFF, 0)
+    back = submit(dora, DANGER | {"action": "reconnect"})
+    assert "waits for a second person" in text_of(dora.get(back))
+
+
+def test_a_cancelled_order_is_not_sent(browser: Callable[[str], Client]) -> None:
+    dora, dan = browser("alice-dora"), browser("alice-dan")
+    url = submit(dora, DANGER)
+    assert dan.post(url, {"do": "cancel", "why": " "}).status_code == 422
+    assert dan.post(url, {"do": "cancel", "why": "false alarm"}).status_code == 302
+    assert supply_sending.release_due(town.NOW) == 0
+    assert "cancelled" in text_of(dora.get(url))
+
+
+def test_a_protected_point_is_refused_for_debt(browser: Callable[[str], Client]) -> None:
+    operator, dora = browser("alice-operator"), browser("alice-dora")
+    protect = {"do": "protect", "kind": "life_support", "reason": "ventilator"}
+    assert dora.post(PAGE, protect).status_code == 403
+    assert operator.post(PAGE, protect | {"reason": ""}).status_code == 422
+    assert operator.post(PAGE, protect).status_code == 302
+    assert operator.post(PAGE, protect).status_code == 422
+    answer = dora.post(PAGE, DEBT)
+    assert "the point is protected" in text_of(dora.get(answer.url))
+    operator.post(PAGE, {"do": "unprotect", "reason": "moved out"})
+    assert "moved out" in text_of(dora.get(PAGE))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"text": " "}, "Say why, in 1 to 500 letters."),
+        ({"not_before": ""}, "Give the date that the customer was told"),
+        ({"not_before": "soon"}, "is no time"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field(
+    browser: Callable[[str], Client], change: dict[str, str], said: str
+) -> None:
+    answer = browser("alice-dora").post(PAGE, DEBT | change)
+    assert answer.status_code == 422
+    assert said in text_of(answer)
+
+
+def test_who_may_see_and_who_may_do(browser: Callable[[str], Client]) -> None:
+    dora = browser("alice-dora")
+    url = submit(dora, DEBT)
+    for name in ("alice-operator", "alice-manager", "alice-resident"):
+        client = browser(name)
+        assert "New order" not in text_of(client.get(PAGE))
+        assert client.get(url).status_code == 200
+        assert client.post(PAGE, DEBT).status_code == 403
+        for do in ("approve", "cancel", "decline", "submit"):
+            assert client.post(url, {"do": do, "why": "x"}).status_code == 403
+        assert client.get("/supply/").status_code == 403
+    for name in ("alice-installer", "alice-nobody", "bob-operator"):
+        client = browser(name)
+        assert client.get(PAGE).status_code in {403, 404}
+        assert client.get(url).status_code in {403, 404}
+        assert client.post(url, {"do": "approve"}).status_code in {403, 404}
+    other = PAGE.replace("01", "02")
+    assert browser("alice-resident").get(other).status_code == 404
+
+
+def test_what_no_button_sends_is_refused(browser: Callable[[str], Client]) -> None:
+    dora = browser("alice-dora")
+    assert dora.post(PAGE, {"do": "nothing"}).status_code == 400
+    assert dora.post(PAGE, {}).status_code == 400
+    url = submit(dora, DANGER)
+    assert dora.post(url, {"do": "nothing"}).status_code == 400
+    assert dora.get("/supply/none/").status_code == 404
+    assert dora.post(PAGE, DEBT | {"reason": "revenge"}).status_code == 422
+
+
+def test_a_device_needs_a_module_of_its_own(browser: Callable[[str], Client]) -> None:
+    operator = browser("alice-operator")
+    assert operator.post(PAGE, DEVICE).status_code == 422
+    assert operator.post(PAGE, {"do": "remove_device"}).status_code == 302
+    answer = operator.post(PAGE, DEVICE | {"module": "1010"})
+    assert answer.status_code == 422
+    assert operator.post(PAGE, DEVICE).status_code == 302
+    assert browser("alice-dora").post(PAGE, {"do": "remove_device"}).status_code == 403
+
+
+@pytest.mark.parametrize("language", ["ru", "ro"])
+def test_the_pages_speak_other_languages(browser: Callable[[str], Client], language: str) -> None:
+    dora = browser("alice-dora")
+    url = submit(dora, DEBT)
+    dora.cookies["django_language"] = language
+    english = ("Legal reason", "New order", "Every step", "What is ordered", "Disconnecting")
+    for path in (PAGE, url, "/supply/"):
+        page = text_of(dora.get(path))
+        assert [text for text in english if text in page] == []
