@@ -198,6 +198,8 @@ class House:
                     self.reports.append(output)
                 case hub.SiteStatus():
                     self.statuses.append(output)
+                case hub.CommandReport():
+                    pass
 
     def tick(self) -> None:
         self.take(self.control.tick(self.now_s, sensor_silent=False))
