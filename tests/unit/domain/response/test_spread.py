@@ -37,15 +37,13 @@ def test_another_process_comes_to_the_same_delays() -> None:
         "from balans.domain.response.spread import release_delays_s as f;"
         "print(f(5, [str(n) for n in range(20)], 600.0).tolist())"
     )
-    told = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": hashing},
-        ).stdout
-        for hashing in ("1", "2")
-    ]  # fmt: skip
+    command = [sys.executable, "-c", code]
+    told = []
+    for hashing in ("1", "2"):
+        env = {**os.environ, "PYTHONHASHSEED": hashing}
+        told.append(subprocess.run(command, capture_output=True, text=True, check=True, env=env))
     here = release_delays_s(5, [str(n) for n in range(20)], 600.0).tolist()
-    assert told == [f"{here}\n"] * 2
+    assert [one.stdout for one in told] == [f"{here}\n"] * 2
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**40])

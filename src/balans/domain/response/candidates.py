@@ -1,0 +1,299 @@
+"""Who could be asked in an event, what is wanted of them, and the turns they could take."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from balans.core.errors import InputError
+from balans.core.words import LoadClass
+from balans.domain.response.release import recovery_s
+from balans.domain.response.rotation import LONGEST_S, SHORTEST_S, turn_length_s
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+W_S_PER_KWMIN = 60_000.0
+
+
+class Bar(StrEnum):
+    """Why somebody is never asked."""
+
+    VULNERABLE = "vulnerable"
+    EXCLUDED = "excluded"
+    NO_CONSENT = "no_consent"
+    OPTED_OUT = "opted_out"
+    RED = "red"
+    TOO_SHORT = "too_short"
+    """May not be off for as long as a turn and its release last."""
+    NOTHING = "nothing"
+    """Nothing to give is expected of it, or only after the event."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A site, or a group of one class of loads in it, that could be asked.
+
+    mean_w, sd_w
+        What it is expected to give by slot, or in all slots, and the standard deviation of that.
+    discomfort
+        Weight of a kilowatt minute of it; 1 is ordinary, more is worse.
+    given_kwmin
+        What it has given lately, from the ledger.
+    bars
+        Why it must not be asked; any of them suffices.
+    free_from_s
+        It is still resting until then, from an earlier event or turn.
+    max_off_s
+        How long its loads bear to be off (yellow).
+    duty, returned
+        Share of the time its loads run; share of the energy held back that they draw afterwards.
+        Both say what of a turn comes back while the event still lasts (`release.recovery_s`).
+    """
+
+    name: str
+    load_class: LoadClass
+    mean_w: ArrayLike
+    sd_w: ArrayLike = 0.0
+    discomfort: float = 1.0
+    given_kwmin: float = 0.0
+    bars: frozenset[Bar] = frozenset()
+    free_from_s: float = -math.inf
+    max_off_s: float = LONGEST_S
+    duty: float = 0.3
+    returned: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        InputError
+            Naming the candidate and the field.
+        """
+        checks = (
+            ("mean_w", self.mean_w, 0.0, math.inf),
+            ("sd_w", self.sd_w, 0.0, math.inf),
+            ("discomfort", self.discomfort, 0.0, math.inf),
+            ("given_kwmin", self.given_kwmin, 0.0, math.inf),
+            ("duty", self.duty, 0.0, 1.0),
+            ("returned", self.returned, 0.0, 1.0),
+        )
+        for field, value, least, most in checks:
+            array = np.asarray(value, dtype=np.float64)
+            if not (np.isfinite(array).all() and (least <= array).all() and (array <= most).all()):
+                upper = f" to {most:g}" if math.isfinite(most) else " or more"
+                raise InputError(f"{self.name}: {field} = {value}: expected {least:g}{upper}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """What an event wants: less power by slot from `start_s` on, (slots,) [W].
+
+    turn_s
+        How long a yellow turn is asked, 7 to 15 minutes, where the loads bear it.
+    release_spread_s
+        Over which each turn is let go; it shortens the turns (`rotation.turn_length_s`).
+    """
+
+    start_s: float
+    power_w: Floats
+    slot_s: float = 300.0
+    turn_s: float = LONGEST_S
+    release_spread_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check that slots and turns fit each other.
+
+        Raises
+        ------
+        InputError
+            Naming the field.
+        """
+        power_w = np.asarray(self.power_w, dtype=np.float64)
+        if power_w.ndim != 1 or not len(power_w):
+            raise InputError(f"wanted: {power_w.shape} slots: expected one row of at least one")
+        if not np.isfinite(power_w).all() or (power_w < 0).any():
+            raise InputError("wanted: expected 0 W or more in every slot")
+        if not SHORTEST_S <= self.turn_s <= LONGEST_S:
+            raise InputError(f"wanted: turn of {self.turn_s:g} s: expected 420 to 900")
+        if not 0 < self.slot_s <= self.turn_s:
+            raise InputError(
+                f"wanted: slot of {self.slot_s:g} s: expected more than 0, at most a turn"
+            )
+        if not self.release_spread_s >= 0:
+            raise InputError(
+                f"wanted: release spread {self.release_spread_s:g} s: expected 0 or more"
+            )
+
+    @classmethod
+    def level(cls, start_s: float, end_s: float, power_w: float, slot_s: float = 300.0) -> "Wanted":
+        """Return one power wanted from `start_s` to `end_s`, the last slot rounded up."""
+        slots = max(1, math.ceil((end_s - start_s) / slot_s - 1e-9))
+        return cls(start_s, np.full(slots, float(power_w)), slot_s)
+
+    @property
+    def slots(self) -> int:
+        """How many slots there are."""
+        return len(self.power_w)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Every turn that could be asked, rows of one candidate together, arrays (options, ...).
+
+    who, first, length_s
+        The candidate, the first slot, and for how long.
+    blocked
+        First slot after the rest, so that turns of one candidate with overlapping
+        [first, blocked) exclude each other.
+    net_w
+        What the event gains by slot, (options, slots): what is given, less what comes back.
+    sd_w
+        Standard deviation of what is given, (options, slots).
+    kwmin
+        Energy that is held back.
+    """
+
+    who: Ints
+    first: Ints
+    length_s: Floats
+    blocked: Ints
+    net_w: Floats
+    sd_w: Floats
+    kwmin: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    """The turns of one candidate: first slots, whole slots held, slots until free again."""
+
+    first: Ints
+    length_s: Floats
+    held: Ints
+    blocked: Ints
+
+
+def find_bars(candidates: Sequence[Candidate], wanted: Wanted) -> dict[str, Bar]:
+    """Return who is not asked, and why: the first of the reasons."""
+    found: dict[str, Bar] = {}
+    for one in candidates:
+        bar = _bar(one, wanted)
+        if bar is not None:
+            found[one.name] = bar
+    return found
+
+
+def _bar(one: Candidate, wanted: Wanted) -> Bar | None:
+    if one.load_class is LoadClass.RED:
+        return Bar.RED
+    if one.bars:
+        return min(one.bars, key=list(Bar).index)
+    if _turns(one, wanted) is None:
+        return Bar.TOO_SHORT
+    end_s = wanted.start_s + wanted.slots * wanted.slot_s
+    if not np.any(np.asarray(one.mean_w) > 0) or one.free_from_s >= end_s:
+        return Bar.NOTHING
+    return None
+
+
+def find_options(
+    candidates: Sequence[Candidate], wanted: Wanted, barred: Mapping[str, Bar]
+) -> Options:
+    """Return the turns that those who are not barred could take.
+
+    A yellow turn begins at a multiple of its length, and one more ends with the event, so that
+    turns hand over to each other. Only the slots that it fills wholly count as given. A green one
+    lasts from the first slot in which something is wanted to the last.
+    """
+    rows: list[tuple[int, _Turns]] = []
+    for number, one in enumerate(candidates):
+        turns = None if one.name in barred else _turns(one, wanted)
+        if turns is not None and len(turns.first):
+            rows.append((number, turns))
+    if not rows:
+        nothing = np.zeros((0, wanted.slots))
+        whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
+        return Options(whole, whole, real, whole, nothing, nothing, real)
+    who = np.concatenate([np.full(len(turns.first), number) for number, turns in rows])
+    first, length_s, held, blocked = (
+        np.concatenate([getattr(turns, name) for _, turns in rows])
+        for name in ("first", "length_s", "held", "blocked")
+    )
+    slot = np.arange(wanted.slots)
+    is_held = (first[:, None] <= slot) & (slot < (first + held)[:, None])
+    given_w = np.where(is_held, _by_slot(candidates, "mean_w", wanted)[who], 0.0)
+    sd_w = np.where(is_held, _by_slot(candidates, "sd_w", wanted)[who], 0.0)
+    back_w = _back_w(candidates, wanted, (who, first, length_s), given_w.sum(axis=1))
+    kwmin = given_w.sum(axis=1) * wanted.slot_s / W_S_PER_KWMIN
+    return Options(who, first, length_s, blocked, given_w - back_w, sd_w, kwmin)
+
+
+def _turns(one: Candidate, wanted: Wanted) -> _Turns | None:
+    """Return the turns that a candidate could take; None: its loads may not be off long enough."""
+    asked = np.flatnonzero(wanted.power_w > 0)
+    last = int(asked[-1]) + 1 if len(asked) else 0
+    waits = max(0.0, (one.free_from_s - wanted.start_s) / wanted.slot_s)
+    earliest = math.ceil(min(waits, float(wanted.slots)) - 1e-9)
+    if one.load_class is LoadClass.GREEN:
+        first = np.array([max(earliest, int(asked[0]))] if last > earliest else [], dtype=np.int64)
+        held = last - first
+        length_s = held.astype(np.float64) * wanted.slot_s
+        return _Turns(first, length_s, held, np.full(len(first), wanted.slots))
+    asked_s = turn_length_s(one.max_off_s, wanted.turn_s, wanted.release_spread_s)
+    if asked_s is None or asked_s < wanted.slot_s:
+        return None
+    held_slots = int(asked_s // wanted.slot_s)
+    starts = np.r_[np.arange(0, max(last, 1), held_slots), max(0, last - held_slots)]
+    first = np.unique(starts).astype(np.int64)
+    first = first[(first >= earliest) & (first < last)]
+    rest = math.ceil(2 * asked_s / wanted.slot_s - 1e-9)
+    return _Turns(
+        first, np.full(len(first), asked_s), np.full(len(first), held_slots), first + rest
+    )
+
+
+def _by_slot(candidates: Sequence[Candidate], field: str, wanted: Wanted) -> Floats:
+    """Return a field of all candidates by slot, (candidates, slots).
+
+    Raises
+    ------
+    InputError
+        If a candidate has a value for another number of slots.
+    """
+    table = np.empty((len(candidates), wanted.slots))
+    for number, one in enumerate(candidates):
+        value = np.asarray(getattr(one, field), dtype=np.float64)
+        if value.shape not in {(), (1,), (wanted.slots,)}:
+            raise InputError(
+                f"{one.name}: {field} for {value.size} slots: expected one or {wanted.slots}"
+            )
+        table[number] = value
+    return table
+
+
+def _back_w(
+    candidates: Sequence[Candidate],
+    wanted: Wanted,
+    turns: tuple[Ints, Ints, Floats],
+    given_w: Floats,
+) -> Floats:
+    """Return what each turn draws more by slot after it, (options, slots) [W].
+
+    The energy held back comes back evenly from the end of the turn over the time of recovery and
+    the spread of the release.
+    """
+    who, first, length_s = turns
+    duty = np.array([one.duty for one in candidates])[who]
+    returned = np.array([one.returned for one in candidates])[who]
+    over_s = np.maximum(recovery_s(duty, length_s) + wanted.release_spread_s, 1.0)
+    begin_s = first * wanted.slot_s + length_s
+    slot_s = np.arange(wanted.slots) * wanted.slot_s
+    overlap_s = np.minimum(slot_s + wanted.slot_s, (begin_s + over_s)[:, None]) - np.maximum(
+        slot_s, begin_s[:, None]
+    )
+    share = np.maximum(overlap_s, 0.0) / wanted.slot_s
+    power_w = returned * given_w * wanted.slot_s / over_s
+    return np.asarray(power_w[:, None] * share, dtype=np.float64)
