@@ -38,6 +38,8 @@ from balans.protocols.hub import (
     ReadNow,
     ReadResult,
     SiteStatus,
+    SupplyAsk,
+    SupplyOrder,
     Topics,
     Wanted,
     decode,
@@ -112,6 +114,7 @@ class FakeHub:
     consents: list[Consents] = field(default_factory=list)
     polls: list[Poll] = field(default_factory=list)
     asked: list[ReadNow | ReadNoted | Wanted] = field(default_factory=list)
+    supplies: list[SupplyOrder | SupplyAsk] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.topics = Topics(self.code)
@@ -137,6 +140,8 @@ class FakeHub:
                 self.polls.append(message)
             case ReadNow() | ReadNoted() | Wanted():
                 self.asked.append(message)
+            case SupplyOrder() | SupplyAsk():
+                self.supplies.append(message)
             case _:
                 pytest.fail(f"not for a hub: {message}")
 
