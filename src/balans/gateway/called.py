@@ -152,7 +152,7 @@ class CalledDesk:
 
     def _content(self) -> tuple[bytes, int]:
         """Return what is to be kept, and apart from it the count of beats, which always grows."""
-        return self._file.encode(replace(self._memory, beat=0)), self._memory.beat
+        return self._file.encode(replace(self._memory, beat=0, ahead_s=0.0)), self._memory.beat
 
     async def _write(self, *, is_end: bool) -> None:
         if self.calls is None:

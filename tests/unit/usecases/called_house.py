@@ -179,6 +179,8 @@ class House:
                 self.take(self.control.call(message, self.now_s))
             case hub.Command():
                 self.take(self.control.command(message, self.now_s))
+            case _:
+                pass
         return ""
 
     def take(self, outputs: list[Output]) -> None:

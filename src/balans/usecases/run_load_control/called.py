@@ -59,6 +59,10 @@ class Calls:
         The server's time.
     moment
         Returns the other clocks, given the site's.
+    targets
+        The places that are called on, by event and node.
+    limits
+        What holds of it now.
     """
 
     site: str
@@ -66,6 +70,7 @@ class Calls:
     clock: ServerClock
     moment: Callable[[float], Moment] = Moment.at
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
     _link: LinkWatch | None = None
     _refused: dict[tuple[str, int, str], None] = field(default_factory=dict)
     _fallback: bool = False
@@ -81,7 +86,10 @@ class Calls:
 
     def begin(self, now_s: float) -> None:
         """Count from now on how long nothing was heard of the server."""
-        self._link = LinkWatch(self.moment(now_s).link_s)
+        moment = self.moment(now_s)
+        self._link = LinkWatch(moment.link_s)
+        if self.memory.ahead_s is not None and not self.clock.known:
+            self.clock.bridge(moment, self.memory.ahead_s)
 
     def beat(self, now_s: float) -> None:
         """Note that the server was heard."""
@@ -136,6 +144,9 @@ class Calls:
         server_s, moment = self.server_s(now_s), self.moment(now_s)
         reports: list[CallReport] = []
         for key, target in list(self.targets.items()):
+            # A beat that was held up less than those before it tells that it ends earlier.
+            end_s = moment.steady_s + target.call.expires - server_s
+            target.until_s = min(target.until_s, end_s)
             if target.is_over(server_s, moment.steady_s):
                 del self.targets[key]
                 reports += self._released(desk, target, server_s)
@@ -145,10 +156,10 @@ class Calls:
             self.begin(now_s)
         assert self._link is not None  # noqa: S101
         self._fallback = self._link.holds(moment.link_s, self.memory.fallback)
-        limits = self._limits()
-        if limits == desk.called_limits:
+        self.limits = self._limits()
+        if self.limits == desk.called_limits:
             return reports, False
-        desk.called_limits = limits
+        desk.called_limits = self.limits
         desk.lay_out_limits()
         return reports, True
 

@@ -212,6 +212,7 @@ class Gate:
             case Beat():
                 memory.beat = message.count
                 self._clock.take(message.time, moment.steady_s)
+                memory.ahead_s = self._clock.ahead_s(moment)
             case Call():
                 memory.note(message, self._clock.now_s(moment))
             case _:

@@ -32,7 +32,8 @@ class Basis:
 class CalledMemory:
     """What outlives the process. Losing it costs the proof against replays, until calls expire.
 
-    `pinned` are the keys of the configuration it belongs to, `beat` the number of the newest beat.
+    `pinned` are the keys of the configuration it belongs to, `beat` the number of the newest beat,
+    `ahead_s` by how much the server's time was ahead of the own clock then.
     """
 
     pinned: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class CalledMemory:
     groups: Groups | None = None
     versions: dict[str, int] = field(default_factory=dict)
     beat: int = -1
+    ahead_s: float | None = None
     events: dict[str, KnownEvent] = field(default_factory=dict)
     bases: dict[str, Basis] = field(default_factory=dict)
 

@@ -2,15 +2,16 @@
 
 Own clocks are wrong now and then, so what is called for is obeyed by the server's time: a beat
 tells it, and between beats a clock counts that never steps. A beat that was held up tells a time
-that is too early; of the last ten minutes the latest time told counts, so that neither a slow nor
-a malicious way can set it back within that.
+that is too early; so the latest time told counts, until it is ten minutes old and twenty beats have
+said otherwise. Over a restart, when the steady clock begins anew, the own clock bridges the gap: it
+was told before by how much it is wrong.
 """
 
 from dataclasses import dataclass, field
 
 from balans.protocols.hub import Fallback
 
-WINDOW_S = 600.0
+WINDOW_S, BEATS = 600.0, 20
 QUIET_S = 120.0
 """The fallback limit is let go when beats have been back for so long."""
 
@@ -37,29 +38,50 @@ class Moment:
         return cls(time_s, time_s, time_s)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """By how much the server's time is ahead of the steady one, as a beat told it."""
+
+    steady_s: float
+    ahead_s: float
+    number: int
+
+
 @dataclass(slots=True)
 class ServerClock:
     """The time of the server, from its beats."""
 
-    _told: list[tuple[float, float]] = field(default_factory=list)
-    """Steady time of hearing and offset, of beats that no later one surpasses."""
+    known: bool = False
+    """Whether a beat was heard since the start."""
+    _told: list[_Told] = field(default_factory=list)
+    """What no later beat surpasses, the most first."""
+    _heard: int = 0
 
-    @property
-    def known(self) -> bool:
-        """Whether a beat was heard since the start."""
-        return bool(self._told)
+    def bridge(self, moment: Moment, ahead_s: float) -> None:
+        """Believe what an earlier run found: the server is `ahead_s` ahead of the own clock."""
+        self._told = [_Told(moment.steady_s, moment.now_s + ahead_s - moment.steady_s, 0)]
 
     def take(self, beat_s: float, steady_s: float) -> None:
         """Note that a beat told the time `beat_s`."""
-        offset_s = beat_s - steady_s
-        kept = [one for one in self._told if one[0] > steady_s - WINDOW_S and one[1] > offset_s]
-        self._told = [*kept, (steady_s, offset_s)]
+        self.known = True
+        self._heard += 1
+        told = _Told(steady_s, beat_s - steady_s, self._heard)
+        self._told = [
+            one for one in self._told if one.ahead_s > told.ahead_s and not self._is_old(one, told)
+        ]
+        self._told.append(told)
+
+    @staticmethod
+    def _is_old(one: _Told, told: _Told) -> bool:
+        return told.steady_s - one.steady_s > WINDOW_S and told.number - one.number >= BEATS
 
     def now_s(self, moment: Moment) -> float:
-        """Return the server's time; before a beat was heard, that of the own clock [Unix s]."""
-        if not self._told:
-            return moment.now_s
-        return moment.steady_s + self._told[0][1]
+        """Return the server's time; as long as nothing tells it, that of the own clock [Unix s]."""
+        return moment.steady_s + self._told[0].ahead_s if self._told else moment.now_s
+
+    def ahead_s(self, moment: Moment) -> float:
+        """Return by how much the server's time is ahead of the own clock."""
+        return self.now_s(moment) - moment.now_s
 
 
 @dataclass(slots=True)
