@@ -4,7 +4,7 @@
 contact             order                                          then
 ==================  =============================================  ==========================
 any                 known id                                       nothing; its answer again
-any                 expired, or issued before one that was obeyed  nothing; the answer says why
+any                 expired, or not issued after the last obeyed   nothing; the answer says why
 any                 disconnect                                     off
 off                 reconnect, with a person at the place          armed
 off, armed          reconnect                                      on
@@ -98,7 +98,7 @@ class SupplyAdapter:
     def _refusal(self, switch: SupplySwitch, clock_s: float) -> str:
         reasons = (
             (clock_s >= switch.expires, EXPIRED),
-            (switch.issued < self.issued_s, REPLAYED),
+            (switch.issued <= self.issued_s, REPLAYED),
             (self.stuck, STUCK),
         )
         return next((reason for holds, reason in reasons if holds), "")

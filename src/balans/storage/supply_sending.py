@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from balans.domain.supply import OPEN, Deed, OrderState, ReconnectMode, SupplyAction
 from balans.protocols.hub import SupplyAsk, SupplyOrder
@@ -25,6 +25,7 @@ GRACE: Final = timedelta(minutes=2)
 NEVER_SENT: Final = "never sent"
 NO_WORD: Final = "no word of the hub in time"
 ASKED_MAX: Final = 500
+STEP: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,16 @@ def release_due(now: datetime) -> int:
         for row in ready.order_by("id"):
             (point,) = lookups.points_by_id([row.point_id])
             if not refuse_by_rule(row, supply_checks.situation_of(point, now), now):
-                move(row, Deed.SEND, ACTOR, now)
+                move(row, Deed.SEND, ACTOR, _issued(row, now))
                 count += 1
     return count
+
+
+def _issued(row: models.SupplyOrder, now: datetime) -> datetime:
+    """Return when an order is sent: after all others of its device, also when a clock went back."""
+    others = models.SupplyOrder.objects.filter(device_id=row.device_id)
+    last = others.aggregate(last=Max("sent_at"))["last"]
+    return now if last is None else max(now, last + STEP)
 
 
 def sent_orders(now: datetime) -> list[Outgoing]:

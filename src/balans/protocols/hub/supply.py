@@ -20,7 +20,7 @@ class SupplyOrder(msgspec.Struct, frozen=True, tag="supply"):
     """Head-end -> hub: switch the supply behind an output of a module.
 
     With `manual` a reconnection only clears the state: a person at the place turns it on. A module
-    obeys no order that was `issued` before one that it has obeyed.
+    obeys only what was `issued` after the last order that it has obeyed.
     """
 
     id: Name

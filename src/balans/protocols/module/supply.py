@@ -9,7 +9,7 @@ from balans.protocols.supply_words import Contact, SupplyAction
 class SupplySwitch(msgspec.Struct, frozen=True, tag="supply"):
     """Hub -> module: disconnect or reconnect the supply behind `output`.
 
-    Executed at most once by `id`, never after `expires`, and never when it was `issued` before an
+    Executed at most once by `id`, never after `expires`, and only if it was `issued` after the last
     order that was obeyed: so an order that was recorded and is sent again does nothing. With
     `manual` a reconnection only arms: a person at the place presses or turns.
     """
