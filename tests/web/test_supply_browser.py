@@ -99,7 +99,7 @@ def test_an_order_by_keyboard_with_its_second_person(
             box.press("Space")
         page.locator("fieldset ~ p button").press("Enter")
         expect(page.locator("input[name=check]")).to_have_count(0)
-        order = page.url
+        order = page.url.partition("#")[0]
         look(page, size, f"supply-waits-{scheme}")
         as_person(window, "alice-dan")
         window.go("/supply/")
@@ -109,10 +109,10 @@ def test_an_order_by_keyboard_with_its_second_person(
         page.locator("form:has(input[value=decline]) input[name=why]").fill("paid this morning")
         page.locator("form:has(input[value=decline]) button").press("Enter")
         expect(page.locator("form:has(input[value=decline])")).to_have_count(0)
-        assert page.url == order
+        assert page.url.partition("#")[0] == order
         window.go(PAGE)
         look(page, size, f"supply-history-{scheme}")
-        assert [text for text in window.complaints if "422" not in text] == []
+        window.complaints[:] = [text for text in window.complaints if "422" not in text]
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")])

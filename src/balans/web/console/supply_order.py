@@ -80,7 +80,7 @@ def _page(visit: Visit, trouble: str) -> HttpResponse:
         "crumbs": [*path[:-1], Crumb(named(visit.point.name), back), Crumb(_("Order"))],
         "back": back,
         "trouble": trouble,
-        "effects": effects_of(order, situation.device, node),
+        "effects": effects_of(order, situation.device, node, visit.now),
         "customers": supply.customers_of(visit.point, visit.now),
         "place": named(node.name),
         "faults": [words.word(words.EVENT_KINDS, kind) for kind in situation.faults],
@@ -90,7 +90,9 @@ def _page(visit: Visit, trouble: str) -> HttpResponse:
         "is_draft": order.state == OrderState.DRAFT,
         "decides": switches and order.state == OrderState.WAITING and not own,
         "waits_for_other": own and order.state == OrderState.WAITING,
-        "cancels": switches and is_cancellable(order),
+        "cancels": switches
+        and is_cancellable(order)
+        and (own or order.state != OrderState.WAITING),
     }
     if context["is_draft"]:
         row = supply_orders.facts_for(visit.user, order.code, visit.now)

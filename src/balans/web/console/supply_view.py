@@ -1,5 +1,6 @@
 """Orders and states of supplies as pages show them."""
 
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -68,12 +69,14 @@ def order_view(order: OrderInfo, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def effects_of(order: OrderInfo, device: DeviceInfo | None, node: NodeInfo) -> list[str]:
+def effects_of(
+    order: OrderInfo, device: DeviceInfo | None, node: NodeInfo, now: datetime
+) -> list[str]:
     """Return what will happen, in the order in which it does."""
     found = []
     if order.second_person:
         found.append(_("A second person must approve it before anything is sent."))
-    if order.not_before is not None:
+    if order.not_before is not None and order.not_before > now:
         found.append(
             _("It is sent on %(time)s at the earliest.")
             % {"time": full_moment(order.not_before, node.timezone)}
