@@ -10,6 +10,7 @@ from balans.core.clock import Clock
 from balans.storage import (
     arrivals,
     balances,
+    findings,
     found,
     imports,
     inbox,
@@ -18,6 +19,7 @@ from balans.storage import (
     read_requests,
     sealing,
     sent_forms,
+    supply_checks,
 )
 from balans.storage.accounts import forget_sessions
 from balans.storage.scope import system_scope
@@ -118,6 +120,14 @@ def tidy(turn: Turn) -> str:
     return _told("forgot", counts)
 
 
+def watch_supplies(turn: Turn) -> str:
+    """Notice where something is used though the supply is disconnected."""
+    with system_scope(jobs.ACTOR):
+        noticed = supply_checks.bypasses(turn.now())
+        findings.record(noticed, turn.now())
+    return f"something is used at {len(noticed)} disconnected points" if noticed else ""
+
+
 def _told(verb: str, counts: Mapping[str, int]) -> str:
     told = [f"{count} {what}" for what, count in counts.items() if count]
     return f"{verb} {', '.join(told)}" if told else ""
@@ -126,6 +136,7 @@ def _told(verb: str, counts: Mapping[str, int]) -> str:
 DUTIES: Final = (
     Duty("partitions", timedelta(hours=1), make_partitions),
     Duty("balances", timedelta(seconds=10), balance, by_sites=False),
+    Duty("supplies", timedelta(hours=1), watch_supplies),
     Duty("seal", timedelta(hours=1), seal),
     Duty("purge", timedelta(hours=1), purge),
     Duty("tidy", timedelta(hours=1), tidy, by_sites=False),
