@@ -77,21 +77,22 @@ def in_tenant(work: Callable[[], T]) -> T:
 class Flat:
     """The simulated contactor of flat 1 on the site bus; a `deaf` one hears and says nothing."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, site: str = "alice-house", hub_code: str = "alice-hub") -> None:
         channel = ChannelSpec(
             1, Resource.ELECTRICITY, 1, 0, "m", "p", "n", PointRole.CONSUMER, Phase.L1
         )
-        spec = ModuleSpec(SERIAL, "alice-hub", adapter=True, channels=(channel,))
+        spec = ModuleSpec(SERIAL, hub_code, adapter=True, channels=(channel,))
         self.bank = SupplyBank([spec], [], T0 - 60)
         self.adapter = self.bank.adapters[SERIAL]
-        self.topics = module.Topics("alice-house")
+        self.topics, self.hub = module.Topics(site), hub_code
         self.heard: list[Any] = []
         self.deaf = False
-        topic = self.topics.supply("alice-hub")
+        self.clock_s = T0
+        topic = self.topics.supply(hub_code)
         self.link = Link(url, f"flat-{uuid4().hex}", [(topic, 1)], self._hear)
 
     async def say(self, state: module.SupplyState) -> None:
-        await self.link.publish(self.topics.supplied("alice-hub"), module.encode(state), qos=1)
+        await self.link.publish(self.topics.supplied(self.hub), module.encode(state), qos=1)
 
     async def press(self) -> None:
         await self.say(self.adapter.press(T0 + 1))
@@ -102,11 +103,11 @@ class Flat:
         if self.deaf:
             return
         if isinstance(message, module.SupplySwitch):
-            state = self.bank.obey(message, T0)
+            state = self.bank.obey(message, self.clock_s)
             if state is not None:
                 await self.say(state)
         else:
-            for state in self.bank.states(T0):
+            for state in self.bank.states(self.clock_s):
                 await self.say(state)
 
     @property

@@ -220,7 +220,7 @@ def test_a_device_needs_a_module_of_its_own(browser: Callable[[str], Client]) ->
 def test_the_pages_speak_other_languages(browser: Callable[[str], Client], language: str) -> None:
     dora = browser("alice-dora")
     url = submit(dora, DEBT)
-    dora.cookies["django_language"] = language
+    dora.post("/language/", {"language": language})
     english = ("Legal reason", "New order", "Every step", "What is ordered", "Disconnecting")
     for path in (PAGE, url, "/supply/"):
         page = text_of(dora.get(path))

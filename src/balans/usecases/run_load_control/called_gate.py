@@ -20,6 +20,7 @@ from balans.protocols.hub import (
     Limits,
     Message,
     Signed,
+    SupplyOrder,
     Topics,
     TrustedKey,
     Verify,
@@ -179,8 +180,10 @@ class Gate:
                     raise RefusedError(Why.EXPIRED, "none of the keys counts any more")
             case Beat() if message.count <= self.memory.beat:
                 raise RefusedError(Why.REPLAYED, f"beat {message.count}")
-            case Command() if self._clock.known and moment.now_s < message.expires <= now_s:
-                raise RefusedError(Why.EXPIRED, f"command {message.id}: by the server's time")
+            case Command() | SupplyOrder() if (
+                self._clock.known and moment.now_s < message.expires <= now_s
+            ):
+                raise RefusedError(Why.EXPIRED, f"order {message.id}: by the server's time")
             case Call():
                 self._check_call(message, now_s)
             case _:
