@@ -12,10 +12,13 @@ from balans.core.errors import BalansError
 from balans.core.words import CommandState, LimitSource, LoadClass
 from balans.protocols import hub, module
 from balans.protocols.codec import MAX_BYTES
+from balans.protocols.supply_words import Contact, SupplyAction
 
 names = st.from_regex(r"\A[A-Za-z0-9_.-]{1,64}\Z")
 texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=40)
 unix = st.floats(0, 4.2e9)
+serials = st.integers(0, 2**32 - 1)
+outputs = st.integers(1, 4)
 watts = st.floats(-1e9, 1e9)
 offsets = st.integers(0, 2**62)
 journals = st.integers(1, 2**62)
@@ -146,6 +149,33 @@ hub_messages = st.one_of(
     limits,
     consents,
     st.builds(hub.Poll, unix),
+    st.builds(hub.SupplyAsk, st.lists(serials, min_size=1, max_size=5).map(tuple)),
+    st.builds(
+        hub.SupplyOrder,
+        id=names,
+        module=serials,
+        output=outputs,
+        action=st.sampled_from(SupplyAction),
+        issued=st.floats(0, 1e9),
+        expires=st.floats(1.1e9, 4.2e9),
+        author=texts,
+        reason=texts,
+        manual=st.booleans(),
+    ),
+)
+supply_reports = st.builds(
+    hub.SupplyReport,
+    module=serials,
+    output=outputs,
+    outcome=st.sampled_from(hub.SupplyOutcome),
+    time=unix,
+    contact=st.sampled_from(Contact),
+    since=st.none() | unix,
+    id=st.just("") | names,
+    action=st.none() | st.sampled_from(SupplyAction),
+    author=texts,
+    reason=texts,
+    detail=texts,
 )
 reports = st.builds(
     hub.CommandReport,
@@ -163,7 +193,6 @@ reports = st.builds(
     detail=texts,
     achieved_w=st.none() | watts,
 )
-serials = st.integers(0, 2**32 - 1)
 module_messages = st.one_of(
     st.builds(
         module.PowerSample,
@@ -227,12 +256,37 @@ module_messages = st.one_of(
         until=st.none() | unix,
     ),
     st.builds(module.Query, unix),
+    st.builds(module.SupplyQuery, unix),
+    st.builds(
+        module.SupplyState,
+        serial=serials,
+        output=outputs,
+        contact=st.sampled_from(Contact),
+        since=unix,
+        time=unix,
+        order=texts,
+        answers=texts,
+        refused=texts,
+    ),
+    st.builds(
+        module.SupplySwitch,
+        id=names,
+        serial=serials,
+        output=outputs,
+        action=st.sampled_from(SupplyAction),
+        issued=unix,
+        expires=unix,
+        author=texts,
+        reason=texts,
+        manual=st.booleans(),
+    ),
 )
 
 Decoder = Callable[[bytes], Any]
 WIRES: list[tuple[Decoder, type[BalansError]]] = [
     (hub.decode, hub.HubFrameError),
     (hub.decode_command_report, hub.HubFrameError),
+    (hub.decode_supply_report, hub.HubFrameError),
     (module.decode, module.ModuleFrameError),
 ]
 wires = pytest.mark.parametrize(("decode", "error"), WIRES)
@@ -251,6 +305,19 @@ def test_module_messages_round_trip(message: Any) -> None:
 @given(reports)
 def test_command_reports_round_trip(report: hub.CommandReport) -> None:
     assert hub.decode_command_report(hub.encode_command_report(report)) == report
+
+
+@given(supply_reports)
+def test_supply_reports_round_trip(report: hub.SupplyReport) -> None:
+    assert hub.decode_supply_report(hub.encode_supply_report(report)) == report
+
+
+@pytest.mark.parametrize("expires", [0.0, 100.0])
+def test_an_order_that_ends_before_it_begins_is_none(expires: float) -> None:
+    good = hub.SupplyOrder("a", 1, 1, SupplyAction.DISCONNECT, 100.0, 200.0, "dora", "x")
+    data = msgspec.msgpack.decode(hub.encode(good)) | {"expires": expires}
+    with pytest.raises(hub.HubFrameError, match="is not after issued"):
+        hub.decode(msgspec.msgpack.encode(data))
 
 
 def only_own_error(decode: Decoder, error: type[BalansError], data: bytes) -> None:
