@@ -225,3 +225,24 @@ def test_the_pages_speak_other_languages(browser: Callable[[str], Client], langu
     for path in (PAGE, url, "/supply/"):
         page = text_of(dora.get(path))
         assert [text for text in english if text in page] == []
+
+
+def test_a_place_shows_its_supplies_and_who_gives_rights_sets_the_rule(
+    browser: Callable[[str], Client],
+) -> None:
+    house = "/nodes/alice-house/supply/"
+    dora, operator = browser("alice-dora"), browser("alice-operator")
+    page = text_of(dora.get(house))
+    assert PAGE in page
+    assert "Non-payment." in page
+    assert "Set the rule" not in page
+    rule = {"reasons": ["repair", "customer_wish"]}
+    assert dora.post(house, rule).status_code == 403
+    assert operator.post(house, rule | {"reasons": ["revenge"]}).status_code == 200
+    assert operator.post(house, rule).status_code == 302
+    assert "Wish of the customer, Repair." in text_of(dora.get("/nodes/alice-flat-01/supply/"))
+    url = submit(dora, DANGER | {"reason": "repair"})
+    assert "waits for a second person" in text_of(dora.get(url))
+    for name in ("alice-installer", "alice-nobody", "bob-operator"):
+        assert browser(name).get(house).status_code in {403, 404}
+    assert browser("alice-resident").get(house).status_code == 404

@@ -19,7 +19,7 @@ from balans.domain.supply import (
     SupplyKind,
     SupplyReason,
 )
-from balans.storage import access
+from balans.storage import access, lookups
 from balans.storage.access import Right
 from balans.storage.commands import Author
 from balans.storage.models import (
@@ -57,6 +57,16 @@ def device_of(point: PointInfo) -> DeviceInfo | None:
         Contact(contact or Contact.UNKNOWN),
         *rest,
     )
+
+
+def devices_below(node: NodeInfo) -> list[tuple[PointInfo, DeviceInfo]]:
+    """Return the points at a node and below that can be disconnected, with their devices."""
+    rows = SupplyDevice.objects.filter(
+        tenant_id=node.tenant_id, removed_at__isnull=True, point__node__path__under=node.path
+    )
+    points = lookups.points_by_id(rows.values_list("point_id", flat=True))
+    found = ((point, device_of(point)) for point in points)
+    return [(point, device) for point, device in found if device is not None]
 
 
 def adapters_near(point: PointInfo) -> list[int]:

@@ -165,6 +165,7 @@ def point_supply(request: HttpRequest, code: str) -> HttpResponse:
     context = {
         "point": about_point(point, node),
         "tab": "supply",
+        "place": {"code": node.code},
         "crumbs": crumbs(user, node, named(point.name)),
         "here": visit.url,
         "trouble": visit.trouble,
