@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     mqtt_url: SecretStr | None = Field(
         default=None, description="Broker, mqtt://[user:password@]host:port; absent: embedded."
     )
+    keys_dir: Path | None = Field(
+        default=None,
+        description="Folder of the keys that sign for gateways; absent: keys in data_dir.",
+    )
     service_user: str | None = Field(
         default=None,
         description="User of embedded parts started by root; absent: balans, postgres or nobody.",
@@ -72,6 +76,11 @@ class Settings(BaseSettings):
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",
         description="What is logged at least: DEBUG, INFO, WARNING or ERROR.",
     )
+
+    @property
+    def key_folder(self) -> Path:
+        """Folder of the keys that sign for gateways."""
+        return self.keys_dir or self.data_dir / "keys"
 
     @classmethod
     @override

@@ -46,5 +46,7 @@ def _run(settings: "Settings", metrics_port: int | None, health_file: Path | Non
         require_tables()
         from balans.headend.daemon import HeadEnd, HeadEndOptions
 
-        options = HeadEndOptions(parts.database_url, parts.mqtt_url, metrics_port, health_file)
+        options = HeadEndOptions(
+            parts.database_url, parts.mqtt_url, settings.key_folder, metrics_port, health_file
+        )
         run_until_stopped(HeadEnd(options, clock).run)

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "headend": Entry("balans.cli.headend:app", "Take readings from hubs into the database."),
     "worker": Entry("balans.cli.worker:app", "Do what is due in the database, and queued jobs."),
     "gateway": Entry("balans.cli.gateway:app", "Run a site: hub journal and load control."),
+    "key": Entry("balans.cli.key:app", "Make and rotate the keys that gateways trust."),
     "label": Entry("balans.cli.label:app", "Make the label of a hub or a module."),
     "collect": Entry("balans.cli.collect:app", "Carry readings of a hub by hand, as a file."),
     "device": Entry("balans.cli.device:app", "Definitions of meters that speak for themselves."),

@@ -8,10 +8,12 @@
          --plan----------> Plans --> site_plan
                            Flusher: inbox --> day rows, commands
     hubs <--command, limits, consents-- Outbox <--NOTIFY-- pages
+    hubs <--call, groups, keys, beat--- Calls <--NOTIFY-- pages
     hubs <--order to disconnect-------- Supplies <--NOTIFY-- pages
     hubs <--read now, hours wanted----- Reading, Holes <--NOTIFY-- pages
 
-Nothing is acknowledged before it is committed, so the process may be killed at any time.
+What binds a hub is signed on its way (`Seals`), where its tenant has a key. Nothing is acknowledged
+before it is committed, so the process may be killed at any time.
 """
 
 import asyncio
@@ -24,12 +26,14 @@ from uuid import uuid4
 from balans.adapters.monitor import Monitor
 from balans.adapters.mqtt import Link
 from balans.core.clock import Clock
+from balans.headend.calls import Calls
 from balans.headend.database import Database
 from balans.headend.intake import Intake
 from balans.headend.metrics import Metrics
 from balans.headend.outbox import Outbox
 from balans.headend.reading import Holes, Reading
 from balans.headend.rounds import Findings, Flusher, LivePictures, Plans
+from balans.headend.seals import Seals
 from balans.headend.supply import Supplies
 from balans.protocols.hub import (
     Ack,
@@ -44,7 +48,8 @@ from balans.protocols.hub import (
     decode,
     encode,
 )
-from balans.storage import read_requests, supply_sending
+from balans.storage import read_requests, response_calls, supply_sending
+from balans.wiring.keys import KeyFolder
 from balans.wiring.service import Complaints, run_beside
 
 BEAT_S = 2.0
@@ -60,12 +65,15 @@ class HeadEndOptions:
         For notifications; Django is set up for the same database.
     mqtt_url
         Broker of the hubs.
+    key_folder
+        Where the private keys are that sign what binds hubs.
     metrics_port, health_file
         Where health and figures are shown; None: not.
     """
 
     database_url: str
     mqtt_url: str
+    key_folder: Path
     metrics_port: int | None = None
     health_file: Path | None = None
 
@@ -93,9 +101,18 @@ class HeadEnd:
         )
         self._database = Database(self._metrics, self._poll)
         self._findings = Findings(self._database)
-        self._outbox = Outbox(self._database, clock, self._metrics, self._publish)
+        self._seals = Seals(self._database, clock, KeyFolder(options.key_folder))
+        self._outbox = Outbox(self._database, clock, self._metrics, self._publish_signed)
+        self._calls = Calls(
+            self._database,
+            clock,
+            self._metrics,
+            self._seals,
+            self._publish,
+            self._outbox.reconnected,
+        )
         self._reading = Reading(self._database, self._metrics, self._publish)
-        self._supplies = Supplies(self._database, clock, self._metrics, self._publish)
+        self._supplies = Supplies(self._database, clock, self._metrics, self._publish_signed)
         self._intake = Intake(
             self._database, clock, self._metrics, self._acknowledge, self._complain_of, self._greet
         )
@@ -124,6 +141,8 @@ class HeadEnd:
                     self._reading.store(),
                     self._holes.run(),
                     self._supplies.run(),
+                    self._calls.run(),
+                    self._calls.beat(),
                     self._beat(),
                 ],
             )
@@ -134,6 +153,7 @@ class HeadEnd:
         return {
             read_requests.CHANNEL: self._reading.wake,
             supply_sending.CHANNEL: self._supplies.wake,
+            response_calls.CHANNEL: self._calls.wake,
         }
 
     async def _say_farewell(self) -> None:
@@ -181,11 +201,13 @@ class HeadEnd:
         self._outbox.reconnected()
         self._reading.forget()
         self._supplies.forget()
+        self._calls.forget()
         await self._poll()
 
     def _greet(self, hub: str) -> None:
         """Bring a hub that has introduced itself what it may have missed."""
         self._outbox.greet(hub)
+        self._calls.greet(hub)
         self._reading.forget()
         self._supplies.forget()
 
@@ -198,6 +220,9 @@ class HeadEnd:
 
     async def _publish(self, topic: str, data: bytes, retain: bool = False) -> bool:  # noqa: FBT001, FBT002  (MQTT's own word)
         return await self._link.publish(topic, data, qos=1, retain=retain)
+
+    async def _publish_signed(self, topic: str, data: bytes, retain: bool = False) -> bool:  # noqa: FBT001, FBT002
+        return await self._publish(topic, await self._seals.for_hub(topic, data), retain)
 
     def _troubles(self) -> list[str]:
         troubles = [] if self._link.connected else [f"no connection to {self._link.address}"]

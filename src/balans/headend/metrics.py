@@ -44,6 +44,13 @@ class Metrics:
         self.supplies = Counter(
             "headend_supply_orders", "Orders to whole supplies released", registry=r
         )
+        self.calls = Counter(
+            "headend_calls", "Messages of calls for reduction handed to the broker", registry=r
+        )
+        self.targets = Counter(
+            "headend_call_targets", "Places called on for the first time", registry=r
+        )
+        self.beats = Counter("headend_beats", "Beats handed to the broker", registry=r)
         self.wanted = Counter("headend_wanted", "Channels asked for missing hours", registry=r)
         self.connected = Gauge("headend_connected", "1 while the broker is there", registry=r)
         self.database = Gauge("headend_database", "1 while the database is there", registry=r)

@@ -45,6 +45,7 @@ from balans.storage.events import note_flags
 from balans.storage.findings import Noticed, Severity
 from balans.storage.partitions import make_partitions, month_of
 from balans.storage.reports import SiteReport, apply_reports
+from balans.storage.response_reports import HeardReport, take_call_reports
 from balans.storage.scope import system_scope
 from balans.storage.unpacking import Contents, StoredBatch, unpack
 from balans.storage.writer import try_to_write
@@ -136,6 +137,7 @@ def _flush(now: datetime, max_batches: int) -> FlushResult:
         commands = _store_reports(contents)
         news.store(contents.news, now)
         supply_reports.store(contents.supplies, now)
+        _store_call_reports(contents)
         _settle(batches, contents, now)
     return result + FlushResult(batches=len(batches), commands=commands)
 
@@ -312,6 +314,15 @@ def _store_reports(contents: Contents) -> int:
         for site_id in sorted({report.site_id for report in reports}):
             cursor.execute("select pg_notify(%s, %s)", [live.CHANNEL, str(site_id)])
     return len(reports)
+
+
+def _store_call_reports(contents: Contents) -> None:
+    take_call_reports(
+        [
+            HeardReport(stored.tenant_id, stored.site_id, report, stored.received)
+            for stored, report in contents.calls
+        ]
+    )
 
 
 def _settle(batches: Sequence[StoredBatch], contents: Contents, now: datetime) -> None:

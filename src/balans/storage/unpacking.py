@@ -13,6 +13,7 @@ from balans.protocols import readings as packed
 from balans.protocols.hub import (
     KIND_OF,
     Batch,
+    CallReport,
     CommandReport,
     Entry,
     EntryKind,
@@ -20,6 +21,7 @@ from balans.protocols.hub import (
     News,
     SupplyReport,
     decode,
+    decode_call_report,
     decode_command_report,
     decode_news,
     decode_supply_report,
@@ -56,6 +58,7 @@ class Contents:
     reports: list[tuple[StoredBatch, CommandReport]] = field(default_factory=list)
     news: list[tuple[StoredBatch, News]] = field(default_factory=list)
     supplies: list[tuple[StoredBatch, SupplyReport]] = field(default_factory=list)
+    calls: list[tuple[StoredBatch, CallReport]] = field(default_factory=list)
     notes: dict[int, str] = field(default_factory=dict)
 
     def all_readings(self) -> NDArray[np.void]:
@@ -103,6 +106,7 @@ def _unpack_one(stored: StoredBatch, contents: Contents) -> list[str]:
         of_kind.setdefault(entry.kind, []).append(entry)
     notes = _unpack_readings(stored, of_kind.pop(EntryKind.READINGS, []), contents)
     notes += _unpack_reports(stored, of_kind.pop(EntryKind.COMMAND, []), contents)
+    notes += _unpack_calls(stored, of_kind.pop(EntryKind.CALL, []), contents)
     notes += _unpack_supplies(stored, of_kind.pop(EntryKind.SUPPLY, []), contents)
     for kind in sorted(set(KIND_OF.values())):
         notes += _unpack_news(stored, of_kind.pop(kind, []), contents)
@@ -143,6 +147,16 @@ def _unpack_reports(stored: StoredBatch, entries: Sequence[Entry], contents: Con
             contents.reports.append((stored, decode_command_report(entry.data)))
         except HubFrameError as error:
             notes.append(f"report of a command: {error}")
+    return notes
+
+
+def _unpack_calls(stored: StoredBatch, entries: Sequence[Entry], contents: Contents) -> list[str]:
+    notes = []
+    for entry in entries:
+        try:
+            contents.calls.append((stored, decode_call_report(entry.data)))
+        except HubFrameError as error:
+            notes.append(f"report of a call: {error}")
     return notes
 
 

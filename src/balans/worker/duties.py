@@ -17,6 +17,8 @@ from balans.storage import (
     jobs,
     partitions,
     read_requests,
+    response_life,
+    response_trigger_work,
     sealing,
     sent_forms,
     supply_checks,
@@ -96,6 +98,23 @@ def balance(turn: Turn) -> str:
     return f"computed {count} days of balance groups" if count else ""
 
 
+def respond(turn: Turn) -> str:
+    """Begin and end events of demand response in time, and make the account of those over."""
+    lived = response_life.advance_events(turn.now())
+    counts = {
+        "begins of events": lived.begun,
+        "ends of events": lived.ended,
+        "accounts of events": turn.total(lambda: response_life.settle_events(turn.now())),
+    }
+    return _told("did", counts)
+
+
+def watch(turn: Turn) -> str:
+    """Let triggers of demand response look at their nodes, and act or propose."""
+    did = response_trigger_work.look_at_triggers(turn.now())
+    return "; ".join(f"{code}: {what}" for code, what in did.items())
+
+
 def purge(turn: Turn) -> str:
     """Delete what has served its time: batches, requests, notes of delivery, refused files."""
     batches, requests = inbox.purge(turn.now()), read_requests.purge()
@@ -136,7 +155,9 @@ def _told(verb: str, counts: Mapping[str, int]) -> str:
 DUTIES: Final = (
     Duty("partitions", timedelta(hours=1), make_partitions),
     Duty("balances", timedelta(seconds=10), balance, by_sites=False),
+    Duty("response", timedelta(seconds=10), respond, by_sites=False),
     Duty("supplies", timedelta(hours=1), watch_supplies),
+    Duty("triggers", timedelta(seconds=5), watch),
     Duty("seal", timedelta(hours=1), seal),
     Duty("purge", timedelta(hours=1), purge),
     Duty("tidy", timedelta(hours=1), tidy, by_sites=False),
