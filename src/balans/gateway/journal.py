@@ -188,10 +188,16 @@ class Journal:
 
     def entries(self) -> Iterator[tuple[int, Entry]]:
         """Yield (offset, entry) for every readable entry, oldest first."""
+        for first, found in self.runs():
+            yield from enumerate(found, first)
+
+    def runs(self) -> Iterator[tuple[int, tuple[Entry, ...]]]:
+        """Yield all readable entries, oldest first, with the offset of the first of each run."""
         at = self.first
         while at < self.next:
             found = self.read(at, self.next, self._segment_bytes)
-            yield from enumerate(found, at)
+            if found:
+                yield at, found
             at = self._lost.contiguous_from(at + len(found))
 
     def trim(self, below: int) -> None:

@@ -84,8 +84,10 @@ class HourBook:
     def note(self, rows: NDArray[np.void], now_s: float = 0.0) -> None:
         """Take over readings (n,) of type `readings.RECORD` that are durable here."""
         keys = (rows["module"].astype(np.int64) << 2) | rows["input"]
-        for key in np.unique(keys).tolist():
-            hours = np.unique(rows["hour"][keys == key])
+        order = np.argsort(keys, kind="stable")
+        different, starts = np.unique(keys[order], return_index=True)
+        for key, own in zip(different.tolist(), np.split(order, starts[1:]), strict=False):
+            hours = np.unique(rows["hour"][own])
             module = self._module(key >> 2)
             if module is not None:
                 module.newest = max(module.newest, int(hours[-1]))
