@@ -28,6 +28,8 @@ ASK_AGAIN_MOST_S: Final = 3600.0
 SPANS_MAX: Final = 100
 RING_H: Final = 61 * 24
 """Further back no ring reaches; a module whose clock leaps ahead makes no endless hole."""
+LEAP_H: Final = 48
+"""So far a report may be ahead of what its module says it holds: that may have been said before."""
 SILENT_H: Final = 4
 PLAUSIBLE_H: Final = 30 * 24
 """A clock further away from what modules report is not believed."""
@@ -70,7 +72,7 @@ class _Input:
 class _Module:
     inputs: dict[int, _Input] = field(default_factory=dict)
     newest: int = -1
-    silent: bool = False
+    silent: bool | None = None
     asked_s: float = -1.0
     heard_s: float = -1.0
 
@@ -109,7 +111,9 @@ class HourBook:
     ) -> tuple[tuple[int, int], ...]:
         """Take a module at its word that it does not hold hours; return those asked of it.
 
-        What is younger than its `newest` hour is not counted out: it is still to come.
+        What is younger than its `newest` hour is not counted out: it is still to come. What this
+        book holds far beyond it was told by a clock that was wrong and has been set: it is forgotten,
+        for the hours on the way there would be asked for, for ever.
         """
         module = self._modules.get(serial)
         if module is None or number not in module.inputs or newest is None:
@@ -120,6 +124,11 @@ class HourBook:
         gone = Ranges.of(span for s, e in told.spans for span in holes.within(s, e).spans)
         one.gone = Ranges.of((*one.gone.spans, *gone.spans))
         one.wanted = _without(one.wanted, gone)
+        last = max((end for _, end in one.held.spans), default=0)
+        if last > newest + LEAP_H and any(end > newest + 1 for _, end in spans):
+            one.held = one.held.within(0, newest + 1)
+            held = [end - 1 for each in module.inputs.values() for _, end in each.held.spans]
+            module.newest = max(held, default=-1)
         return gone.spans
 
     def heard(self, serial: int, now_s: float) -> None:
@@ -137,21 +146,25 @@ class HourBook:
         """Return what to ask at `now_s` (any clock that only goes forward)."""
         return list(self._due(now_s))
 
-    def silences(self, hour: int) -> list[Silence]:
+    def silences(self, hour: int, most: int = MODULES_MAX) -> list[Silence]:
         """Return the modules that have fallen silent or come back, at `hour` of the hub's clock.
 
-        A clock that contradicts the modules themselves is not believed; then a module is silent
-        when it is behind the others.
+        At most so many; the others are left to the next call. What was told before this book was
+        opened is not known, so the first call with a module tells how it is, too: one that was
+        called silent by an earlier book would stay so. A clock that contradicts the modules
+        themselves is not believed; then a module is silent when it is behind the others.
         """
         newest = [module.newest for module in self._modules.values() if module.newest >= 0]
         if not newest:
             return []
         middle = median_low(newest)
         reference = hour if abs(hour - middle) <= PLAUSIBLE_H else middle
-        found = []
+        found: list[Silence] = []
         for serial, module in self._modules.items():
             silent = 0 <= module.newest < reference - SILENT_H
-            if silent != module.silent:
+            if len(found) >= most:
+                break
+            if silent != module.silent and module.newest >= 0:
                 module.silent = silent
                 found.append(Silence(serial, silent, module.newest))
         return found
