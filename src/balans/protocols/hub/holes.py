@@ -112,8 +112,8 @@ class HourBook:
         """Take a module at its word that it does not hold hours; return those asked of it.
 
         What is younger than its `newest` hour is not counted out: it is still to come. What this
-        book holds far beyond it was told by a clock that was wrong and has been set: it is forgotten,
-        for the hours on the way there would be asked for, for ever.
+        book holds far beyond it was told by a clock that was wrong and has been set: it is
+        forgotten, for the hours on the way there would be asked for, for ever.
         """
         module = self._modules.get(serial)
         if module is None or number not in module.inputs or newest is None:
