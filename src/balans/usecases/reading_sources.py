@@ -224,7 +224,10 @@ def _no_time(
 def _periods(
     raw: RawReadings, sources: Sequence[Source], time_s: Ints, good: Bools
 ) -> tuple[list[SourcePeriod], Ints]:
-    """Return all periods, and for each row which one counts; -1 where none does."""
+    """Return all periods, and for each row which one counts; -1 where none does.
+
+    What stood there at its end counts as the last of a meter; what is used from then on does not.
+    """
     periods = [period for source in sources for period in source.periods]
     ends = np.cumsum([len(source.periods) for source in sources])
     found = np.full(len(time_s), -1, np.int64)
@@ -237,7 +240,8 @@ def _periods(
     most = max(len(source.periods) for source in sources)
     for step in range(most):  # periods of a name are few: one meter after the other
         at = np.minimum(first + step, len(periods) - 1)
-        fits = (first + step < last) & (starts[at] <= time_s) & (time_s <= stops[at])
+        before = time_s < stops[at] if raw.quantity == Quantity.USED else time_s <= stops[at]
+        fits = (first + step < last) & (starts[at] <= time_s) & before
         found = np.where(good & fits, at, found)
     return periods, found
 
