@@ -327,6 +327,11 @@ def test_dials_become_pulses_of_the_meter_that_was_there(tenant: int) -> None:
     assert [(f.line, f.code) for f in done.findings] == [(3, "rounded")]
     # 0.5 Wh a pulse, from 100 pulses at 50 kWh
     assert [register for _, _, register, _ in stored(tenant)] == [1100, 1300, 2100]
+    done = readings(text.replace('"50,5"', "49.9").replace("5,l", "51,kWh"), tenant)
+    assert done.state == ImportState.REFUSED
+    assert [str(f) for f in done.findings if f.severity == "error"] == [
+        "line 2: point alice-p1: dial 49900: the meter showed 50000 at its mounting [Wh, varh or l]"
+    ]
 
 
 def test_local_times_are_those_of_the_place(tenant: int) -> None:

@@ -21,6 +21,7 @@ from balans.usecases.reading_sources import (
     ChannelRef,
     Source,
     SourcePeriod,
+    below_mounting,
     dial_registers,
     whole_pulses,
 )
@@ -205,3 +206,10 @@ def test_intervals_of_two_lengths_are_told_apart_instead_of_taken_for_holes() ->
     )
     few = [*rows[:24], ("hours", 0), ("hours", 60)]  # as chance may have it
     assert len(used_at(few, quarters=PERIOD, hours=other)[0].holes) == 1
+
+
+def test_a_dial_that_went_through_zero_since_its_mounting_goes_on() -> None:
+    period = replace(PERIOD, worth=Fraction(1), modulus=100_000, dial_origin=99_990 * PARTS)
+    dials = np.array([99_995, 5, 40_000, 60_000], np.int64) * PARTS
+    assert dial_registers(dials, period)[0].tolist() == [5, 15, 40_010, 60_010]
+    assert below_mounting(dials, period).tolist() == [False, False, False, True]
