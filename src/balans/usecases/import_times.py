@@ -44,6 +44,8 @@ def check_format(time_format: str) -> None:
         raise InputError(f"time format {time_format!r}: {error}") from error
     if back.date() != datetime(2026, 11, 24, tzinfo=UTC).date():
         raise InputError(f"time format {time_format!r}: needs at least %Y %m %d")
+    if back.hour not in (0, 13):
+        raise InputError(f"time format {time_format!r}: needs %p beside %I, or %H")
 
 
 def written_times(texts: Sequence[str], time_format: str = "") -> tuple[Ints, Ints]:

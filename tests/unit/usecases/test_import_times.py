@@ -92,6 +92,13 @@ def test_a_year_by_the_local_clock_comes_back_as_it_was(zone: ZoneInfo, minutes:
     assert found.tolist() == [int(t.timestamp()) for t in times for _ in (1, 2)]
 
 
+def test_a_format_that_takes_the_afternoon_for_the_morning_is_refused() -> None:
+    with pytest.raises(InputError, match=r"needs %p beside %I, or %H"):
+        check_format("%d/%m/%Y %I:%M")
+    check_format("%d/%m/%Y %I:%M %p")
+    check_format("%d/%m/%Y")
+
+
 @pytest.mark.parametrize("minutes", [15, 60])
 def test_the_newest_may_come_first_as_many_programs_write_it(minutes: int) -> None:
     start = datetime(2026, 10, 24, 12, tzinfo=UTC)
