@@ -112,8 +112,9 @@ def read(channel_ids: Sequence[int] | NDArray[np.integer], first_day: int, days:
         _add_months(found, literal(channels.tolist()))
         _add_recent(found, recent)
         if len(nowhere := _without_any(found)):
-            _add_days(found, nowhere)
-            _add_recent(found, recent)
+            back = Matrix.empty(nowhere, first_day, days)
+            _add_days(back, nowhere)
+            _fill(found, back)  # a day row has gaps where a sealed month has none
     return found
 
 
