@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -22,11 +23,13 @@ from tests.adapters.balance_town import (
 from balans.core.words import Resource
 from balans.domain.balances import Reach
 from balans.protocols.readings import Flag
+from balans.storage.archive import archive_year, restore_archive
 from balans.storage.balance_groups import groups_of
 from balans.storage.balance_loss import put_losses
 from balans.storage.balances import Step, balances_of, refresh
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
+from balans.storage.sealing import seal_due
 
 pytestmark = pytest.mark.django_db
 HOURS = range(-24, 100)
@@ -260,3 +263,22 @@ def refresh_all() -> None:
 
     take_news(wait=True)
     compute_marks(take_marks(1000))
+
+
+def test_what_was_computed_while_a_year_was_away_is_computed_again(
+    alice: int, tmp_path: Path
+) -> None:
+    now = LATER + timedelta(days=400)
+    deliver(steady(RATES, HOURS))
+    days = NOON - timedelta(hours=13), NOON + timedelta(hours=35)
+    with tenant_scope(alice):
+        before = seen(report(alice, "b1", *days, Step.DAY)), seen(report(alice, "b1"))
+    seal_due(now)
+    archive_year(NOON.year, tmp_path / "year", now)
+    deliver(steady({"shop": RATES["shop"]}, range(5)), now=now)
+    with tenant_scope(alice):
+        assert {one[2] for one in seen(report(alice, "b1", *days, Step.DAY))} == {None}
+        assert {one[2] for one in seen(report(alice, "b1"))} == {None}
+    restore_archive(tmp_path / "year")
+    with tenant_scope(alice):
+        assert (seen(report(alice, "b1", *days, Step.DAY)), seen(report(alice, "b1"))) == before
