@@ -13,7 +13,7 @@ from django.db import DataError, connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balans.core.clock import SystemClock
+from balans.adapters.clock import SystemClock
 from balans.core.hours import hour_of, time_of
 from balans.core.words import CommandState
 from balans.domain.metering import MISSING, Quality
