@@ -1,5 +1,7 @@
 """`HourBook`: what a hub asks its modules for, and whom it calls silent."""
 
+import time
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,6 +149,19 @@ def test_more_modules_than_a_hub_can_have_take_no_memory() -> None:
     for serial in range(MODULES_MAX + 5):
         book.note(rows(1, 3, serial=serial))
     assert len(asked(book, 0.0)) == MODULES_MAX
+
+
+def test_to_look_again_costs_next_to_nothing_while_nothing_changes() -> None:
+    book = HourBook()
+    for number in (1, 2, 3):
+        book.note(
+            np.concatenate([rows(*range(0, 200, 2), serial=n, number=number) for n in range(200)])
+        )
+    book.due(0.0)
+    began_s = time.process_time()
+    for _ in range(100):
+        assert book.due(1.0) == []
+    assert time.process_time() - began_s < 1.0  # it was 3.2 s
 
 
 def test_a_module_behind_the_clock_is_silent_until_it_reports() -> None:

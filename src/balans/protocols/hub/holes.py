@@ -58,9 +58,19 @@ class _Input:
     gone: Ranges = field(default_factory=Ranges)
     ask_s: float = -1.0
     pause_s: float = FIRST_ASK_S
+    _holes: Ranges | None = None
+
+    def changed(self) -> None:
+        """Note that `held`, `wanted` or `gone` is another."""
+        self._holes = None
 
     def holes(self) -> Ranges:
-        """Return what is to be asked for."""
+        """Return what is to be asked for; looked for only when something has changed."""
+        if self._holes is None:
+            self._holes = self._look()
+        return self._holes
+
+    def _look(self) -> Ranges:
         inside: tuple[tuple[int, int], ...] = ()
         if self.held.spans:
             first, last = self.held.spans[0][0], self.held.spans[-1][1]
@@ -105,6 +115,7 @@ class HourBook:
         one.wanted = Ranges.of((*one.wanted.spans, *asked.spans))
         one.gone = _without(one.gone, asked)
         one.ask_s, one.pause_s = 0.0, FIRST_ASK_S
+        one.changed()
 
     def absent(
         self, serial: int, number: int, spans: Iterable[tuple[int, int]], newest: int | None
@@ -129,6 +140,7 @@ class HourBook:
             one.held = one.held.within(0, newest + 1)
             held = [end - 1 for each in module.inputs.values() for _, end in each.held.spans]
             module.newest = max(held, default=-1)
+        one.changed()
         return gone.spans
 
     def heard(self, serial: int, now_s: float) -> None:
@@ -197,6 +209,7 @@ class HourBook:
         filled = any(one.wanted.within(*span).spans for span in came.spans)
         one.held = Ranges.of((*one.held.spans, *came.spans))
         one.wanted = _without(one.wanted, came)
+        one.changed()
         if filled and one.wanted.spans:
             one.pause_s, one.ask_s = ASK_AGAIN_S, now_s + ASK_AGAIN_S  # it is answering
 
