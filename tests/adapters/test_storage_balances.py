@@ -1,7 +1,7 @@
 """Balances of groups from readings in the database: nested, incremental, never missing as loss."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -263,6 +263,46 @@ def refresh_all() -> None:
 
     take_news(wait=True)
     compute_marks(take_marks(1000))
+
+
+def growing() -> dict[str, dict[int, int]]:
+    return {code: {h: 5000 + rate * h * h for h in HOURS} for code, rate in RATES.items()}
+
+
+def day_of_b1(tenant: int, begins_utc: datetime) -> object:
+    with tenant_scope(tenant):
+        return seen(report(tenant, "b1", begins_utc, begins_utc + timedelta(days=1), Step.DAY))
+
+
+def test_a_street_and_a_building_in_two_time_zones_have_days_of_their_own() -> None:
+    plan = street_plan()
+    nodes = (replace(n, timezone="Europe/Lisbon") if n.code == "b1" else n for n in plan.nodes)
+    alice = apply_plan(replace(plan, nodes=tuple(nodes))).tenant_id
+    deliver(growing())
+    paris, lisbon = (datetime(2026, 3, 27, hour, tzinfo=UTC) for hour in (23, 0))
+    lisbon += timedelta(days=1)
+    before = day_of_b1(alice, lisbon)
+    with tenant_scope(alice):
+        street = report(alice, "street", paris, paris + timedelta(days=1), Step.DAY)
+        with connection.cursor() as cursor:
+            cursor.execute("delete from balance_period")
+        again = report(alice, "street", paris, paris + timedelta(days=1), Step.DAY)
+    assert seen(street) == seen(again)
+    assert day_of_b1(alice, lisbon) == before
+
+
+def test_another_time_zone_has_other_days(alice: int) -> None:
+    deliver(growing())
+    paris, lisbon = datetime(2026, 3, 27, 23, tzinfo=UTC), datetime(2026, 3, 28, tzinfo=UTC)
+    before = day_of_b1(alice, paris)
+    plan = street_plan()
+    nodes = (replace(n, timezone="Europe/Lisbon") if n.code == "city" else n for n in plan.nodes)
+    apply_plan(replace(plan, nodes=tuple(nodes)))
+    after = day_of_b1(alice, lisbon)
+    assert after != before
+    with tenant_scope(alice), connection.cursor() as cursor:
+        cursor.execute("delete from balance_period")
+    assert day_of_b1(alice, lisbon) == after
 
 
 def test_what_was_computed_while_a_year_was_away_is_computed_again(
