@@ -1,6 +1,6 @@
 """Keeps the sums of balances true: what changed is computed again, what is absent, at first sight.
 
-Order of locks, which all that is here keeps: `READERS` while news reach the groups, then
+Order of locks, which all keep: `READERS` while news or people change groups, then
 `COMPUTING` from before registers are read until the sums are committed, then rows of
 `balance_dirty`. A flush holds `READERS` shared and only then rows of `balance_dirty`.
 """
