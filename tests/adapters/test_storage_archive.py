@@ -27,6 +27,7 @@ from balans.usecases.registry_plan import RegistryPlan
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 6, 15, tzinfo=UTC)
+PART = ("file", "month", "sha256", "size", "rows", "readings", "total")
 HOUR = hour_of(datetime(2025, 3, 31, 20, tzinfo=UTC))
 
 
@@ -117,6 +118,8 @@ def test_damage_is_told_and_changes_nothing(tmp_path: Path) -> None:
         ({"format": 2}, "this release reads 1"),
         ({"parts": [{"file": "x"}]}, "is no manifest"),
         ({"parts": 5}, "is no manifest"),
+        ({"parts": [dict.fromkeys(PART, 5)]}, "is no manifest"),
+        ({"parts": [dict.fromkeys(PART, "x")]}, "is no manifest"),
         ({"year": "x"}, "is no manifest"),
     ],
 )

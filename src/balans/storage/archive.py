@@ -13,7 +13,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -265,6 +265,9 @@ def _manifest(folder: Path) -> Archived:
         if found["format"] != FORMAT:
             raise InputError(f"{path}: format {found['format']!r}; this release reads {FORMAT}")
         parts = tuple(Part(**part) for part in found["parts"])
+        for part, one in itertools.product(parts, fields(Part)):
+            if not isinstance(getattr(part, one.name), str if one.type is str else int):
+                raise TypeError(f"{one.name} of a file is no {one.type}")  # noqa: TRY301
         return Archived(int(found["year"]), int(found["channels"]), parts)
     except (KeyError, TypeError, ValueError) as error:
         raise ArchiveError(f"{path}: is no manifest of an archive: {error}") from error
