@@ -122,7 +122,8 @@ def _without_any(matrix: Matrix) -> NDArray[np.int32]:
     """Return the channels of which nothing is known on some days."""
     n, hours = matrix.values.shape
     by_day = (matrix.values.reshape(n, hours // 24, 24) == MISSING).all(axis=2)
-    return matrix.channels[by_day.any(axis=1)]
+    found: NDArray[np.int32] = matrix.channels[by_day.any(axis=1)]
+    return found
 
 
 def at_hours(channels: NDArray[np.integer], hours: NDArray[np.integer]) -> NDArray[np.int32]:
