@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -40,13 +41,26 @@ def pg_server(server_dir: Path) -> Iterator[LocalPostgres]:
 @pytest.fixture(scope="module")
 def pg_url(pg_server: LocalPostgres) -> Iterator[str]:
     """An empty database, new for each test module, owned by the role of the product."""
+    with _new_database(pg_server) as url:
+        yield url
+
+
+@pytest.fixture
+def own_pg_url(pg_server: LocalPostgres) -> Iterator[str]:
+    """The same, new for each test."""
+    with _new_database(pg_server) as url:
+        yield url
+
+
+@contextmanager
+def _new_database(server: LocalPostgres) -> Iterator[str]:
     import psycopg
 
     name = f"test_{uuid4().hex}"
-    with psycopg.connect(pg_server.admin_url, autocommit=True) as admin:
+    with psycopg.connect(server.admin_url, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}" OWNER balans')
-    yield urlunsplit(urlsplit(pg_server.url)._replace(path=f"/{name}"))
-    with psycopg.connect(pg_server.admin_url, autocommit=True) as admin:
+    yield urlunsplit(urlsplit(server.url)._replace(path=f"/{name}"))
+    with psycopg.connect(server.admin_url, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 

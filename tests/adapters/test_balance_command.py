@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from tests.adapters.balance_town import RATES, deliver, steady, street_plan
+from tests.adapters.balance_town import RATES, deliver, node_of, steady, street_plan
+from tests.adapters.conftest import small_plan
 
+from balans.core.words import Resource
+from balans.domain.balances import Side
+from balans.storage.balance_hand import HandPlan, Member, save_group
 from balans.storage.registry import apply_plan
+from balans.storage.scope import tenant_scope
 
 SPAN = ("--from", "2026-03-27T13:00", "--to", "2026-03-27T15:00")  # 12:00 to 14:00 UTC
 
@@ -23,6 +28,14 @@ def _street(store: None) -> None:
     readings = steady(RATES, range(-24, 60))
     del readings["f12"][2]
     deliver(readings)
+    for code, other in (("alice", street_plan()), ("bob", small_plan("bob", 9000))):
+        tenant_id = apply_plan(other).tenant_id
+        node, point = {"alice": ("b1", "shop"), "bob": ("bob-house", "bob-p1")}[code]
+        members = (Member(Side.OUTFLOW, point),)
+        with tenant_scope(tenant_id):
+            save_group(
+                node_of(tenant_id, node), HandPlan("twice", "", Resource.ELECTRICITY, members)
+            )
     connection.close()
 
 
@@ -85,6 +98,11 @@ def test_the_command(django_database_url: str) -> None:
         (("b1", "--from", "noon", *SPAN[2:]), "--from noon: expected ISO 8601, such as"),
         (("b1", "--from", "2026-04-01", *SPAN[2:]), "the end is not later"),
         (("b1", "--from", "1950-01-01", *SPAN[2:], "--step", "hour"), "more than 20000 intervals"),
+        (("b1", "--from", "0001-01-01", *SPAN[2:]), "expected a year from 1900 to 2200"),
+        (("b1", *SPAN[:2], "--to", "9999-12-31T23:59"), "expected a year from 1900 to 2200"),
+        (("b1", "--from", "2026-03-29T02:30", "--to", "2026-03-29T03:30"), "the end is not later"),
+        (("b\udcff", *SPAN), "no code has such characters"),
+        (("twice", *SPAN), "twice: several tenants have a balance group of this code"),
     ],
 )
 def test_what_is_wrong_is_named(

@@ -169,13 +169,24 @@ async def test_a_live_picture_that_is_rejected_costs_no_other() -> None:
 
 async def test_the_flush_goes_on_after_a_rejection(caplog: pytest.LogCaptureFixture) -> None:
     answers: list[Any] = [FlushResult(readings=3), RejectedError("no such function")]
-    database = FakeDatabase(flush_inbox=lambda *_, **__: answers.pop())
+    database = FakeDatabase(flush_inbox=lambda *_, **__: answers.pop(), take_again=lambda: 0)
     metrics, stored = Metrics(), asyncio.Event()
     flusher = Flusher(database, StoppedClock(), metrics, stored)  # type: ignore[arg-type]
     await flusher.flush()
     assert "inbox: no such function" in caplog.text
     await flusher.flush()
     assert metrics.registry.get_sample_value("headend_readings_total") == 3
+
+
+async def test_what_was_refused_is_tried_again_once_when_it_begins() -> None:
+    answers: list[Any] = [FlushResult(), FlushResult(batches=2, refused=2), UnavailableError("no")]
+    database = FakeDatabase(flush_inbox=lambda *_, **__: answers.pop(), take_again=lambda: 2)
+    metrics = Metrics()
+    flusher = Flusher(database, StoppedClock(), metrics, asyncio.Event())  # type: ignore[arg-type]
+    await flusher.flush()
+    await flusher.flush()
+    assert database.calls == ["take_again", *["flush_inbox"] * 3]
+    assert metrics.registry.get_sample_value("headend_refused_batches_total") == 2
 
 
 async def test_a_message_that_breaks_its_storing_stops_no_other(

@@ -1,7 +1,10 @@
 """Consents down, plans up: what the head-end carries between pages and gateways."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.adapters.test_headend import (  # noqa: F401  (bench and database are fixtures)
     NOW,
@@ -15,8 +18,22 @@ from tests.adapters.test_headend import (  # noqa: F401  (bench and database are
     until_stored,
 )
 
+from balans.adapters.clock import SystemClock
 from balans.adapters.localmqtt import LocalBroker
-from balans.protocols.hub import ConsentSetting, Hello, PlannedLoad, PlanReport, PlanState
+from balans.headend.metrics import Metrics
+from balans.headend.outbox import Outbox
+from balans.protocols.hub import (
+    Command,
+    ConsentSetting,
+    Hello,
+    PlannedLoad,
+    PlanReport,
+    PlanState,
+    Topics,
+)
+
+if TYPE_CHECKING:
+    from balans.headend.database import Database
 
 
 def set_released(*, released: bool) -> None:
@@ -79,5 +96,45 @@ async def test_the_plan_of_a_hub_that_is_not_registered_is_dropped(bench: Bench)
     await stranger.send(PlanReport(NOW.timestamp()))
     await bench.hub.send(PlanReport(NOW.timestamp()))
     await until_stored(lambda: rows("select count(*) from site_plan"), [(1,)])
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class SlowDatabase:
+    """Answers at once, but what is asked of settings never."""
+
+    def __init__(self) -> None:
+        self.queued: list[Any] = []
+        self.asked: list[str] = []
+
+    async def call(self, function: Callable[..., Any], *_: Any, **__: Any) -> Any:
+        name = function.__name__
+        self.asked.append(name)
+        if name == "site_limits":
+            await asyncio.Event().wait()
+        answers = {"queued_commands": self.queued, "controlling_hubs": {"alice-hub"}}
+        if name == "mark_sent":
+            self.queued = []
+        return answers.get(name, 0)
+
+
+async def test_no_command_waits_for_the_settings_of_other_hubs() -> None:
+    sent: list[str] = []
+
+    async def publish(topic: str, _data: bytes, _retain: bool) -> bool:  # noqa: FBT001  (its form)
+        sent.append(topic)
+        return True
+
+    slow = SlowDatabase()
+    outbox = Outbox(cast("Database", slow), SystemClock(), Metrics(), publish)
+    task = asyncio.create_task(outbox.run())
+    for number in range(3):
+        outbox.greet(f"concentrator-{number}")
+    outbox.greet("alice-hub")
+    await until(lambda: "site_limits" in slow.asked, "settings")
+    command = Command("c1", "heat", on=True, created=0.0, expires=60.0, author="", reason="")
+    slow.queued = [SimpleNamespace(id=1, hub_code="bob-hub", command=command)]
+    await until(lambda: sent == [Topics("bob-hub").command], "the command", limit_s=5.0)
+    assert slow.asked.count("site_limits") == 1  # the others control nothing
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -69,14 +69,26 @@ def result(done: Done) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def empty_url(own_pg_url: str) -> str:
+    """A database where nothing is registered yet."""
+    assert balans(own_pg_url, "db", "init").returncode == 0
+    return own_pg_url
+
+
 @pytest.fixture(scope="module")
-def url(pg_url: str) -> str:
+def url(pg_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One with the utility of `REGISTRY`."""
+    file = tmp_path_factory.mktemp("registry") / "registry.csv"
+    file.write_text(REGISTRY)
     assert balans(pg_url, "db", "init").returncode == 0
+    assert balans(pg_url, "import", "registry", str(file), "--tenant", "one").returncode == 0
     return pg_url
 
 
-def test_a_registry_and_readings_go_in_and_out(url: str, tmp_path: Path) -> None:
-    """The tests' order is the clerk's day: look, mend, import, read, carry elsewhere."""
+def test_a_registry_and_readings_go_in_and_out(empty_url: str, tmp_path: Path) -> None:
+    """The clerk's day: look, mend, import, read, carry elsewhere."""
+    url = empty_url
     registry, water = tmp_path / "registry.csv", tmp_path / "water.csv"
     registry.write_text(REGISTRY.replace("cold_water,1000", "beer,1000"))
     refused = balans(url, "import", "registry", str(registry), "--tenant", "one")
@@ -119,11 +131,16 @@ def test_a_registry_and_readings_go_in_and_out(url: str, tmp_path: Path) -> None
     assert (again["created"], again["updated"]) == (0, 0)
 
 
-def test_the_first_sheet_of_an_empty_server_is_a_form(url: str, tmp_path: Path) -> None:
-    text = balans(url, "export", "registry", "--out", "-").stdout
+def test_the_first_sheet_of_an_empty_server_is_a_form(empty_url: str, tmp_path: Path) -> None:
+    text = balans(empty_url, "export", "registry", "--out", "-").stdout
     names = [row[0] for row in csv.reader(io.StringIO(text)) if row and row[0].startswith("[")]
     assert names[:3] == ["[tenant]", "[nodes]", "[points]"]
     assert not list(tmp_path.iterdir())
+    file = tmp_path / "r.csv"
+    file.write_text(READINGS)
+    early = balans(empty_url, "import", "readings", str(file))
+    assert early.returncode == 2
+    assert "nothing is registered yet: import the registry first" in early.stderr
 
 
 @pytest.mark.parametrize(
@@ -138,6 +155,8 @@ def test_the_first_sheet_of_an_empty_server_is_a_form(url: str, tmp_path: Path) 
         (("import", "readings", "{file}", "--timezone", "Mars"), "--timezone Mars: not known"),
         (("import", "readings", "{file}", "--time-format", "%H"), "time format '%H': needs at"),
         (("import", "readings", "{file}", "--max-gap-h", "-1"), "gap of -3600 s: expected"),
+        (("import", "readings", "{file}", "--max-gap-h", "nan"), "--max-gap-h nan: expected a"),
+        (("import", "readings", "{file}", "--max-gap-h", "inf"), "--max-gap-h inf: expected a"),
         (("import", "readings", "{file}"), "r.csv: no column 'time'"),
     ],
 )

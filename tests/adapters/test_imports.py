@@ -327,6 +327,11 @@ def test_dials_become_pulses_of_the_meter_that_was_there(tenant: int) -> None:
     assert [(f.line, f.code) for f in done.findings] == [(3, "rounded")]
     # 0.5 Wh a pulse, from 100 pulses at 50 kWh
     assert [register for _, _, register, _ in stored(tenant)] == [1100, 1300, 2100]
+    done = readings(text.replace('"50,5"', "49.9").replace("5,l", "51,kWh"), tenant)
+    assert done.state == ImportState.REFUSED
+    assert [str(f) for f in done.findings if f.severity == "error"] == [
+        "line 2: point alice-p1: dial 49900: the meter showed 50000 at its mounting [Wh, varh or l]"
+    ]
 
 
 def test_local_times_are_those_of_the_place(tenant: int) -> None:
@@ -383,6 +388,28 @@ def test_what_was_used_adds_up_and_zeros_may_be_gaps(tenant: int) -> None:
     assert (again.result["new"], again.result["marks"]) == (0, 0)
     with tenant_scope(tenant):
         assert PointMark.objects.count() == 2
+        PointMark.objects.update(void=True)  # somebody knows better
+    again = readings(wide(5, 7, 0, 0, 2, "", 4), tenant, WIDE)
+    assert (again.result["new"], again.result["marks"]) == (0, 0)
+
+
+def test_no_register_is_made_of_an_hour_that_is_still_to_come(tenant: int) -> None:
+    def taken(minutes: float, register: int) -> str:
+        at = (NOW + timedelta(minutes=minutes)).isoformat()
+        return lines(("1000-1", at, register), header="channel,time,register")
+
+    now = NOW + timedelta(minutes=45)
+    for minutes, wish in ((55, WISH), (60, WISH), (44, replace(WISH, now=NOW))):
+        done = readings(taken(minutes, 7), tenant, wish=wish)
+        assert (done.state, done.result["errors"]) == (ImportState.REFUSED, 1), minutes
+    done = readings(taken(40, 7), tenant, wish=replace(WISH, now=now))
+    assert (done.state, done.result["new"]) == (ImportState.APPLIED, 0)
+    assert [(f.line, f.code) for f in done.findings] == [(2, "off_hour"), (2, "off_hour")]
+    assert stored(tenant) == []
+    done = readings(taken(60, 8), tenant, wish=replace(WISH, now=NOW + timedelta(hours=1)))
+    assert [register for _, _, register, _ in stored(tenant)] == [8]
+    done = readings(taken(119.5, 9), tenant, wish=replace(WISH, now=NOW + timedelta(minutes=119)))
+    assert (done.findings, done.result["new"]) == ([], 1)
 
 
 def test_zeros_count_as_nothing_used_unless_told_otherwise(tenant: int) -> None:

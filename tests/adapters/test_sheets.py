@@ -25,6 +25,43 @@ def test_what_is_written_is_read_back() -> None:
     assert points == SheetRows("points", [(1, ["code"])])
 
 
+def test_a_formula_that_was_never_computed_is_no_empty_cell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in range(1, 60):
+        sheet.append([row, "=A1+1" if row == 50 else "x" * row])
+    out = io.BytesIO()
+    book.save(out)
+    monkeypatch.setattr(sheets, "CHUNK_BYTES", 37)
+    with pytest.raises(InputError, match=r"a\.xlsx: a formula in cell B50 has no value yet"):
+        read_workbook(out.getvalue(), "a.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('<c r="A1"><f>1+1</f><v>2</v></c>', "2"),
+        ('<c r="A1" t="str"><f>""</f><v></v></c>', ""),
+        ('<c r="A1" t="str"><f t="shared" si="0"/><v>so</v></c>', "so"),
+    ],
+)
+def test_a_formula_counts_by_the_value_beside_it(cell: str, text: str) -> None:
+    old = zipfile.ZipFile(io.BytesIO(write_workbook([("a", ["x"], [])])))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                head, tail = data[: data.index(b"<sheetData>") + 11], b"</sheetData></worksheet>"
+                data = head + f'<row r="1">{cell}</row>'.encode() + tail
+            new.writestr(name, data)
+    (found,) = read_workbook(out.getvalue(), "a.xlsx")
+    assert found.rows == [(1, [text])]
+
+
 def test_cells_of_every_kind_become_text() -> None:
     book = openpyxl.Workbook()
     sheet = book.active

@@ -1,16 +1,20 @@
 """Years leave the database as files and come back exactly; damage is told and changes nothing."""
 
+import errno
+import gzip
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from django.db import connection
 
-from balans.core.errors import InputError
+from balans.core.errors import InputError, UnavailableError
 from balans.core.hours import hour_of
 from balans.protocols.hub import Batch, Entry, EntryKind
 from balans.protocols.readings import Flag, Grade, Reading, pack
+from balans.storage import archive, partitions
 from balans.storage.archive import ArchiveError, archive_year, read_archive, restore_archive
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
@@ -23,6 +27,7 @@ from balans.usecases.registry_plan import RegistryPlan
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 6, 15, tzinfo=UTC)
+PART = ("file", "month", "sha256", "size", "rows", "readings", "total")
 HOUR = hour_of(datetime(2025, 3, 31, 20, tzinfo=UTC))
 
 
@@ -113,6 +118,8 @@ def test_damage_is_told_and_changes_nothing(tmp_path: Path) -> None:
         ({"format": 2}, "this release reads 1"),
         ({"parts": [{"file": "x"}]}, "is no manifest"),
         ({"parts": 5}, "is no manifest"),
+        ({"parts": [dict.fromkeys(PART, 5)]}, "is no manifest"),
+        ({"parts": [dict.fromkeys(PART, "x")]}, "is no manifest"),
         ({"year": "x"}, "is no manifest"),
     ],
 )
@@ -132,3 +139,49 @@ def test_an_archive_of_other_channels_is_refused(tmp_path: Path) -> None:
         cursor.execute("update module set serial = serial + 7000")
     with pytest.raises(InputError, match=r"is module 1000 input 1, here module 8000 input 1"):
         restore_archive(tmp_path / "a")
+
+
+@pytest.mark.parametrize("data", [None, b"", gzip.compress(b"channel,module,input,tenant\n")])
+def test_a_damaged_list_of_channels_is_told_before_the_year_is_dropped(
+    tmp_path: Path, data: bytes | None
+) -> None:
+    archive_year(2025, tmp_path / "a", NOW)
+    path = tmp_path / "a" / "channels.csv.gz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:12] + b"\xff\xff" + whole[14:] if data is None else data)
+    with pytest.raises(ArchiveError, match=r"channels\.csv\.gz"):
+        read_archive(tmp_path / "a")
+
+
+def test_files_are_on_the_disk_before_the_year_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync, drop_year = os.fsync, partitions.drop_year
+
+    def noting(number: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{number}").readlink().name)
+        fsync(number)
+
+    def dropping(year: int) -> bool:
+        names = {path.name for path in (tmp_path / "2025").iterdir()}
+        assert names | {"2025", tmp_path.name} == set(synced)
+        return drop_year(year)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(archive, "drop_year", dropping)
+    archive_year(2025, tmp_path / "2025", NOW)
+    assert synced
+
+
+def test_a_file_that_cannot_be_written_drops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = stored()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UnavailableError, match="No space left"):
+        archive_year(2025, tmp_path / "2025", NOW)
+    assert stored() == before

@@ -16,6 +16,7 @@ from tests.adapters.balance_town import (
 from balans.core.errors import InputError
 from balans.core.words import Resource
 from balans.domain.balances import Reach, Side
+from balans.storage import balance_dirty
 from balans.storage.balance_groups import GroupInfo, hand_groups
 from balans.storage.balance_hand import (
     HandPlan,
@@ -91,7 +92,11 @@ def test_other_members_another_balance(alice: int) -> None:
         assert seen(report(again)) == [(145, 10, 135)]
 
 
-def test_late_readings_reach_it(alice: int) -> None:
+@pytest.mark.parametrize("few", [balance_dirty.FEW, 0])
+def test_late_readings_reach_it(alice: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a big flush, which remembers what channels count for."""
+    monkeypatch.setattr(balance_dirty, "FEW", few)
+    deliver(steady({"b1-in": 105}, range(60, 62)))
     with tenant_scope(alice):
         group = save(alice, "night", Member(IN, "b1-in"), Member(OUT, "shop"))
         late = NOON.replace(day=31)

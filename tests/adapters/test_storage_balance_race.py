@@ -31,7 +31,7 @@ from balans.storage.sealing import seal_due
 START, END = NOON - timedelta(hours=30), NOON + timedelta(hours=60)
 
 
-def in_thread(work: Callable[[], None]) -> None:
+def in_thread(work: Callable[[], object]) -> None:
     """Run `work` on a connection of its own."""
     try:
         work()
@@ -120,7 +120,7 @@ def test_a_street_reads_no_register_that_its_buildings_have_summed(
             assert all(line.balance.imbalance for line in lines)
 
 
-def elsewhere(work: Callable[[], None]) -> None:
+def elsewhere(work: Callable[[], object]) -> None:
     """Do `work` wholly, in a transaction of another connection."""
     pool = ThreadPoolExecutor(1)
     pool.submit(in_thread, work).result(20)

@@ -1,7 +1,8 @@
 """Balances of groups from readings in the database: nested, incremental, never missing as loss."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -22,11 +23,13 @@ from tests.adapters.balance_town import (
 from balans.core.words import Resource
 from balans.domain.balances import Reach
 from balans.protocols.readings import Flag
+from balans.storage.archive import archive_year, restore_archive
 from balans.storage.balance_groups import groups_of
 from balans.storage.balance_loss import put_losses
 from balans.storage.balances import Step, balances_of, refresh
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
+from balans.storage.sealing import seal_due
 
 pytestmark = pytest.mark.django_db
 HOURS = range(-24, 100)
@@ -260,3 +263,62 @@ def refresh_all() -> None:
 
     take_news(wait=True)
     compute_marks(take_marks(1000))
+
+
+def growing() -> dict[str, dict[int, int]]:
+    return {code: {h: 5000 + rate * h * h for h in HOURS} for code, rate in RATES.items()}
+
+
+def day_of_b1(tenant: int, begins_utc: datetime) -> object:
+    with tenant_scope(tenant):
+        return seen(report(tenant, "b1", begins_utc, begins_utc + timedelta(days=1), Step.DAY))
+
+
+def test_a_street_and_a_building_in_two_time_zones_have_days_of_their_own() -> None:
+    plan = street_plan()
+    nodes = (replace(n, timezone="Europe/Lisbon") if n.code == "b1" else n for n in plan.nodes)
+    alice = apply_plan(replace(plan, nodes=tuple(nodes))).tenant_id
+    deliver(growing())
+    paris, lisbon = (datetime(2026, 3, 27, hour, tzinfo=UTC) for hour in (23, 0))
+    lisbon += timedelta(days=1)
+    before = day_of_b1(alice, lisbon)
+    with tenant_scope(alice):
+        street = report(alice, "street", paris, paris + timedelta(days=1), Step.DAY)
+        with connection.cursor() as cursor:
+            cursor.execute("delete from balance_period")
+        again = report(alice, "street", paris, paris + timedelta(days=1), Step.DAY)
+    assert seen(street) == seen(again)
+    assert day_of_b1(alice, lisbon) == before
+
+
+def test_another_time_zone_has_other_days(alice: int) -> None:
+    deliver(growing())
+    paris, lisbon = datetime(2026, 3, 27, 23, tzinfo=UTC), datetime(2026, 3, 28, tzinfo=UTC)
+    before = day_of_b1(alice, paris)
+    plan = street_plan()
+    nodes = (replace(n, timezone="Europe/Lisbon") if n.code == "city" else n for n in plan.nodes)
+    apply_plan(replace(plan, nodes=tuple(nodes)))
+    after = day_of_b1(alice, lisbon)
+    assert after != before
+    with tenant_scope(alice), connection.cursor() as cursor:
+        cursor.execute("delete from balance_period")
+    assert day_of_b1(alice, lisbon) == after
+
+
+def test_what_was_computed_while_a_year_was_away_is_computed_again(
+    alice: int, tmp_path: Path
+) -> None:
+    now = LATER + timedelta(days=400)
+    deliver(steady(RATES, HOURS))
+    days = NOON - timedelta(hours=13), NOON + timedelta(hours=35)
+    with tenant_scope(alice):
+        before = seen(report(alice, "b1", *days, Step.DAY)), seen(report(alice, "b1"))
+    seal_due(now)
+    archive_year(NOON.year, tmp_path / "year", now)
+    deliver(steady({"shop": RATES["shop"]}, range(5)), now=now)
+    with tenant_scope(alice):
+        assert {one[2] for one in seen(report(alice, "b1", *days, Step.DAY))} == {None}
+        assert {one[2] for one in seen(report(alice, "b1"))} == {None}
+    restore_archive(tmp_path / "year")
+    with tenant_scope(alice):
+        assert (seen(report(alice, "b1", *days, Step.DAY)), seen(report(alice, "b1"))) == before

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db import connection
 
@@ -27,10 +28,14 @@ from balans.storage import arrivals, findings, hub_state
 from balans.storage.delivery import Cause, Gap, Proof, proof
 from balans.storage.flush import flush_inbox
 from balans.storage.holes import ASK_AGAIN, next_wanted
+from balans.storage.import_sources import Reach
 from balans.storage.inbox import HubUnknownError, store_batch, take_hello
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
+from balans.usecases.reading_layout import Layout
 from balans.usecases.registry_plan import RegistryPlan
+from balans.wiring.import_readings import import_readings
+from balans.wiring.imports import Wish
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 12, 12, 20, tzinfo=UTC)
@@ -112,6 +117,22 @@ def test_what_came_says_when_and_nothing_is_missing(hub: Hub) -> None:
     assert (found.came & found.expected & ~found.late).all()
     assert set(found.received_s.tolist()) == {NOW.timestamp()}
     assert found.gaps == ()
+
+
+def test_what_was_imported_came_with_its_file_and_not_with_the_hub(
+    hub: Hub, tenant_id: int
+) -> None:
+    early = NOW - timedelta(hours=8)
+    hub.hours(HOUR - 10, HOUR - 9, at=early, number=2)
+    hub.hours(HOUR - 10, at=early)
+    rows = [f"1000-1,{time_of(HOUR - lag).isoformat()},{90 - lag}" for lag in (12, 9)]
+    text = "\n".join(["channel,time,register", *rows])
+    import_readings(text.encode(), "r.csv", Layout(), Reach(tenant_id), Wish("clerk", NOW))
+    flush_inbox(NOW)
+    found = shown(start=time_of(HOUR - 12), end=time_of(HOUR - 8))
+    assert found.late.tolist() == [False, False, False, True]
+    assert found.received_s[2:].tolist() == [early.timestamp(), NOW.timestamp()]
+    assert np.isnan(found.received_s[:2]).all()
 
 
 def test_an_hour_counts_as_late_beside_the_other_modules_of_its_hub(hub: Hub) -> None:

@@ -1,5 +1,6 @@
 """From the inbox into day rows: what is stored stays, nothing is counted twice, nothing is lost."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from django.db import DataError, connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balans.adapters.clock import SystemClock
 from balans.core.hours import hour_of, time_of
 from balans.core.words import CommandState
 from balans.domain.metering import MISSING, Quality
@@ -23,12 +25,12 @@ from balans.protocols.hub import (
     encode_command_report,
 )
 from balans.protocols.readings import Flag, Grade, Reading, pack
-from balans.storage import findings, flush, lookups
+from balans.storage import findings, flush, hub_state, lookups
 from balans.storage.commands import get_command, recent
 from balans.storage.completeness import last_reading
 from balans.storage.dayrows import ESTIMATED, READING, STAGE_COLUMNS, copy_data, pivot
 from balans.storage.flush import FlushResult, flush_inbox
-from balans.storage.inbox import store_batch, waiting
+from balans.storage.inbox import store_batch, take_again, waiting
 from balans.storage.partitions import ensure_partitions
 from balans.storage.readings import (
     export_rows,
@@ -40,6 +42,7 @@ from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
 from balans.storage.writer import LOCK
 from balans.usecases.registry_plan import ModulePlan, RegistryPlan
+from balans.worker.duties import DUTIES, Turn
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
@@ -313,9 +316,51 @@ def test_a_batch_that_the_database_refuses_blocks_no_other(
 
     monkeypatch.setattr(flush, "_store_readings", refuses)
     result = flush_inbox(NOW)
-    assert (result.batches, result.readings) == (3, 2)
+    assert (result.batches, result.readings, result.refused) == (3, 2, 1)
     assert waiting() == 0
     assert "out of range" in scalar("select note from inbox_batch where flushed_at is null")
+    assert shown_as_refused() == 1
+
+    assert flush_inbox(NOW) == FlushResult()  # not before it is asked for
+    assert take_again() == 1
+    assert flush_inbox(NOW) == FlushResult(batches=1, refused=1)
+    assert noticed() == [("hub alice-hub", "a batch that the database refuses", 2)]
+    (duty,) = (one for one in DUTIES if one.name == "refused")
+    assert duty.work(Turn(SystemClock(), threading.Event())) == "tries again 1 refused batches"
+    monkeypatch.setattr(flush, "_store_readings", whole)
+    assert flush_inbox(NOW).readings == 1
+    assert (shown_as_refused(), take_again()) == (0, 0)
+
+
+def shown_as_refused() -> int:
+    with system_scope():
+        return hub_state.state_of(
+            scalar("select id from hub where code = 'alice-hub'"), NOW
+        ).refused
+
+
+def test_the_batch_that_was_refused_is_put_aside_and_no_other(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something more urgent may come between the refusal and what is done about it."""
+    hub.readings(Reading(1000, 1, HOUR, 5))
+    whole, aside = flush._store_readings, flush._put_aside
+
+    def refuses(readings: Any, now: datetime, *rest: Any) -> FlushResult:
+        if (readings["register"] == 5).any():
+            raise DataError("out of range")
+        return whole(readings, now, *rest)
+
+    def later(*args: Any) -> None:
+        entry = Entry(EntryKind.READINGS, pack([Reading(1000, 1, HOUR, 6)]))
+        store_batch("alice-hub", Batch.of(77, 0, (entry,), rank=0), NOW)
+        aside(*args)
+
+    monkeypatch.setattr(flush, "_store_readings", refuses)
+    monkeypatch.setattr(flush, "_put_aside", later)
+    flush_inbox(NOW, 1)
+    assert scalar("select journal_id from inbox_batch where note is not null") == 5
+    assert (flush_inbox(NOW).readings, waiting()) == (1, 0)
 
 
 def test_only_one_process_flushes(hub: Hub, pg_second: Any) -> None:

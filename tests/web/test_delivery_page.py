@@ -215,6 +215,15 @@ def test_a_hub_says_how_it_is(operator: Client) -> None:
     assert "balans 1" in page
     assert "Silent modules" in page
     assert "Two hubs" not in page
+    assert "could not be stored" not in page
+    execute(
+        "insert into inbox_batch"
+        " (tenant_id, hub_id, journal_id, first_offset, n, received, payload, note)"
+        " select tenant_id, id, 9, 0, 1, now(), '', 'cannot be flushed' from hub"
+        " where code = 'alice-hub'"
+    )
+    page = operator.get("/hubs/alice-hub/").content.decode()
+    assert "Messages that could not be stored" in page
     take_hello("alice-hub", Hello(10, 0, 0), town.NOW)
     hub_state.note_doubled("alice-hub", (9, 10), town.NOW)
     page = operator.get("/hubs/alice-hub/").content.decode()

@@ -98,6 +98,7 @@ def test_the_pages_fit_and_are_accessible(
         if language:
             page.locator("details.menu summary").click()
             page.get_by_role("button", name="Română").click()
+            expect(page.locator("html")).to_have_attribute("lang", "ro")
         look(page, size, f"import-{scheme}")
         window.go("/imports/")
         page.locator("form summary").click()

@@ -299,6 +299,7 @@ def test_a_prepared_module_needs_nothing_but_its_scan(open_window: Open) -> None
         page = window.page
         page.add_init_script(CAMERA)
         window.go(TOWER)
+        set_up(page)  # as it hung in the flats before: three meters, this one has two
         hand = Hand(page)
         hand.tap('[data-scan="module"]')
         hand.hold("BALANS:M:730059:3")

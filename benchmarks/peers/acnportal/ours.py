@@ -92,6 +92,7 @@ def foresight_factor(network: Network, sessions: Sequence[Session]) -> float:
     """
     model = _Highs()  # `highspy.Highs` prints a banner to standard output
     model.setOptionValue("output_flag", "off")
+    model.setOptionValue("threads", 1)  # all of a process must ask for the same number
     model.addVar(0.0, highspy.kHighsInf)
     model.changeColCost(0, 1.0)
     place = [network.stations.index(one.station) for one in sessions]

@@ -1,6 +1,7 @@
 """Workbooks (.xlsx) to rows of text and back, by openpyxl."""
 
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,15 @@ ERRORS: Final = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#N/A", "#NU
 ROWS_MAX: Final = 5_000_000
 CELLS_MAX: Final = 25_000_000
 PROGRESS_ROWS: Final = 5_000
+SHEET: Final = re.compile(r"xl/worksheets/[^/]*\.xml")
+NOT_COMPUTED: Final = re.compile(
+    rb"<c\b([^>]*)>\s*<f\b(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
+)
+"""A cell with a formula and without the value that a spreadsheet keeps beside it."""
+REFERENCE: Final = re.compile(rb'\br="([A-Z]+[0-9]+)"')
+CHUNK_BYTES: Final = 1_000_000
+CELL_BYTES: Final = 20_000
+"""A cell with the longest formula (8,192 characters) is no longer than this."""
 BROKEN: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -69,8 +79,9 @@ def read_workbook(
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > UNPACKED_MAX:
-            raise InputError(f"{file}: unpacks to {unpacked} bytes: at most {UNPACKED_MAX}")
+            if unpacked > UNPACKED_MAX:
+                raise InputError(f"{file}: unpacks to {unpacked} bytes: at most {UNPACKED_MAX}")
+            _check_formulas(archive, file)
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         count = _Count(progress)
         return [SheetRows(str(s.title), _rows(s, file, count)) for s in book.worksheets]
@@ -78,6 +89,26 @@ def read_workbook(
         raise InputError(
             f"{file}: no workbook (.xlsx) that can be read: {error!r}"[:300]
         ) from error
+
+
+def _check_formulas(archive: zipfile.ZipFile, file: str) -> None:
+    """Refuse a formula that no program has computed yet: its cell would pass for an empty one."""
+    for name in archive.namelist():
+        if not SHEET.fullmatch(name):
+            continue
+        rest = b""
+        with archive.open(name) as member:
+            while part := member.read(CHUNK_BYTES):
+                rest += part
+                for cell in NOT_COMPUTED.finditer(rest):
+                    if b't="str"' not in cell[1]:
+                        place = REFERENCE.search(cell[1])
+                        where = f" in cell {place[1].decode()}" if place else ""
+                        raise InputError(
+                            f"{file}: a formula{where} has no value yet: open the file in a"
+                            " spreadsheet and save it"
+                        )
+                rest = rest[-CELL_BYTES:]
 
 
 class _Count:

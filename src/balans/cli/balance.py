@@ -9,6 +9,7 @@ import typer
 
 from balans.cli.common import AsJson, DataDir, new_app, print_json, require_existing, settings_of
 from balans.core.errors import InputError
+from balans.core.text import printable
 from balans.core.words import UNIT, Resource
 from balans.domain.balances import Reach, State
 
@@ -77,6 +78,8 @@ def _group(code: str, resource: str) -> "tuple[NodeInfo, GroupInfo]":
     from balans.storage.balance_groups import groups_of, hand_groups_by_code
     from balans.storage.balance_upkeep import take_news
 
+    if printable(code) != code:
+        raise InputError(f"{printable(code)}: no code has such characters")
     take_news(wait=True)
     wanted = _one_of("--resource", resource, tuple(Resource)) if resource else ""
     nodes = lookups.nodes_by_code(code)
@@ -85,6 +88,8 @@ def _group(code: str, resource: str) -> "tuple[NodeInfo, GroupInfo]":
     groups = groups_of(nodes[0]) if nodes else hand_groups_by_code(code)
     if not nodes and not groups:
         raise InputError(f"{code}: no node and no balance group has this code")
+    if len({group.tenant_id for group in groups}) > 1:
+        raise InputError(f"{code}: several tenants have a balance group of this code")
     fitting = [group for group in groups if wanted in {"", group.resource}]
     if not fitting:
         raise InputError(_nothing(code, wanted, groups))

@@ -30,6 +30,8 @@ REST_S = 4.0
 PAUSE_S = (0.3, 1.3)
 LAST_S = (0.8, 2.5)
 """How long a clock is wrong, a disk full, a twin there [s of the wall clock]."""
+UP_S = 5.0
+"""What was killed last is up again after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,16 @@ class Strikes:
         self._thread.start()
 
     def stop(self) -> None:
-        """Strike no more; what was put out of order is put right."""
+        """Strike no more; what was put out of order is put right.
+
+        At last there is noise once more, with everything up: it must have been heard.
+        """
         self._stop.set()
         if self._thread:
             self._thread.join()
             self._thread = None
+            time.sleep(UP_S)
+            self._noise()
 
     def _run(self) -> None:
         for kind in self._kinds():

@@ -1,6 +1,7 @@
 """``balans import``: registries and readings from files, as a whole or not at all."""
 
 import csv
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,7 +131,7 @@ def readings(
         time_format=time_format,
         timezone=_zone(timezone),
         zero_is_missing=zero_is_missing,
-        rules=Rules(tolerance_s, round(max_gap_h * 3600)),
+        rules=Rules(tolerance_s, _gap_s(max_gap_h)),
     )
     data = _content(file)
     with _database(ctx, data_dir) as now:
@@ -193,6 +194,8 @@ def _tenant(code: str | None, *, may_be_new: bool) -> tuple[int | None, str]:
         known = tenant_ids()
     if code is None and len(known) == 1:
         code = next(iter(known))
+    if not known and not may_be_new:
+        raise InputError("nothing is registered yet: import the registry first")
     if code is None:
         which = f"one of {', '.join(sorted(known))}" if known else "a code for the new utility"
         raise InputError(f"--tenant: name {which}")
@@ -213,6 +216,12 @@ def _pair(text: str) -> tuple[str, str]:
     if not (ours and equal and theirs):
         raise InputError(f"--column {text}: expected OURS=THEIRS, such as point=user.key")
     return ours, theirs
+
+
+def _gap_s(hours: float) -> int:
+    if not math.isfinite(hours):
+        raise InputError(f"--max-gap-h {hours}: expected a number such as 3")
+    return round(hours * 3600)
 
 
 def _wish(now: datetime, *, partial: bool, check: bool) -> "Wish":

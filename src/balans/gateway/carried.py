@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from balans.core.errors import InputError
+from balans.gateway.files import read_all
 from balans.gateway.journal import NAME
 from balans.gateway.segment import decode_entry, scan
 from balans.protocols.hub import EntryKind
@@ -56,7 +57,7 @@ def _readings_in(path: Path) -> Iterator[bytes | None]:
     match = NAME.fullmatch(path.name)
     salt = int(match[2], 16) if match else 0
     try:
-        data = path.read_bytes()
+        data = read_all(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     for position in scan(data, salt).positions:

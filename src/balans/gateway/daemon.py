@@ -184,8 +184,8 @@ class Gateway:
     def _remember(self, journal: Journal) -> None:
         """Learn from the journal which hours are here and what of it is urgent."""
         try:
-            for offset, entry in journal.entries():
-                self._durable(offset, [entry])
+            for first, entries in journal.runs():
+                self._durable(first, entries)
         except UnavailableError as error:
             log.warning("%s", error)
 

@@ -1,7 +1,55 @@
-"""Writing that holds what it promises: all bytes, and names that outlive a power cut."""
+"""Files on worn media: writing that holds what it promises, reading of all that can be read."""
 
+import errno
 import os
+from itertools import pairwise
 from pathlib import Path
+from typing import Final
+
+BLOCK_BYTES: Final = 4096
+"""A medium fails by such blocks, aligned to them, or by smaller ones."""
+
+
+def read_all(path: Path, start: int = 0, end: int | None = None) -> bytes:
+    """Return the bytes [start, end) of a file; zeros stand for blocks that cannot be read.
+
+    A worn-out card fails at single blocks: what lies beside them is not lost.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened, or fails otherwise than by blocks.
+    """
+    with path.open("rb", buffering=0) as file:
+        fd = file.fileno()
+        stop = os.fstat(fd).st_size if end is None else end
+        try:
+            return _pread(fd, start, stop)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+        edges = [start, *range((start // BLOCK_BYTES + 1) * BLOCK_BYTES, stop, BLOCK_BYTES), stop]
+        return b"".join(_block(fd, a, b) for a, b in pairwise(edges))
+
+
+def _block(fd: int, start: int, end: int) -> bytes:
+    try:
+        return _pread(fd, start, end)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return bytes(end - start)
+
+
+def _pread(fd: int, start: int, end: int) -> bytes:
+    """Return bytes of a file, which the system may give in parts."""
+    found = bytearray()
+    while len(found) < end - start:
+        part = os.pread(fd, end - start - len(found), start + len(found))
+        if not part:
+            break
+        found += part
+    return bytes(found)
 
 
 def write_all(fd: int, data: bytes, at: int) -> None:

@@ -101,9 +101,15 @@ class Hours:
         await link.publish(self._topic, encode(wanted), qos=1)
 
     def _look_for_silence(self) -> None:
-        for serial, silent, last_hour in self._book.silences(self._hour()):
+        room = UNTOLD_MAX - len(self._untold)
+        for serial, silent, last_hour in self._book.silences(self._hour(), room):
             self._tell(ModuleNews(serial, self._now_s(), silent, last_hour))
-            log.info("module %d %s", serial, "is silent" if silent else "is heard again")
+            log.log(
+                logging.INFO if silent else logging.DEBUG,
+                "module %d %s",
+                serial,
+                "is silent" if silent else "is heard",
+            )
 
     def _tell(self, news: News) -> None:
         if len(self._untold) < UNTOLD_MAX:

@@ -19,7 +19,6 @@ What can go wrong, and what happens then
 """
 
 import contextlib
-import errno
 import fcntl
 import os
 import re
@@ -32,7 +31,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from balans.core.errors import Finding, UnavailableError
-from balans.gateway.files import make_folder, sync_folder, write_all
+from balans.gateway.files import make_folder, read_all, sync_folder, write_all
 from balans.gateway.segment import (
     FILE_HEADER,
     MAX_DATA_BYTES,
@@ -188,10 +187,16 @@ class Journal:
 
     def entries(self) -> Iterator[tuple[int, Entry]]:
         """Yield (offset, entry) for every readable entry, oldest first."""
+        for first, found in self.runs():
+            yield from enumerate(found, first)
+
+    def runs(self) -> Iterator[tuple[int, tuple[Entry, ...]]]:
+        """Yield all readable entries, oldest first, with the offset of the first of each run."""
         at = self.first
         while at < self.next:
             found = self.read(at, self.next, self._segment_bytes)
-            yield from enumerate(found, at)
+            if found:
+                yield at, found
             at = self._lost.contiguous_from(at + len(found))
 
     def trim(self, below: int) -> None:
@@ -241,7 +246,7 @@ class Journal:
         self.renew()
 
     def _load(self, path: Path, base: int) -> None:
-        data = path.read_bytes()
+        data = read_all(path)
         if decode_file_header(data, base) is None:
             self._find(path, "damaged header")
         found = scan(data, self._salt)
@@ -330,16 +335,15 @@ class Journal:
         return tuple(found)
 
     def _bytes_at(self, segment: Segment, start: int, end: int) -> bytes:
-        """Return bytes of a segment; none where the medium cannot read them any more.
+        """Return bytes of a segment; none if it has vanished, zeros where it cannot be read.
 
         The file is open for no longer than that: a journal of months has many of them.
         """
         try:
-            with segment.path.open("rb", buffering=0) as file:
-                return os.pread(file.fileno(), end - start, start)
+            return read_all(segment.path, start, end)
+        except FileNotFoundError:
+            return b""
         except OSError as error:
-            if error.errno in {errno.EIO, errno.ENOENT}:
-                return b""
             raise UnavailableError(f"journal {self._folder}: {error.strerror}") from error
 
     def _mark_unreadable(self, segment: Segment, number: int) -> None:

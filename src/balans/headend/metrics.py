@@ -30,6 +30,11 @@ class Metrics:
         self.statuses = Counter("headend_statuses", "Live pictures kept", registry=r)
         self.plans = Counter("headend_plans", "Plans kept", registry=r)
         self.readings = Counter("headend_readings", "Registers that were new", registry=r)
+        self.refused = Counter(
+            "headend_refused_batches",
+            "Batches put aside since the database refuses them; tried again every day",
+            registry=r,
+        )
         self.flush_s = Histogram(
             "headend_flush_seconds",
             "From the inbox into the tables",

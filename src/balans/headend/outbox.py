@@ -7,6 +7,7 @@ changed: the database says so at once.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -49,9 +50,11 @@ class Outbox:
         self._metrics = metrics
         self._publish = publish
         self._news = asyncio.Event()
+        self._settings_news = asyncio.Event()
         self._greeted: set[str] = set()
         self._hubs: set[str] = set()
-        self._settings_due = False
+        self._unset: set[str] = set()
+        self._settings_due = True
         self._sent: dict[str, Limits | Consents] = {}
         """What each topic holds."""
 
@@ -59,39 +62,55 @@ class Outbox:
         """Note that `hub` has introduced itself: it may have missed something."""
         self._greeted.add(hub)
         self._hubs.add(hub)
+        self._unset.add(hub)
         for topic in (Topics(hub).limits, Topics(hub).consents):
             self._sent.pop(topic, None)
         self._news.set()
+        self._settings_news.set()
 
     def reconnected(self) -> None:
         """Note that the broker is there again: it may have forgotten what it retained."""
         self._sent.clear()
+        self._settings_due = True
         self._news.set()
+        self._settings_news.set()
 
     async def run(self) -> None:
-        """Send until cancelled."""
-        settings_s = 0.0
-        loop = asyncio.get_running_loop()
+        """Send until cancelled. No command waits for the settings of thousands of hubs."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run_commands())
+            tasks.create_task(self._run_settings())
+
+    async def _run_commands(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(POLL_S):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
-            self._news.clear()
+            await _until(self._news, POLL_S)
             greeted, self._greeted = self._greeted, set()  # others may come while this one goes
             try:
                 await self._send_commands(greeted)
-                if greeted or self._settings_due or loop.time() >= settings_s:
-                    self._settings_due = False
-                    await self._send_settings()
-                    settings_s = loop.time() + SETTINGS_S
             except UnavailableError:
                 self._greeted |= greeted
-                self._settings_due = True
             except RejectedError as error:
                 self._greeted |= greeted
                 log.error("commands: %s", error)  # noqa: TRY400  (its message says all)
+
+    async def _run_settings(self) -> None:
+        """Send what has changed: to hubs that have just come, and now and then to all."""
+        due_s = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            await _until(self._settings_news, POLL_S)
+            unset, self._unset = self._unset, set()
+            everyone = self._settings_due or loop.time() >= due_s
+            self._settings_due = False
+            try:
+                await self._send_settings(self._hubs if everyone else unset)
+                due_s = loop.time() + SETTINGS_S if everyone else due_s
+            except UnavailableError:
+                self._unset |= unset
+                self._settings_due |= everyone
+            except RejectedError as error:
+                self._unset |= unset
+                log.error("settings: %s", error)  # noqa: TRY400  (its message says all)
 
     async def listen(self, database_url: str, others: Mapping[str, Callable[[], None]]) -> None:
         """Hear from the database that there is something new to send, until cancelled.
@@ -126,7 +145,9 @@ class Outbox:
         if channel in others:
             others[channel]()
             return
-        self._settings_due |= channel == consents.CHANNEL
+        if channel == consents.CHANNEL:
+            self._settings_due = True
+            self._settings_news.set()
         self._news.set()
 
     async def _send_commands(self, greeted: set[str]) -> None:
@@ -150,8 +171,11 @@ class Outbox:
     async def _send(self, hub: str, command: Command) -> bool:
         return await self._publish(Topics(hub).command, encode(command), False)  # noqa: FBT003
 
-    async def _send_settings(self) -> None:
-        for hub in sorted(self._hubs):
+    async def _send_settings(self, wanted: set[str]) -> None:
+        if not wanted:
+            return
+        controlling = await self._database.call(commands.controlling_hubs)
+        for hub in sorted(wanted & controlling):
             limits = await self._database.call(commands.site_limits, hub, self._clock.now())
             await self._send_setting(Topics(hub).limits, limits)
             allowed = await self._database.call(consents.settings_for, hub)
@@ -163,3 +187,11 @@ class Outbox:
             return
         if await self._publish(topic, encode(message), True):  # noqa: FBT003
             self._sent[topic] = message
+
+
+async def _until(news: asyncio.Event, limit_s: float) -> None:
+    """Wait for news or for `limit_s` seconds, and take note of the news."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await news.wait()
+    news.clear()

@@ -14,6 +14,7 @@ from balans.protocols.hub import PlanReport, SiteStatus
 from balans.storage import findings, plans
 from balans.storage.findings import Noticed
 from balans.storage.flush import FlushResult, flush_inbox
+from balans.storage.inbox import take_again
 from balans.storage.live import save_statuses
 from balans.storage.scope import system_scope
 
@@ -129,6 +130,7 @@ class Flusher:
         self._stored = stored
         self._offset_s: float | None = None
         self._clock_set = False
+        self._begins = True
 
     async def run(self) -> None:
         """Flush until cancelled. What an earlier process left is flushed first."""
@@ -142,12 +144,15 @@ class Flusher:
             await asyncio.sleep(FLUSH_S)
 
     async def flush(self) -> None:
-        """Flush until the inbox is empty or the database is away."""
+        """Flush until the inbox is empty or the database is away; what it refused, once more."""
         result = FlushResult(batches=1)
         while result.batches:
             now = self._clock.now()
             self._watch_clock(now)
             try:
+                if self._begins:
+                    await self._database.call(take_again)
+                    self._begins = False
                 with self._metrics.flush_s.time():
                     result = await self._database.call(
                         flush_inbox, now, BATCHES, clock_set=self._clock_set
@@ -160,6 +165,7 @@ class Flusher:
                 return
             self._clock_set = False
             self._metrics.readings.inc(result.readings)
+            self._metrics.refused.inc(result.refused)
 
     def _watch_clock(self, now: datetime) -> None:
         """Notice that the clock was set: impossible hours may have been its fault."""

@@ -10,8 +10,10 @@ import gzip
 import hashlib
 import itertools
 import json
+import os
+import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,15 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from balans.core.errors import BalansError, InputError
+from balans.core.errors import BalansError, InputError, UnavailableError
 from balans.core.hours import EPOCH_DATE
 from balans.domain.metering import MISSING
 from balans.domain.metering.sealed import SealedError
+from balans.storage.balance_dirty import mark_channels
 from balans.storage.copying import binary_cursor, int_of, parse_rows, raw_rows
 from balans.storage.matrix import unsealed
 from balans.storage.partitions import (
+    drop_year,
     make_years,
     months_before,
     months_there,
@@ -94,6 +98,8 @@ def archive_year(year: int, folder: Path, now: datetime) -> Archived:
         If the year may still change, has day rows or nothing at all, or `folder` has files.
     ArchiveError
         If what was written cannot be read back as it was; then nothing is dropped.
+    UnavailableError
+        If a file cannot be written, or readers hold the year; then nothing is dropped.
     """
     with system_scope(ACTOR, durable=True):
         wait_to_write()
@@ -104,12 +110,18 @@ def archive_year(year: int, folder: Path, now: datetime) -> Archived:
         parts = tuple(part for month in months for part in _write_month(folder, month))
         archived = Archived(year, count, parts)
         text = json.dumps({"format": FORMAT, **asdict(archived)}, indent=2)
-        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        _write(folder / MANIFEST, f"{text}\n".encode())
         if read_archive(folder) != archived:
             raise ArchiveError(f"{folder}: what was written is not what is stored")
+        _to_disk(folder)
+        _to_disk(folder.parent)
+        if not drop_year(year):
+            raise UnavailableError(
+                f"year {year}: it is being read without a pause, as by a backup; it stays, and"
+                f" what was written to {folder} can be removed"
+            )
         with connection.cursor() as cursor:
             cursor.execute("set local synchronous_commit to on")
-            cursor.execute(f"drop table reading_month_{int(year)}")
     return archived
 
 
@@ -124,6 +136,8 @@ def read_archive(folder: Path) -> Archived:
         If a file is missing, damaged, or other than the manifest says.
     """
     archived = _manifest(folder)
+    if sum(1 for _ in _channels_in(folder / CHANNELS)) != archived.channels:
+        raise ArchiveError(f"{folder / CHANNELS}: channels are other than the manifest says")
     for part in archived.parts:
         rows = list(parse_rows(_checked(folder, part)))
         if _summary(rows) != (part.rows, part.readings, part.total):
@@ -181,8 +195,28 @@ def _write_channels(target: Path, year: int) -> int:
         cursor.execute(_CHANNELS, [date(year, 1, 1), date(year, 12, 1)])
         rows = cursor.fetchall()
     lines = ["channel,module,input,tenant", *(",".join(map(str, row)) for row in rows)]
-    target.write_bytes(gzip.compress("\n".join(lines).encode() + b"\n", mtime=0))
+    _write(target, gzip.compress("\n".join(lines).encode() + b"\n", mtime=0))
     return len(rows)
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Write a file to the disk itself: the database will not have it any more."""
+    try:
+        with target.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UnavailableError(f"{target}: {error.strerror}") from error
+
+
+def _to_disk(folder: Path) -> None:
+    """Bring the names of the files in `folder` to the disk."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _write_month(folder: Path, month: date) -> Iterator[Part]:
@@ -195,7 +229,7 @@ def _write_month(folder: Path, month: date) -> Iterator[Part]:
         last = int_of(rows[-1][0])
         packed = gzip.compress(data, mtime=0)
         name = f"{month:%Y-%m}-{number:03}.copy.gz"
-        (folder / name).write_bytes(packed)
+        _write(folder / name, packed)
         digest = hashlib.sha256(packed).hexdigest()
         yield Part(name, f"{month:%Y-%m}", digest, len(packed), *_summary(rows))
 
@@ -231,6 +265,9 @@ def _manifest(folder: Path) -> Archived:
         if found["format"] != FORMAT:
             raise InputError(f"{path}: format {found['format']!r}; this release reads {FORMAT}")
         parts = tuple(Part(**part) for part in found["parts"])
+        for part, one in itertools.product(parts, fields(Part)):
+            if not isinstance(getattr(part, one.name), str if one.type is str else int):
+                raise TypeError(f"{one.name} of a file is no {one.type}")  # noqa: TRY301
         return Archived(int(found["year"]), int(found["channels"]), parts)
     except (KeyError, TypeError, ValueError) as error:
         raise ArchiveError(f"{path}: is no manifest of an archive: {error}") from error
@@ -268,7 +305,7 @@ def _channels_in(path: Path) -> Iterator[tuple[int, int, int]]:
         for line in lines[1:]:
             channel, module, number, _tenant = line.split(",")
             yield int(channel), int(module), int(number)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ArchiveError(f"{path}: is damaged or missing: {error}") from error
 
 
@@ -279,6 +316,16 @@ def _insert(rows: Sequence[Sequence[bytes]]) -> None:
     blobs = [[row[column] or None for row in rows] for column in (4, 5, 6)]
     with binary_cursor() as cursor:
         cursor.execute(_INSERT, [months, *numbers, *blobs])
+    _mark(rows)
+
+
+def _mark(rows: Sequence[Sequence[bytes]]) -> None:
+    """Tell the balances, which may have been computed while the registers were away."""
+    channels = np.array([int_of(row[0]) for row in rows], np.int32)
+    first = int_of(rows[0][1])
+    there = (_registers(rows) != MISSING).reshape(len(rows), -1, 24).any(axis=2)
+    row, day = np.nonzero(there)
+    mark_channels(channels[row], day + first)
 
 
 _MONTH = """

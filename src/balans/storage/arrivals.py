@@ -2,7 +2,8 @@
 
 A time for every reading would cost more than the reading. The hours of all modules of a hub come
 together, so the hub's arrival of an hour is kept once; only a reading that came `LATE` after it
-has a row of its own. Repetitions are counted by channel.
+has a row of its own. What is imported is measured by the hub of its module. Repetitions are
+counted by channel.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,14 @@ from numpy.typing import NDArray
 from balans.core.hours import EPOCH
 from balans.domain.metering import MISSING
 from balans.storage.copying import Int4s, Int8s, binary_cursor
+from balans.storage.dayrows import HANDED_OVER
 from balans.storage.matrix import at_hours
 
 LATE: Final = timedelta(hours=2)
 KEPT: Final = timedelta(days=400)
 """So long the times are kept; after that it is known that a reading came, not when."""
+
+NEVER: Final = np.iinfo(np.int64).max
 
 _HOUR_BITS: Final = 20
 
@@ -39,7 +43,7 @@ def note(readings: NDArray[np.void], received_s: NDArray[np.int64]) -> None:
     keys = (readings["hub"] << _HOUR_BITS) | readings["hour"]
     begins = np.flatnonzero(np.diff(keys, prepend=-1))  # a batch brings runs of one hour
     hours, at_run = np.unique(keys[begins], return_inverse=True)
-    first = np.full(len(hours), np.iinfo(np.int64).max)
+    first = np.full(len(hours), NEVER)
     last = np.zeros(len(hours), np.int64)
     np.minimum.at(first, at_run, np.minimum.reduceat(came, begins))
     np.maximum.at(last, at_run, np.maximum.reduceat(came, begins))
@@ -47,9 +51,23 @@ def note(readings: NDArray[np.void], received_s: NDArray[np.int64]) -> None:
     tenant[at_run] = readings["tenant"][begins]
     at = np.repeat(at_run, np.diff(begins, append=len(keys)))
     before = _arrive(hours, tenant, first, last)
-    late = came - np.minimum(before, first)[at] >= LATE.total_seconds()
+    came_first = np.minimum(before, first)[at]
+    handed = np.flatnonzero(readings["flags"] & HANDED_OVER)
+    if len(handed):
+        came_first[handed] = _of_own_hubs(readings[handed])
+    late = came - came_first >= LATE.total_seconds()
     if late.any():
         _keep_late(readings[late], came[late])
+
+
+def _of_own_hubs(readings: NDArray[np.void]) -> NDArray[np.int64]:
+    """Return when the hours (n,) came from the hubs of the readings' modules [s], or for ever."""
+    keys = (readings["channel"].astype(np.int64) << _HOUR_BITS) | readings["hour"]
+    different, at = np.unique(keys, return_inverse=True)
+    with binary_cursor() as cursor:
+        hour = different & ((1 << _HOUR_BITS) - 1)
+        cursor.execute(_BEFORE_OWN, [Int4s(different >> _HOUR_BITS), Int4s(hour)])
+        return _times(cursor.fetchall())[at]
 
 
 def count_inside(readings: NDArray[np.void], contradicting: NDArray[np.intp]) -> None:
@@ -100,11 +118,13 @@ def _arrive(
     hub, hour = hours >> _HOUR_BITS, hours & ((1 << _HOUR_BITS) - 1)
     with binary_cursor() as cursor:
         cursor.execute(_BEFORE, [Int8s(hub), Int4s(hour)])
-        found = np.array(
-            [np.iinfo(np.int64).max if row is None else row for (row,) in cursor.fetchall()]
-        )
+        found = _times(cursor.fetchall())
         cursor.execute(_ARRIVE, [Int8s(hub), Int4s(hour), Int4s(tenant), Int8s(first), Int8s(last)])
     return found
+
+
+def _times(rows: Sequence[tuple[int | None]]) -> NDArray[np.int64]:
+    return np.array([NEVER if time is None else time for (time,) in rows], np.int64)
 
 
 def _keep_late(readings: NDArray[np.void], came: NDArray[np.int64]) -> None:
@@ -121,6 +141,12 @@ _BEFORE = """
 select extract(epoch from a.first - timestamptz '2000-01-01 00:00+00')::bigint
 from unnest(%b::bigint[], %b::int[]) with ordinality as k (hub_id, hour, n)
 left join hub_arrival a using (hub_id, hour) order by k.n
+"""
+_BEFORE_OWN = """
+select extract(epoch from a.first - timestamptz '2000-01-01 00:00+00')::bigint
+from unnest(%b::int[], %b::int[]) with ordinality as k (channel_id, hour, n)
+left join channel c on c.id = k.channel_id left join module m on m.id = c.module_id
+left join hub_arrival a on a.hub_id = m.hub_id and a.hour = k.hour order by k.n
 """
 _ARRIVE = f"""
 insert into hub_arrival as a (hub_id, hour, tenant_id, first, last)

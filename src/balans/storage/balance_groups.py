@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from balans.core.words import Resource
 from balans.domain.balances import NOWHERE, SIDES, Child, Forest, Group, Side, node_groups
 from balans.storage import lookups
-from balans.storage.balance_dirty import mark_groups
+from balans.storage.balance_dirty import READERS, mark_groups
 from balans.storage.balance_sums import drop_groups
 from balans.storage.copying import fixed_rows, literal, row_type
 from balans.storage.models import Node
@@ -164,8 +164,14 @@ def _forget(group_ids: list[int]) -> None:
 
 
 def put_members(tenant_id: int, group_id: int, points: dict[int, Side]) -> None:
-    """Make a group by hand sum `points`."""
+    """Make a group by hand sum `points`.
+
+    A flush that is under way marks what these were before, so it is waited for; the next one
+    learns of it by the news.
+    """
     with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(%s)", [READERS])
+        cursor.execute("insert into balance_news (tenant_id) values (%s)", [tenant_id])
         cursor.execute("delete from balance_point where group_id = %s", [group_id])
     new = [[group_id] * len(points), list(points), [int(side) for side in points.values()]]
     _replace_points(tenant_id, [[]], new)

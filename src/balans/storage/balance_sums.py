@@ -5,7 +5,7 @@ They are copies: what is absent is computed from the readings. Call inside a sco
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
 
@@ -108,14 +108,19 @@ def _literal(values: NDArray[np.int64]) -> str:
 
 
 def read_periods(
-    places: Places, kept: Kept, starts: Sequence[date]
+    places: Places, kept: Kept, starts: Sequence[date], bounds: Sequence[datetime]
 ) -> tuple[Sums, NDArray[np.bool_]]:
-    """Return the sums of slots in local periods, and which are there, shape (slots, starts)."""
+    """Return the sums of slots in local periods, and which are there, shape (slots, starts).
+
+    `bounds` are the instants at which they begin and the last one ends: what is kept of a day of
+    another time zone, as of a node whose zone was another, is not what is asked for.
+    """
     sums = Sums.none(len(places.slots), len(starts))
     there = np.zeros((len(places.slots), len(starts)), np.bool_)
     column_of = {start: number for number, start in enumerate(starts)}
     with connection.cursor() as cursor:
-        cursor.execute(_PERIODS, [int(kept), list(starts), literal(places.group_ids)])
+        spans = list(starts), list(bounds[:-1]), list(bounds[1:])
+        cursor.execute(_PERIODS, [*spans, int(kept), literal(places.group_ids)])
         found = cursor.fetchall()
     if not found:
         return sums, there
@@ -130,13 +135,19 @@ def read_periods(
 
 
 def write_periods(
-    tenants: Sequence[int], places: Places, kept: Kept, starts: Sequence[date], sums: Sums
+    tenants: Sequence[int],
+    places: Places,
+    kept: Kept,
+    starts: Sequence[date],
+    bounds: Sequence[datetime],
+    sums: Sums,
 ) -> None:
     """Keep the sums of slots, shape (slots, starts), in the place of what was kept."""
+    spans = list(zip(starts, bounds[:-1], bounds[1:], strict=True))
     rows = [
-        (group_id, int(kept), start, int(side), tenant, *(c[n, at].item() for c in sums.columns))
+        (group_id, int(kept), *span, int(side), tenant, *(c[n, at].item() for c in sums.columns))
         for n, ((group_id, side), tenant) in enumerate(zip(places.slots, tenants, strict=True))
-        for at, start in enumerate(starts)
+        for at, span in enumerate(spans)
     ]
     _put(_WRITE_PERIODS, rows)
 
@@ -207,14 +218,18 @@ on conflict (group_id, day, side) do update set
   {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS)}
 """
 _PERIODS: Final = f"""
-select group_id, side, start, {", ".join(_COLUMNS)} from balance_period
-where step = %s and start = any(%s) and group_id = any(%s::int[])
+select group_id, side, start, {", ".join(_COLUMNS)}
+from unnest(%s::date[], %s::timestamptz[], %s::timestamptz[]) as w (start, since, until)
+join balance_period using (start, since, until)
+where step = %s and group_id = any(%s::int[])
 """
 _WRITE_PERIODS: Final = f"""
-insert into balance_period (group_id, step, start, side, tenant_id, {", ".join(_COLUMNS)})
-select * from unnest(%s::int[], %s::smallint[], %s::date[], %s::smallint[], %s::int[],
-  %s::bigint[], %s::int[], %s::int[], %s::int[], %s::int[])
+insert into balance_period
+  (group_id, step, start, since, until, side, tenant_id, {", ".join(_COLUMNS)})
+select * from unnest(%s::int[], %s::smallint[], %s::date[], %s::timestamptz[], %s::timestamptz[],
+  %s::smallint[], %s::int[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::int[])
 on conflict (group_id, step, start, side) do update set
+  since = excluded.since, until = excluded.until,
   {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS)}
 """
 _DROP_PERIODS: Final = """

@@ -1,6 +1,6 @@
 """Keeps the sums of balances true: what changed is computed again, what is absent, at first sight.
 
-Order of locks, which all that is here keeps: `READERS` while news reach the groups, then
+Order of locks, which all keep: `READERS` while news or people change groups, then
 `COMPUTING` from before registers are read until the sums are committed, then rows of
 `balance_dirty`. A flush holds `READERS` shared and only then rows of `balance_dirty`.
 """
@@ -131,20 +131,20 @@ def periods(places: Places, kept: Kept, starts: Sequence[date], bounds: Sequence
         Where they begin, and where the last ends: one more.
     """
     settle(places, _day_number(bounds[0]), _day_number(bounds[-1]))
-    sums, there = read_periods(places, kept, starts)
+    sums, there = read_periods(places, kept, starts, bounds)
     if there.all():
         return sums
     _lock()
-    sums, there = read_periods(places, kept, starts)
+    sums, there = read_periods(places, kept, starts, bounds)
     for run in runs(np.flatnonzero(~there.all(axis=0)).tolist()):
         some = sorted(
             {places.slots[n][0] for n in np.flatnonzero(~there[:, run].all(axis=1)).tolist()}
         )
         for part in members(some).parts(_hours_between(bounds[run[0]], bounds[run[-1] + 1])):
-            fresh = part.sums(bounds[run[0] : run[-1] + 2])
+            span = bounds[run[0] : run[-1] + 2]
             chosen = [starts[n] for n in run]
-            write_periods(part.tenants, part.places, kept, chosen, fresh)
-    return read_periods(places, kept, starts)[0]
+            write_periods(part.tenants, part.places, kept, chosen, span, part.sums(span))
+    return read_periods(places, kept, starts, bounds)[0]
 
 
 def directly(places: Places, bounds: Sequence[datetime]) -> Sums:

@@ -6,7 +6,7 @@ Sums of groups are kept (`balance_upkeep`); a balance adds them, however large t
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final
@@ -49,6 +49,7 @@ from balans.storage.records import NodeInfo
 from balans.storage.scope import system_scope
 
 MOST_INTERVALS: Final = 20_000
+YEARS: Final = 1900, 2200
 
 
 class Step(StrEnum):
@@ -228,8 +229,13 @@ def bounds_of(start: datetime, end: datetime, step: Step, zone: ZoneInfo) -> lis
     Raises
     ------
     InputError
-        If there is no interval, or there are too many.
+        If there is no interval, there are too many, or a year is outside 1900 to 2200.
     """
+    for time in (start, end):
+        if not YEARS[0] <= time.year <= YEARS[1]:
+            raise InputError(f"{time.isoformat()}: expected a year from {YEARS[0]} to {YEARS[1]}")
+    # in one zone, two readings of a clock that was set may be the same instant
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
     if start >= end:
         raise InputError(f"from {start.isoformat()} to {end.isoformat()}: the end is not later")
     if (end - start) / _SHORTEST[step] > MOST_INTERVALS:

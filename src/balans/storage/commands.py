@@ -281,6 +281,13 @@ def _advance(state: CommandState, now: datetime, where: str, values: list[Any]) 
     return int(count)
 
 
+def controlling_hubs() -> set[str]:
+    """Return the codes of the hubs that run load control. Opens a scope of its own."""
+    with system_scope(ACTOR), connection.cursor() as cursor:
+        cursor.execute("select code from hub where controls")
+        return {code for (code,) in cursor.fetchall()}
+
+
 def site_limits(hub_code: str, now: datetime) -> wire.Limits | None:
     """Return the registry's limits for the tree of a controlling hub's site; else None.
 

@@ -63,7 +63,8 @@ class FlushResult:
     """What a flush did.
 
     `readings` are new registers in `rows` changed rows; `duplicates` were there already or came
-    more than once; `contradictions` came with another register than the one stored.
+    more than once; `contradictions` came with another register than the one stored. `refused`
+    batches were put aside, see `balans.storage.inbox.take_again`.
     """
 
     batches: int = 0
@@ -73,6 +74,7 @@ class FlushResult:
     contradictions: int = 0
     commands: int = 0
     quarantined: int = 0
+    refused: int = 0
 
     def __add__(self, other: "FlushResult") -> "FlushResult":
         return FlushResult(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -108,13 +110,16 @@ def flush_inbox(now: datetime, max_batches: int = 500, *, clock_set: bool = Fals
 
 
 def _flush_inbox(now: datetime, max_batches: int) -> FlushResult:
+    taken: list[StoredBatch] = []
     try:
-        return _flush(now, max_batches)
+        return _flush(now, max_batches, taken)
     except (DataError, IntegrityError) as error:
         if max_batches > 1:
             return _one_by_one(now, max_batches)
-        _put_aside(error, now)
-        return FlushResult(batches=1)
+        if not taken:
+            raise
+        _put_aside(taken, error, now)
+        return FlushResult(batches=1, refused=1)
 
 
 def _one_by_one(now: datetime, max_batches: int) -> FlushResult:
@@ -127,11 +132,13 @@ def _one_by_one(now: datetime, max_batches: int) -> FlushResult:
     return total
 
 
-def _flush(now: datetime, max_batches: int) -> FlushResult:
+def _flush(now: datetime, max_batches: int, taken: list[StoredBatch]) -> FlushResult:
+    """Flush up to `max_batches`, which are added to `taken` first."""
     with system_scope(ACTOR, durable=True):
         if not try_to_write():
             return FlushResult()
         batches = _open_batches(max_batches)
+        taken += batches
         contents = unpack(batches)
         result = _store_readings(contents.all_readings(), now, contents.received_s())
         commands = _store_reports(contents)
@@ -340,13 +347,13 @@ def _settle(batches: Sequence[StoredBatch], contents: Contents, now: datetime) -
     findings.record(noticed, now)
 
 
-def _put_aside(error: Exception, now: datetime) -> None:
-    """Mark the oldest open batch, which the database refuses, so that it blocks no others."""
+def _put_aside(batches: Sequence[StoredBatch], error: Exception, now: datetime) -> None:
+    """Mark batches that the database refuses, so that they block no others."""
     with system_scope(ACTOR, durable=True):
-        for batch in _open_batches(1):
+        for batch in batches:
             with connection.cursor() as cursor:
                 cursor.execute(
-                    "update inbox_batch set note = %s where id = %s",
+                    "update inbox_batch set note = %s where id = %s and flushed_at is null",
                     [printable(f"cannot be flushed: {error}")[:500], batch.id],
                 )
             what = "a batch that the database refuses"

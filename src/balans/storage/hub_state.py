@@ -28,6 +28,7 @@ class HubState:
     """How a hub is: when it was last heard, and what is wrong with it.
 
     `silent_modules` are those that it calls silent; `heard_at` is None for one that never spoke.
+    `refused` batches of it are kept and cannot be stored.
     """
 
     heard_at: datetime | None
@@ -36,6 +37,7 @@ class HubState:
     trouble_since: datetime | None
     doubled: bool
     silent_modules: int
+    refused: int
 
 
 def state_of(hub_id: int, now: datetime) -> HubState:
@@ -93,7 +95,9 @@ select (select max(last_seen) from hub_journal where hub_id = h.id),
   coalesce(s.doubled_at > %(since)s, false),
   (select count(*) from module_news n join module m
      on m.serial = n.serial and m.tenant_id = n.tenant_id and m.hub_id = n.hub_id
-   where n.hub_id = h.id and n.silent and m.removed_at is null)
+   where n.hub_id = h.id and n.silent and m.removed_at is null),
+  (select count(*) from inbox_batch
+   where hub_id = h.id and flushed_at is null and note is not null)
 from (select %(hub)s::bigint as id) h left join hub_state s on s.hub_id = h.id
 """
 _HELLO = """

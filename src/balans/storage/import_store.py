@@ -13,10 +13,10 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from balans.core.hours import EPOCH_UNIX_S, HOUR_S, hour_of, time_of
+from balans.core.hours import EPOCH_UNIX_S, HOUR_S, time_of
 from balans.domain.metering import MISSING
 from balans.protocols.hub import Batch, Entry, EntryKind, encode
-from balans.protocols.readings import HOUR_MAX, HOUR_MIN, RECORD
+from balans.protocols.readings import HOUR_MAX, HOUR_MIN, RECORD, Grade
 from balans.storage.balance_dirty import mark_points
 from balans.storage.import_hub import import_hub
 from balans.storage.models import PointMark
@@ -31,6 +31,8 @@ from balans.usecases.used_intervals import Hole
 CHANNELS_AT_ONCE = 100
 BATCH_READINGS = 50_000
 """800 kB, below what a message may have."""
+AHEAD_S = 900
+"""So far ahead of its time a register may stand: as far as it may be from its full hour."""
 NEARBY_H = 400 * 24
 """So far from a file's hours the registers are looked for that what was used adds to."""
 HOLE_REASON = "nothing is known of this time by the imported file"
@@ -103,10 +105,13 @@ def hand_over(
 
 
 def mark_holes(tenant_id: int, holes: list[Hole], author: str, now: datetime) -> int:
-    """Mark the points over `holes` as incorrect, where they are not yet; return how many marks."""
+    """Mark the points over `holes` as incorrect, where they are not yet; return how many marks.
+
+    A mark that was taken back is not made again.
+    """
     points = sorted({hole.point_id for hole in holes})
     there = set(
-        PointMark.objects.filter(point_id__in=points, reason=HOLE_REASON, void=False).values_list(
+        PointMark.objects.filter(point_id__in=points, reason=HOLE_REASON).values_list(
             "point_id", "valid_from", "valid_to"
         )
     )
@@ -140,16 +145,26 @@ values (%s, %s, %s, %s, 1, %s, %s)
 
 
 def _possible(prepared: Prepared, now: datetime, noticing: Noticing) -> HourRows:
-    """Return registers of hours that can have been read; tell of the others."""
+    """Return registers of hours that can have been read; tell of the others.
+
+    An estimate for an hour that is still to come would keep the true register out.
+    """
     hours = prepared.hours
-    late = hours.hour > hour_of(now) + 1
+    ahead_s = hours.hour * HOUR_S + EPOCH_UNIX_S - now.timestamp()
+    estimated = (hours.grade & 0xFF) == Grade.ESTIMATED
+    early = (ahead_s > 0) & (ahead_s <= HOUR_S // 2) & estimated
+    late = (ahead_s > AHEAD_S) & ~early
     outside = late | (hours.hour < HOUR_MIN) | (hours.hour > HOUR_MAX)
-    for index in np.flatnonzero(outside).tolist():
+    for index in np.flatnonzero(outside | early).tolist():
         at = time_of(int(hours.hour[index])).isoformat()
-        what = f"time: {at} is still to come" if late[index] else f"time: {at} is too long ago"
+        what = f"time: {at} is too long ago" if not late[index] else f"time: {at} is still to come"
         name = prepared.names[int(hours.channel[index])]
-        noticing.error(int(hours.line[index]), "time", name, what)
-    return hours.only(~outside)
+        if early[index]:
+            what = f"the nearest full hour is still to come ({at}): import this again then"
+            noticing.warn(int(hours.line[index]), "off_hour", name, what)
+        else:
+            noticing.error(int(hours.line[index]), "time", name, what)
+    return hours.only(~(outside | early))
 
 
 def _parts(hours: HourRows, channels: int) -> Iterator[tuple[slice, range]]:

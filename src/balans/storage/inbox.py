@@ -169,6 +169,19 @@ def waiting() -> int:
     return int(count)
 
 
+def take_again() -> int:
+    """Let the flush try once more what it has put aside since the database refused it.
+
+    What is refused again is put aside again, with its finding; what a new release or somebody's
+    repair lets in is stored. Opens its own scope; returns how many batches those are.
+    """
+    with system_scope(ACTOR), connection.cursor() as cursor:
+        cursor.execute(
+            "update inbox_batch set note = null where flushed_at is null and note is not null"
+        )
+        return int(cursor.rowcount)
+
+
 def purge(now: datetime, keep: timedelta = timedelta(days=7)) -> int:
     """Delete batches flushed longer than `keep` ago, but those with a note; return how many."""
     with system_scope(ACTOR), connection.cursor() as cursor:

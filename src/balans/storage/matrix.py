@@ -112,8 +112,9 @@ def read(channel_ids: Sequence[int] | NDArray[np.integer], first_day: int, days:
         _add_months(found, literal(channels.tolist()))
         _add_recent(found, recent)
         if len(nowhere := _without_any(found)):
-            _add_days(found, nowhere)
-            _add_recent(found, recent)
+            back = Matrix.empty(nowhere, first_day, days)
+            _add_days(back, nowhere)
+            _fill(found, back)  # a day row has gaps where a sealed month has none
     return found
 
 
@@ -121,7 +122,8 @@ def _without_any(matrix: Matrix) -> NDArray[np.int32]:
     """Return the channels of which nothing is known on some days."""
     n, hours = matrix.values.shape
     by_day = (matrix.values.reshape(n, hours // 24, 24) == MISSING).all(axis=2)
-    return matrix.channels[by_day.any(axis=1)]
+    found: NDArray[np.int32] = matrix.channels[by_day.any(axis=1)]
+    return found
 
 
 def at_hours(channels: NDArray[np.integer], hours: NDArray[np.integer]) -> NDArray[np.int32]:

@@ -17,7 +17,8 @@ BIG = 1_000
 """So many channels make an installation big: whole days are written at once, see `recent`."""
 FILL_BIG, FILL_SMALL = 95, 50
 """Share of a page that is filled at first [%]; a small installation widens its rows every hour."""
-LOCK_WAIT = "2s"
+LOCK_WAIT, LOCK_TIMEOUT = "2s", "55P03"
+ATTEMPTS = 15
 
 
 def month_of(day: date) -> date:
@@ -109,26 +110,40 @@ def drop_empty(before: date) -> list[str]:
     dropped = []
     for month in months_there():
         name = f"reading_day_{month:%Y_%m}"
-        if month < before and _drop_if_empty(name):
+        empty = f"select not exists (select from {name})"
+        if month < before and _drop(name, "reading_day", empty):
             dropped.append(name)
     return dropped
 
 
-def _drop_if_empty(name: str) -> bool:
+def drop_year(year: int) -> bool:
+    """Drop the partition of the sealed months of `year`; return False if readers held it too long.
+
+    Who comes meanwhile waits two seconds at most.
+    """
+    name = f"reading_month_{year}"
+    return any(_drop(name, "reading_month", "select true") for _ in range(ATTEMPTS))
+
+
+def _drop(name: str, parent: str, condition: str) -> bool:
+    """Drop a partition if `condition` holds and nobody reads it; return whether it was.
+
+    The parent is locked first, as by readers: else each could wait for what the other has.
+    """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"select exists (select from {name})")
-            if cursor.fetchone()[0]:
+            cursor.execute(condition)  # before anybody has to wait
+            if not cursor.fetchone()[0]:
                 return False
             cursor.execute(f"set local lock_timeout = '{LOCK_WAIT}'")
-            cursor.execute(f"lock table {name} in access exclusive mode")
-            cursor.execute(f"select exists (select from {name})")
-            if cursor.fetchone()[0]:
+            cursor.execute(f"lock table only {parent} in access exclusive mode")
+            cursor.execute(condition)
+            if not cursor.fetchone()[0]:
                 return False
             cursor.execute(f"drop table {name}")
             cursor.execute("set local lock_timeout to default")
     except OperationalError as error:
-        if "lock timeout" in str(error):
+        if getattr(error.__cause__, "sqlstate", None) == LOCK_TIMEOUT:
             return False
         raise
     return True

@@ -19,6 +19,8 @@ FORMULA: Final = re.compile(r"'*(?:[=@]|[+-](?![\w.-]*\Z))")
 """How text begins that a spreadsheet may take for a formula, which can fetch and run things."""
 DATE_FORMATS = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
 """Beside ISO 8601; with points the day comes first everywhere."""
+YEARS: Final = range(1900, 2200)
+"""Near the years 1 and 9999 a time cannot be told in every zone, nor a day added to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +99,27 @@ def _flag(text: str) -> bool:
     raise ValueError("neither yes nor no")
 
 
+def _of_form(known: str) -> Callable[[str], datetime]:
+    return lambda text: datetime.strptime(text, known)  # noqa: DTZ007  # the caller adds the zone
+
+
+_DAY_FIRST: Final = tuple(map(_of_form, DATE_FORMATS))
+
+
 def moment_of(text: str) -> datetime:
     """Return a time; without an offset it is naive: local to a place that the caller knows.
 
     >>> moment_of("31.01.2026 18:00").isoformat()
     '2026-01-31T18:00:00'
     """
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    for known in DATE_FORMATS:
+    for read in (datetime.fromisoformat, *_DAY_FIRST):
         try:
-            return datetime.strptime(text, known)  # noqa: DTZ007  # the caller adds the zone
+            moment = read(text)
         except ValueError:
             continue
+        if moment.year not in YEARS:
+            raise ValueError("another year")
+        return moment
     raise ValueError("no time")
 
 
@@ -141,7 +149,7 @@ FLOAT = Kind("a number such as 12.5", lambda t: float(decimal_of(t)), lambda v: 
 FRACTION = Kind("a number or a fraction, such as 0.5 or 5/3", fraction_of, _fraction_text)
 FLAG = Kind("yes or no", _flag, lambda value: "yes" if value else "no")
 MOMENT = Kind(
-    "a time such as 2026-01-31T18:00+02:00, 2026-01-31 or 31.01.2026 18:00",
+    "a time of 1900 to 2199 such as 2026-01-31T18:00+02:00, 2026-01-31 or 31.01.2026 18:00",
     moment_of,
     datetime.isoformat,
 )

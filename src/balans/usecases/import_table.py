@@ -7,6 +7,7 @@ number of its line, so that whatever is wrong with it can be told by line.
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from balans.core.errors import InputError
 from balans.core.text import printable
 
 SEPARATORS = ",;\t|"
+TOLD = re.compile(rf'"?sep=([{SEPARATORS}])"?[,;\t ]*(?=\r?\n)', re.IGNORECASE)
+"""The line with which a spreadsheet tells the separator to others of its kind."""
 MAX_COLUMNS = 20_000
 MAX_CELLS = 25_000_000
 """Of a file: a few kilobytes, packed, may hold so many that they fill the memory of a server."""
@@ -91,9 +94,14 @@ def decode_text(data: bytes, file: str) -> str:
         raise InputError(f"{file}: no text: expected CSV in UTF-8, or a workbook (.xlsx)")
     for encoding in encodings:
         try:
-            return data.decode(encoding)
+            text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
+        nul = text.find("\x00")
+        if nul >= 0:
+            line = text.count("\n", 0, nul) + 1
+            raise InputError(f"{file}: line {line}: a NUL character: no text has one")
+        return text
     raise InputError(f"{file}: not readable as text: save it as CSV in UTF-8")
 
 
@@ -103,7 +111,8 @@ def csv_tables(text: str, file: str, name: str = "") -> list[Table]:
     Parameters
     ----------
     text
-        The content. The separator is the one of ``, ; tab |`` that the first row of names has.
+        The content. The separator is the one of ``, ; tab |`` that the first row of names has most
+        of, or the one in a first line such as ``sep=;``, which spreadsheets write.
     file
         How messages call the file.
     name
@@ -115,7 +124,7 @@ def csv_tables(text: str, file: str, name: str = "") -> list[Table]:
         If there is no row of names, names are repeated, a row has another number of fields, or
         there are too many of them.
     """
-    separator = _separator(text)
+    separator, text = _separator(text)
     if text.count(separator) + text.count("\n") > MAX_CELLS:
         raise InputError(f"{file}: more than {MAX_CELLS} fields: split it")
     plain = _plain_table(text, separator, file, name)
@@ -173,11 +182,15 @@ def table_of(name: str, numbered: Sequence[tuple[int, list[str]]], file: str) ->
     return _table(name, filled, file) if filled else None
 
 
-def _separator(text: str) -> str:
+def _separator(text: str) -> tuple[str, str]:
+    """Return the separator, and the text with an empty line for one that only tells it."""
+    told = TOLD.match(text)
+    if told:
+        return told[1], text[told.end() :]
     for line in text.splitlines():
         if line.strip() and not line.lstrip().startswith("["):
-            return max(SEPARATORS, key=line.count)
-    return ","
+            return max(SEPARATORS, key=line.count), text
+    return ",", text
 
 
 def _title(row: Sequence[str]) -> str | None:

@@ -44,6 +44,8 @@ def check_format(time_format: str) -> None:
         raise InputError(f"time format {time_format!r}: {error}") from error
     if back.date() != datetime(2026, 11, 24, tzinfo=UTC).date():
         raise InputError(f"time format {time_format!r}: needs at least %Y %m %d")
+    if back.hour not in (0, 13):
+        raise InputError(f"time format {time_format!r}: needs %p beside %I, or %H")
 
 
 def written_times(texts: Sequence[str], time_format: str = "") -> tuple[Ints, Ints]:
@@ -142,7 +144,8 @@ def to_utc(written: Ints, group: Ints, zone: ZoneInfo) -> Ints:
         What the clock showed, as seconds since 1970 [s], n of them in the order of the file.
     group
         What was read, n numbers. An hour that comes twice is told apart by the order: the first
-        time a group's clock does not advance within it, the second hour has begun.
+        time a group's clock does not advance within it, the second hour has begun. A group whose
+        last time lies before its first is read from its end: its newest times come first.
     zone
         Whose clock it is.
     """
@@ -154,7 +157,8 @@ def to_utc(written: Ints, group: Ints, zone: ZoneInfo) -> Ints:
     )
     found = np.where(valid & (early >= late), written - early, NO_TIME)
     twice = np.flatnonzero(valid & (early > late))
-    second = twice[_second_time(written[twice], group[twice])]
+    order = _by_time(written, group, np.flatnonzero(valid), twice)
+    second = order[_second_time(written[order], group[order])]
     found[second] = written[second] - late[second]
     return found
 
@@ -162,6 +166,17 @@ def to_utc(written: Ints, group: Ints, zone: ZoneInfo) -> Ints:
 def _offset_s(written_s: int, zone: ZoneInfo, fold: int) -> int:
     moment = (_EPOCH + timedelta(seconds=written_s)).replace(tzinfo=zone, fold=fold)
     return (moment.utcoffset() or timedelta()) // _SECOND
+
+
+def _by_time(
+    written: Ints, group: Ints, valid: NDArray[np.intp], wanted: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Return the indices `wanted` (all `valid`), those of groups that fall from last to first."""
+    names, first = np.unique(group[valid], return_index=True)
+    _, back = np.unique(group[valid][::-1], return_index=True)
+    falls = written[valid[::-1][back]] < written[valid[first]]
+    falling = falls[np.searchsorted(names, group[wanted])]
+    return np.concatenate((wanted[~falling], wanted[falling][::-1]))
 
 
 def _second_time(written: Ints, group: Ints) -> list[int]:

@@ -224,7 +224,10 @@ def _no_time(
 def _periods(
     raw: RawReadings, sources: Sequence[Source], time_s: Ints, good: Bools
 ) -> tuple[list[SourcePeriod], Ints]:
-    """Return all periods, and for each row which one counts; -1 where none does."""
+    """Return all periods, and for each row which one counts; -1 where none does.
+
+    What stood there at its end counts as the last of a meter; what is used from then on does not.
+    """
     periods = [period for source in sources for period in source.periods]
     ends = np.cumsum([len(source.periods) for source in sources])
     found = np.full(len(time_s), -1, np.int64)
@@ -237,7 +240,8 @@ def _periods(
     most = max(len(source.periods) for source in sources)
     for step in range(most):  # periods of a name are few: one meter after the other
         at = np.minimum(first + step, len(periods) - 1)
-        fits = (first + step < last) & (starts[at] <= time_s) & (time_s <= stops[at])
+        before = time_s < stops[at] if raw.quantity == Quantity.USED else time_s <= stops[at]
+        fits = (first + step < last) & (starts[at] <= time_s) & before
         found = np.where(good & fits, at, found)
     return periods, found
 
@@ -271,19 +275,22 @@ def _tell_unmounted(raw: RawReadings, unmounted: Bools, noticing: Noticing) -> N
 def _as_registers(placed: Placed, raw: RawReadings, noticing: Noticing) -> Placed:
     """Return registers in whole pulses; dials by the worth of a pulse, rounded down."""
     register = np.zeros(len(placed.value), np.int64)
-    rounded = np.zeros(len(placed.value), np.bool_)
+    rounded, below = np.zeros((2, len(placed.value)), np.bool_)
     for number, here in grouped(placed.period):
         period = placed.periods[number]
         if raw.quantity == Quantity.REGISTER:
             register[here] = placed.value[here] // PARTS
         else:
             register[here], rounded[here] = dial_registers(placed.value[here], period)
-    _tell_rounded(placed, raw, rounded, noticing)
+            below[here] = below_mounting(placed.value[here], period)
+    _tell_rounded(placed, raw, rounded & ~below, noticing)
+    _tell_below(placed, raw, below, noticing)
     fits = (register >= 0) & (register <= REGISTER_MAX)
     for index in np.flatnonzero(~fits).tolist():
         who = raw.who[int(placed.source[index])]
         what = f"register of {register[index]} pulses: expected 0 to {REGISTER_MAX}"
         noticing.error(int(placed.line[index]), "register", f"{who.kind} {who.name}", what)
+    fits &= ~below
     columns = (placed.period, placed.source, placed.time_s, register, placed.grade, placed.line)
     return Placed(placed.periods, *(column[fits] for column in columns))
 
@@ -308,6 +315,17 @@ def dial_registers(value: Ints, period: SourcePeriod) -> tuple[Ints, Bools]:
     return (pulses + period.register_origin) % period.modulus, rest
 
 
+def below_mounting(value: Ints, period: SourcePeriod) -> Bools:
+    """Return which dials are below that at the mounting, but for a roll-over.
+
+    As between any two registers, what would be more than half of a round went back.
+    """
+    worth = (period.worth or Fraction(1)) / period.ratio * PARTS
+    rise = np.minimum(value - period.dial_origin, 0)
+    pulses, _ = whole_pulses(rise, worth)
+    return np.asarray((rise < 0) & (2 * (pulses % period.modulus) >= period.modulus))
+
+
 def whole_pulses(value: Ints, worth: Fraction) -> tuple[Ints, Bools]:
     """Return how many pulses of `worth` [thousandths] make up each value, and whether one is left.
 
@@ -324,6 +342,15 @@ def whole_pulses(value: Ints, worth: Fraction) -> tuple[Ints, Bools]:
         )
     pulses, rest = np.divmod(value * above, below)
     return pulses, rest != 0
+
+
+def _tell_below(placed: Placed, raw: RawReadings, below: Bools, noticing: Noticing) -> None:
+    for index in np.flatnonzero(below).tolist():
+        who = raw.who[int(placed.source[index])]
+        origin = placed.periods[int(placed.period[index])].dial_origin
+        what = f"dial {placed.value[index] / PARTS:.15g}: the meter showed {origin / PARTS:.15g}"
+        what += " at its mounting [Wh, varh or l]"
+        noticing.error(int(placed.line[index]), "dial", f"{who.kind} {who.name}", what)
 
 
 def _tell_rounded(placed: Placed, raw: RawReadings, rounded: Bools, noticing: Noticing) -> None:

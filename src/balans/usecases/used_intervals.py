@@ -4,9 +4,10 @@ A register goes on over a hole as if nothing had been used, since nobody knows h
 each hole is told, to be marked as unknown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from balans.usecases.import_readings import PARTS
 from balans.usecases.reading_sources import ChannelRef, Placed, numbers_of, whole_pulses
 
 STEPS_S = (300, 600, 900, 1200, 1800, 3600)
+OFTEN = 3
+"""So many equal distances of neighbours, and none as in the rest of the file, are no chance."""
 
 Ints = NDArray[np.int64]
 
@@ -55,6 +58,8 @@ def count_up(placed: Placed, channels: Sequence[ChannelRef], noticing: Noticing)
     single = _single(placed, channel, channels, noticing)
     placed, channel = _only(placed, single), channel[single]
     step_s = _step(placed.time_s, channel)
+    apart = _of_another_step(placed, channel, channels, step_s, noticing)
+    placed, channel = _only(placed, ~apart), channel[~apart]
     whole = placed.time_s % step_s == 0
     for index in np.flatnonzero(~whole).tolist():
         name = f"channel {channels[int(channel[index])].name}"
@@ -103,11 +108,34 @@ def _step(time_s: Ints, channel: Ints) -> int:
     return step_s
 
 
+def _of_another_step(
+    placed: Placed,
+    channel: Ints,
+    channels: Sequence[ChannelRef],
+    step_s: int,
+    noticing: Noticing,
+) -> NDArray[np.bool_]:
+    """Return which rows are of channels with longer intervals than the rest; tell of them.
+
+    Else they would count as the first part of each interval, and the other parts as unknown.
+    """
+    found = np.zeros(len(channel), np.bool_)
+    for start, end in _parts(channel):
+        steps, counts = np.unique(np.diff(placed.time_s[start:end]), return_counts=True)
+        usual = int(steps[np.argmax(counts)]) if len(steps) else step_s
+        often = counts.max(initial=0) >= OFTEN and step_s not in steps
+        if usual > step_s and usual in STEPS_S and often:
+            what = f"time: intervals of {usual // 60} minutes, most of the file has"
+            what += f" {step_s // 60}: import them apart"
+            name = f"channel {channels[int(channel[start])].name}"
+            noticing.error(int(placed.line[start]), "time", name, what)
+            found[start:end] = True
+    return found
+
+
 def _count(placed: Placed, channel: Ints, step_s: int) -> Counted:
-    ends = np.flatnonzero(np.diff(channel, append=-1)) + 1
-    starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
     parts, holes = [], []
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+    for start, end in _parts(channel):
         part = _only(placed, np.arange(start, end))
         register = _registers(part)
         parts.append(_hours(part, register, int(channel[start]), step_s))
@@ -118,10 +146,18 @@ def _count(placed: Placed, channel: Ints, step_s: int) -> Counted:
     return Counted(hours, holes)
 
 
+def _parts(channel: Ints) -> Iterator[tuple[int, int]]:
+    """Yield where the rows of each channel begin and end; they are sorted by it."""
+    ends = (np.flatnonzero(np.diff(channel, append=-1)) + 1).tolist()
+    yield from pairwise([0, *ends])
+
+
 def _registers(part: Placed) -> Ints:
     """Return the register of one channel before its first interval and after each (n + 1)."""
     register = np.zeros(len(part.value) + 1, np.int64)
-    for number in np.unique(part.period).tolist():  # one meter after the other
+    _, begins = np.unique(part.period, return_index=True)
+    for begin in np.sort(begins).tolist():  # one meter after the other
+        number = int(part.period[begin])
         here = np.flatnonzero(part.period == number)
         worth = (part.periods[number].worth or Fraction(1)) * PARTS
         counted, _ = whole_pulses(np.cumsum(part.value[here]), worth)

@@ -129,6 +129,11 @@ def purge(turn: Turn) -> str:
     return _told("deleted", counts)
 
 
+def take_again(_turn: Turn) -> str:
+    """Let batches that the database refused be tried once more."""
+    return _told("tries again", {"refused batches": inbox.take_again()})
+
+
 def tidy(turn: Turn) -> str:
     """Forget sessions that have ended, forms sent long ago, and failed jobs of last week."""
     counts = {
@@ -161,5 +166,6 @@ DUTIES: Final = (
     Duty("seal", timedelta(hours=1), seal),
     Duty("purge", timedelta(hours=1), purge),
     Duty("tidy", timedelta(hours=1), tidy, by_sites=False),
+    Duty("refused", timedelta(days=1), take_again, by_sites=False),
 )
 """All of them, in the order in which they are done when several are due."""

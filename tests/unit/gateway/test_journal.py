@@ -1,5 +1,6 @@
 """The journal keeps every durable entry at its offset, whatever happens to its files."""
 
+import errno
 import itertools
 import os
 import resource
@@ -18,6 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from typing_extensions import override
 
 from balans.core.errors import UnavailableError
+from balans.gateway.carried import carried_readings
+from balans.gateway.files import BLOCK_BYTES
 from balans.gateway.journal import Journal
 from balans.gateway.segment import FILE_HEADER, MARKER_BYTES, MAX_DATA_BYTES, encode_entry
 from balans.protocols.hub import Ack, Batch, BatchSender, Entry
@@ -355,6 +358,33 @@ def test_a_segment_that_vanishes_while_open_is_lost_and_delivery_goes_on(folder:
     assert journal.read(0, 2, 1000) == ()
     assert journal.lost == ((0, 1),)
     assert journal.read(1, 2, 1000) == (Entry(1, b"b"),)
+    journal.close()
+
+
+def test_a_block_that_cannot_be_read_costs_what_lies_in_it_and_no_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Entry(2, bytes([number]) * 1000) for number in range(60)]
+    journal = open_journal(folder, 10**6)
+    journal.append(rows)
+    start = BLOCK_BYTES * 10
+    pread = os.pread
+
+    def worn(fd: int, size: int, at: int) -> bytes:
+        if at < start + BLOCK_BYTES and at + size > start:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(fd, size, at)
+
+    monkeypatch.setattr(os, "pread", worn)
+    first = end = 0
+    for _ in range(2):  # while it is open, and when it is opened again
+        found = held(journal)
+        ((first, end),) = journal.lost
+        assert end - first <= 6
+        assert found == {n: row for n, row in enumerate(rows) if not first <= n < end}
+        journal.close()
+        journal = open_journal(folder, 10**6)
+    assert carried_readings(folder).lost == end - first
     journal.close()
 
 

@@ -1,5 +1,6 @@
 """`BatchSender` over a channel that loses, repeats and reorders, with restarts of both sides."""
 
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -307,6 +308,23 @@ def test_an_archive_on_its_way_leaves_room_for_what_is_urgent() -> None:
     assert batches(sender, 3.0) == []
     sender.acknowledged(Ack(7, 10, 101, ((10, 100),)))
     assert batches(sender, 3.0) == [(20, 30, Rank.ARCHIVE)]
+
+
+def test_two_ranks_that_took_turns_through_a_long_outage_hold_nothing_up() -> None:
+    journal = MemoryJournal()
+    sender = BatchSender(journal)
+    began_s = time.process_time()
+    for at in range(20_000):  # load control switched, modules reported, the server was away
+        journal.append(Entry(1, b"x"))
+        sender.ranked(at, [Rank.COMMAND if at % 2 else Rank.CURRENT])
+    sender.due(0.0)
+    sender.acknowledged(Ack(7, 0, 0))
+    batches = [b for b in sender.due(1.0) if isinstance(b, Batch)]
+    assert [b.first for b in batches] == [1, 3, 5, 7, 9, 11, 13, 15]
+    sender.acknowledged(Ack(7, 0, 16, tuple((at, at + 1) for at in range(0, 16, 2))))
+    batches = [b for b in sender.due(2.0) if isinstance(b, Batch)]
+    assert [b.first for b in batches] == [17, 19, 21, 23, 25, 27, 29, 31]
+    assert time.process_time() - began_s < 3  # it was two minutes
 
 
 def test_a_trouble_is_told_once_when_it_comes_and_once_when_it_goes() -> None:

@@ -1,5 +1,7 @@
 """Text in files that people open with a spreadsheet: no formula, and the same once it is back."""
 
+from datetime import UTC, timedelta, timezone
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,3 +28,20 @@ def test_text_comes_back_as_it_went(text: str) -> None:
 
 def test_a_password_is_taken_as_it_is() -> None:
     assert cells.SECRET.parse("'=secret") == "'=secret"
+
+
+@pytest.mark.parametrize(
+    "text", ["9999-12-31", "0001-01-01", "9999-12-31T23:59:59-05:00", "31.12.9999", "1899-12-31"]
+)
+def test_a_time_that_not_every_zone_can_tell_is_refused(text: str) -> None:
+    """Once stored it would keep the whole registry from being read again."""
+    with pytest.raises(ValueError, match="another year"):
+        cells.MOMENT.parse(text)
+
+
+@pytest.mark.parametrize("text", ["1900-01-01", "2199-12-31T23:59:59-12:00", "31.12.2099 23:59"])
+def test_a_time_of_other_years_is_told_by_every_zone(text: str) -> None:
+    for hours in (-14, 14):
+        moment = cells.MOMENT.parse(text)
+        zone = timezone(timedelta(hours=hours))
+        (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone)

@@ -1,5 +1,6 @@
 """Files of readings to numbers: any cells give readings or findings, and nothing else."""
 
+from dataclasses import replace
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from balans.usecases.reading_sources import (
     ChannelRef,
     Source,
     SourcePeriod,
+    below_mounting,
     dial_registers,
     whole_pulses,
 )
@@ -156,3 +158,58 @@ def test_a_dial_moves_by_the_weight_of_a_pulse_and_not_by_the_ratio_of_transform
     registers, rounded = dial_registers(np.array([12_000, 12_500]), period)
     assert registers.tolist() == [19, 19]
     assert rounded.tolist() == [False, True]
+
+
+def used_at(rows: list[tuple[str, int]], **periods: SourcePeriod) -> tuple[Prepared, Noticing]:
+    """Return 1 kWh used at each of (name, minute of the day)."""
+    one = table(
+        point=[name for name, _ in rows],
+        time=[f"2026-01-01T{minute // 60:02d}:{minute % 60:02d}Z" for _, minute in rows],
+        used=["1"] * len(rows),
+    )
+    layout = Layout(unit="kWh")
+    raw, noticing = read(one, layout)
+    sources = [Source(UTC, (periods[who.name],)) for who in raw.who]
+    return prepare(raw, sources, layout, noticing, silent), noticing
+
+
+def test_a_channel_that_moved_goes_on_whichever_of_its_points_the_file_tells_first() -> None:
+    moved_s = 1_767_225_600 + 4 * 3600
+    before = replace(PERIOD, worth=Fraction(1), end_s=moved_s, point_id=2)
+    after = replace(PERIOD, worth=Fraction(1), start_s=moved_s)
+    early = [("old", hour * 60) for hour in range(4)]
+    late = [("new", hour * 60) for hour in range(4, 8)]
+    for rows in (early + late, late + early):
+        found, noticing = used_at(rows, old=before, new=after)
+        assert found.hours.register.tolist() == list(range(0, 9000, 1000))
+        assert noticing.findings() == []
+
+
+def test_what_is_used_from_the_removal_on_is_not_the_meters() -> None:
+    removed = replace(PERIOD, worth=Fraction(1), end_s=1_767_225_600 + 2 * 3600)
+    found, noticing = used_at([("p", hour * 60) for hour in range(3)], p=removed)
+    assert found.hours.register.tolist() == [0, 1000, 2000]
+    assert [(f.line, f.code) for f in noticing.findings()] == [(4, "unmounted")]
+
+
+def test_intervals_of_two_lengths_are_told_apart_instead_of_taken_for_holes() -> None:
+    other = replace(PERIOD, channel=ChannelRef(8, 1000, 2), point_id=2)
+    rows = [("quarters", minute) for minute in range(0, 360, 15)]
+    rows += [("hours", minute) for minute in range(0, 360, 60)]
+    found, noticing = used_at(rows, quarters=PERIOD, hours=other)
+    assert found.holes == []
+    assert set(found.hours.channel.tolist()) == {0}
+    (told,) = noticing.findings()
+    assert str(told) == (
+        "line 26: channel 1000-2: time: intervals of 60 minutes, most of the file has 15:"
+        " import them apart"
+    )
+    few = [*rows[:24], ("hours", 0), ("hours", 60)]  # as chance may have it
+    assert len(used_at(few, quarters=PERIOD, hours=other)[0].holes) == 1
+
+
+def test_a_dial_that_went_through_zero_since_its_mounting_goes_on() -> None:
+    period = replace(PERIOD, worth=Fraction(1), modulus=100_000, dial_origin=99_990 * PARTS)
+    dials = np.array([99_995, 5, 40_000, 60_000], np.int64) * PARTS
+    assert dial_registers(dials, period)[0].tolist() == [5, 15, 40_010, 60_010]
+    assert below_mounting(dials, period).tolist() == [False, False, False, True]

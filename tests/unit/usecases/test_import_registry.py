@@ -134,7 +134,7 @@ NODES = "[nodes]\ncode,name,kind,parent,timezone\ncity,City,city,,Europe/Chisina
         ("[modules]\nserial,node,inputs\n7,city,1 x\n", "inputs: '1 x': expected whole numbers"),
         (
             "[mountings]\nmeter,point,valid_from\nm,p,soon\n",
-            "mountings, line 3: mounting m: valid_from: 'soon': expected a time such as",
+            "mountings, line 3: mounting m: valid_from: 'soon': expected a time of 1900",
         ),
     ],
 )

@@ -25,6 +25,21 @@ def test_the_separator_is_that_of_the_names(separator: str, end: str) -> None:
     assert list(found.lines) == [2, 3]
 
 
+@pytest.mark.parametrize("told", ["sep=;", '"sep=;"', "SEP=;", "sep=;;;"])
+def test_a_line_may_tell_the_separator_as_spreadsheets_do(told: str) -> None:
+    found = only(f"{told}\r\npoint;a,b,c\r\np;5\r\n")
+    assert list(found.rows()) == [{"point": "p", "a,b,c": "5"}]
+    assert list(found.lines) == [3]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_nul_anywhere_is_told_by_its_line(encoding: str) -> None:
+    """No table takes it, so it would end in a fault of the database."""
+    text = "point,time\n" + "p,1\n" * 3000 + "p\x00,1\n"
+    with pytest.raises(InputError, match=r"a\.csv: line 3002: a NUL character"):
+        decode_text(text.encode(encoding), "a.csv")
+
+
 def test_several_tables_stand_under_their_names() -> None:
     text = "[nodes];;\ncode;name;\na;A;\n\n;;\n[Points]\ncode;name\nb;B\n[meters]\n"
     found = csv_tables(text, "a.csv")

@@ -92,6 +92,25 @@ def test_a_year_by_the_local_clock_comes_back_as_it_was(zone: ZoneInfo, minutes:
     assert found.tolist() == [int(t.timestamp()) for t in times for _ in (1, 2)]
 
 
+def test_a_format_that_takes_the_afternoon_for_the_morning_is_refused() -> None:
+    with pytest.raises(InputError, match=r"needs %p beside %I, or %H"):
+        check_format("%d/%m/%Y %I:%M")
+    check_format("%d/%m/%Y %I:%M %p")
+    check_format("%d/%m/%Y")
+
+
+@pytest.mark.parametrize("minutes", [15, 60])
+def test_the_newest_may_come_first_as_many_programs_write_it(minutes: int) -> None:
+    start = datetime(2026, 10, 24, 12, tzinfo=UTC)
+    times = [start + timedelta(minutes=n * minutes) for n in range(1440 // minutes)]
+    rising = [local(t.astimezone(MADRID)) for t in times]
+    written = np.array([*rising[::-1], NO_TIME, *rising], np.int64)
+    group = np.repeat([0, 1], [len(times) + 1, len(times)])
+    found = to_utc(written, group, MADRID)
+    expected = [int(t.timestamp()) for t in times]
+    assert found.tolist() == [*expected[::-1], NO_TIME, *expected]
+
+
 def test_an_hour_that_the_clock_left_out_is_no_time() -> None:
     written = np.array([local(datetime.fromisoformat("2026-03-29T02:30:00"))], np.int64)
     assert to_utc(written, np.zeros(1, np.int64), MADRID).tolist() == [NO_TIME]

@@ -28,6 +28,8 @@ ASK_AGAIN_MOST_S: Final = 3600.0
 SPANS_MAX: Final = 100
 RING_H: Final = 61 * 24
 """Further back no ring reaches; a module whose clock leaps ahead makes no endless hole."""
+LEAP_H: Final = 48
+"""So far a report may be ahead of what its module says it holds: that may have been said before."""
 SILENT_H: Final = 4
 PLAUSIBLE_H: Final = 30 * 24
 """A clock further away from what modules report is not believed."""
@@ -56,9 +58,19 @@ class _Input:
     gone: Ranges = field(default_factory=Ranges)
     ask_s: float = -1.0
     pause_s: float = FIRST_ASK_S
+    _holes: Ranges | None = None
+
+    def changed(self) -> None:
+        """Note that `held`, `wanted` or `gone` is another."""
+        self._holes = None
 
     def holes(self) -> Ranges:
-        """Return what is to be asked for."""
+        """Return what is to be asked for; looked for only when something has changed."""
+        if self._holes is None:
+            self._holes = self._look()
+        return self._holes
+
+    def _look(self) -> Ranges:
         inside: tuple[tuple[int, int], ...] = ()
         if self.held.spans:
             first, last = self.held.spans[0][0], self.held.spans[-1][1]
@@ -70,7 +82,7 @@ class _Input:
 class _Module:
     inputs: dict[int, _Input] = field(default_factory=dict)
     newest: int = -1
-    silent: bool = False
+    silent: bool | None = None
     asked_s: float = -1.0
     heard_s: float = -1.0
 
@@ -84,8 +96,10 @@ class HourBook:
     def note(self, rows: NDArray[np.void], now_s: float = 0.0) -> None:
         """Take over readings (n,) of type `readings.RECORD` that are durable here."""
         keys = (rows["module"].astype(np.int64) << 2) | rows["input"]
-        for key in np.unique(keys).tolist():
-            hours = np.unique(rows["hour"][keys == key])
+        order = np.argsort(keys, kind="stable")
+        different, starts = np.unique(keys[order], return_index=True)
+        for key, own in zip(different.tolist(), np.split(order, starts[1:]), strict=False):
+            hours = np.unique(rows["hour"][own])
             module = self._module(key >> 2)
             if module is not None:
                 module.newest = max(module.newest, int(hours[-1]))
@@ -101,13 +115,16 @@ class HourBook:
         one.wanted = Ranges.of((*one.wanted.spans, *asked.spans))
         one.gone = _without(one.gone, asked)
         one.ask_s, one.pause_s = 0.0, FIRST_ASK_S
+        one.changed()
 
     def absent(
         self, serial: int, number: int, spans: Iterable[tuple[int, int]], newest: int | None
     ) -> tuple[tuple[int, int], ...]:
         """Take a module at its word that it does not hold hours; return those asked of it.
 
-        What is younger than its `newest` hour is not counted out: it is still to come.
+        What is younger than its `newest` hour is not counted out: it is still to come. What this
+        book holds far beyond it was told by a clock that was wrong and has been set: it is
+        forgotten, for the hours on the way there would be asked for, for ever.
         """
         module = self._modules.get(serial)
         if module is None or number not in module.inputs or newest is None:
@@ -118,6 +135,12 @@ class HourBook:
         gone = Ranges.of(span for s, e in told.spans for span in holes.within(s, e).spans)
         one.gone = Ranges.of((*one.gone.spans, *gone.spans))
         one.wanted = _without(one.wanted, gone)
+        last = max((end for _, end in one.held.spans), default=0)
+        if last > newest + LEAP_H and any(end > newest + 1 for _, end in spans):
+            one.held = one.held.within(0, newest + 1)
+            held = [end - 1 for each in module.inputs.values() for _, end in each.held.spans]
+            module.newest = max(held, default=-1)
+        one.changed()
         return gone.spans
 
     def heard(self, serial: int, now_s: float) -> None:
@@ -135,21 +158,25 @@ class HourBook:
         """Return what to ask at `now_s` (any clock that only goes forward)."""
         return list(self._due(now_s))
 
-    def silences(self, hour: int) -> list[Silence]:
+    def silences(self, hour: int, most: int = MODULES_MAX) -> list[Silence]:
         """Return the modules that have fallen silent or come back, at `hour` of the hub's clock.
 
-        A clock that contradicts the modules themselves is not believed; then a module is silent
-        when it is behind the others.
+        At most so many; the others are left to the next call. What was told before this book was
+        opened is not known, so the first call with a module tells how it is, too: one that was
+        called silent by an earlier book would stay so. A clock that contradicts the modules
+        themselves is not believed; then a module is silent when it is behind the others.
         """
         newest = [module.newest for module in self._modules.values() if module.newest >= 0]
         if not newest:
             return []
         middle = median_low(newest)
         reference = hour if abs(hour - middle) <= PLAUSIBLE_H else middle
-        found = []
+        found: list[Silence] = []
         for serial, module in self._modules.items():
             silent = 0 <= module.newest < reference - SILENT_H
-            if silent != module.silent:
+            if len(found) >= most:
+                break
+            if silent != module.silent and module.newest >= 0:
                 module.silent = silent
                 found.append(Silence(serial, silent, module.newest))
         return found
@@ -182,6 +209,7 @@ class HourBook:
         filled = any(one.wanted.within(*span).spans for span in came.spans)
         one.held = Ranges.of((*one.held.spans, *came.spans))
         one.wanted = _without(one.wanted, came)
+        one.changed()
         if filled and one.wanted.spans:
             one.pause_s, one.ask_s = ASK_AGAIN_S, now_s + ASK_AGAIN_S  # it is answering
 

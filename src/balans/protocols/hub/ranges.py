@@ -1,5 +1,6 @@
 """Sets of offsets as half-open ranges [start, end)."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -31,7 +32,9 @@ class Ranges:
 
     def within(self, start: int, end: int) -> "Ranges":
         """Return the part inside [start, end)."""
-        return Ranges.of((max(s, start), min(e, end)) for s, e in self.spans)
+        return Ranges(
+            tuple((max(s, start), min(e, end)) for s, e in self._near(start, end) if start < end)
+        )
 
     def missing(self, start: int, end: int) -> "Ranges":
         """Return what [start, end) holds beyond these ranges.
@@ -42,17 +45,26 @@ class Ranges:
         gaps: list[tuple[int, int]] = []
         at = start
         for s, e in self.within(start, end).spans:
-            gaps.append((at, s))
+            if at < s:
+                gaps.append((at, s))
             at = e
-        gaps.append((at, end))
-        return Ranges.of(gaps)
+        if at < end:
+            gaps.append((at, end))
+        return Ranges(tuple(gaps))
 
     def contiguous_from(self, start: int) -> int:
         """Return the first offset at or above `start` that is not held."""
-        for s, e in self.spans:
-            if s <= start < e:
-                return e
-        return start
+        near = self._near(start, start + 1)
+        return near[0][1] if near else start
 
     def __contains__(self, offset: int) -> bool:
-        return any(s <= offset < e for s, e in self.spans)
+        return bool(self._near(offset, offset + 1))
+
+    def _near(self, start: int, end: int) -> tuple[tuple[int, int], ...]:
+        """Return the spans that [start, end) touches: there may be very many others."""
+        first = bisect_right(self.spans, start, key=_end_of)
+        return self.spans[first : bisect_left(self.spans, (end,), first)]
+
+
+def _end_of(span: tuple[int, int]) -> int:
+    return span[1]

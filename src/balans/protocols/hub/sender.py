@@ -18,6 +18,7 @@ What goes first says the rank of an entry: commands, alarms, current data, archi
 the archive are on the way at a time, so that what is urgent never waits for more than these.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -109,7 +110,7 @@ class BatchSender:
     introduction: Introduction = Introduction()
     _held: Ranges = field(default_factory=Ranges, init=False)
     _sent: dict[tuple[int, int], _OnTheWay] = field(default_factory=dict, init=False)
-    _ranked: dict[Rank, Ranges] = field(default_factory=dict, init=False)
+    _ranked: dict[Rank, list[tuple[int, int]]] = field(default_factory=dict, init=False)
     _hello: Hello | None = field(default=None, init=False)
     _hello_s: float = field(default=0.0, init=False)
     _told: bool = field(default=False, init=False)
@@ -128,10 +129,18 @@ class BatchSender:
         self._introduced = False
 
     def ranked(self, first: int, ranks: Sequence[Rank]) -> None:
-        """Note the ranks of the entries from `first` on. What is not told of is archive."""
-        for rank in sorted(set(ranks) - {Rank.ARCHIVE}):
-            own = ((at, at + 1) for at, one in enumerate(ranks, first) if one == rank)
-            self._ranked[rank] = Ranges.of((*self._ranked.get(rank, Ranges()).spans, *own))
+        """Note the ranks of the entries from `first` on, which follow all that were told of.
+
+        What is not told of is archive.
+        """
+        for at, rank in enumerate(ranks, first):
+            if rank == Rank.ARCHIVE:
+                continue
+            own = self._ranked.setdefault(rank, [])
+            if own and own[-1][1] == at:
+                own[-1] = (own[-1][0], at + 1)
+            else:
+                own.append((at, at + 1))
 
     def trouble(self, what: str) -> None:
         """Note what keeps the hub from working, "" for nothing; news are told with a `Hello`."""
@@ -160,8 +169,8 @@ class BatchSender:
         self._sent = {
             span: way for span, way in self._sent.items() if self._held.missing(*span).spans
         }
-        for rank, own in self._ranked.items():
-            self._ranked[rank] = own.within(ack.contiguous, self.journal.next)
+        for own in self._ranked.values():
+            del own[: bisect_right(own, ack.contiguous, key=lambda span: span[1])]
         if ack.contiguous < self.journal.first:
             self._told = False  # it has forgotten what was settled, or this is an old answer
         return ack.contiguous
@@ -218,33 +227,37 @@ class BatchSender:
 
     def _due_batches(self, now_s: float) -> list[Hello | Batch]:
         batches: list[Hello | Batch] = []
-        for rank, start, end in self._waiting():
-            at = start
-            while at < end and self._has_room(rank):
-                entries = self.journal.read(at, end, self.max_bytes)
-                if not entries:
-                    break  # proved unreadable: told in the next Hello
-                batch = Batch.of(self.journal.id, at, entries, rank)
-                self._sent[(batch.first, batch.end)] = _OnTheWay(now_s, rank)
-                self._known_end = max(self._known_end, batch.end)
-                batches.append(batch)
-                at = batch.end
+        busy = Ranges.of((*self._held.spans, *self._sent, *self.journal.lost))
+        for rank in Rank:
+            for start, end in self._waiting(rank, busy):
+                at = start
+                while at < end and self._has_room(rank):
+                    entries = self.journal.read(at, end, self.max_bytes)
+                    if not entries:
+                        break  # proved unreadable: told in the next Hello
+                    batch = Batch.of(self.journal.id, at, entries, rank)
+                    self._sent[(batch.first, batch.end)] = _OnTheWay(now_s, rank)
+                    self._known_end = max(self._known_end, batch.end)
+                    batches.append(batch)
+                    at = batch.end
         return batches
 
-    def _waiting(self) -> Iterator[tuple[Rank, int, int]]:
-        """Yield what is neither held nor on its way, the most urgent first."""
+    def _waiting(self, rank: Rank, busy: Ranges) -> Iterator[tuple[int, int]]:
+        """Yield what of a rank is neither held nor on its way, as long as there is room for it.
+
+        Of two ranks that take turns there are as many spans as entries, tens of thousands after
+        a long outage: none is looked at that cannot be sent now.
+        """
         journal = self.journal
-        busy = Ranges.of((*self._held.spans, *self._sent, *journal.lost))
-        for rank in Rank:
-            own = (
-                Ranges(((journal.first, journal.next),))
-                if rank == Rank.ARCHIVE and journal.first < journal.next
-                else self._ranked.get(rank, Ranges())
-            )
-            for span in own.within(journal.first, journal.next).spans:
-                for start, end in busy.missing(*span).spans:
-                    yield rank, start, end
-            busy = Ranges.of((*busy.spans, *own.spans))
+        if rank == Rank.ARCHIVE and self._has_room(rank):
+            others = Ranges.of(span for own in self._ranked.values() for span in own)
+            own = list(others.missing(journal.first, journal.next).spans)
+        else:
+            own = self._ranked.get(rank, [])
+        for start, end in own:
+            if not self._has_room(rank):
+                return
+            yield from busy.missing(max(start, journal.first), min(end, journal.next)).spans
 
     def _has_room(self, rank: Rank) -> bool:
         if rank == Rank.ARCHIVE:

@@ -155,6 +155,7 @@ def _look_up(user: Author, form: MountForm, text: str) -> None:
         known = prepared.prepared_module(user, label.serial)
         if known is not None:
             form.values["place"] = known.place
+            form.clear_inputs()
             for one in known.inputs:
                 form.fill_input(one)
 

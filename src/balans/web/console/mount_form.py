@@ -101,6 +101,11 @@ class MountForm:
         for one in label.meters:
             self.fill_input(one)
 
+    def clear_inputs(self) -> None:
+        """Forget which inputs are used, since somebody prepared exactly those that are."""
+        for number in INPUTS:
+            self.values.pop(f"resource-{number}", None)
+
     def fill_input(self, one: InputOrder) -> None:
         """Show what somebody prepared for an input."""
         weight = one.pulse_weight

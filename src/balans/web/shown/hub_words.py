@@ -22,4 +22,5 @@ def hub_words(state: HubState, zone: ZoneInfo) -> dict[str, Any]:
         "trouble_since": told(state.trouble_since),
         "doubled": state.doubled,
         "silent": decimal(state.silent_modules, 0) if state.silent_modules else "",
+        "refused": decimal(state.refused, 0) if state.refused else "",
     }

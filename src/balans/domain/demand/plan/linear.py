@@ -11,12 +11,20 @@ import numpy as np
 from highspy._core import _Highs
 from numpy.typing import ArrayLike, NDArray
 
+from balans.core.errors import BalansError
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 INFINITE = float("inf")
 ROW_WISE = 2
 MINIMIZE = 1
 GOOD = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kObjectiveBound)
+
+
+class SolverError(BalansError):
+    """The solver did not even begin: a defect of the programme or of the process, not of time."""
+
+    code = "solver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,11 @@ class LinearModel:
 
         A programme with whole columns stops at a relative distance of `gap` from its bound.
         `known` are values that keep every row, to begin with.
+
+        Raises
+        ------
+        SolverError
+            If the solver did not begin. All its users in a process must ask for one thread.
         """
         solver = self._solver(self.is_whole)
         solver.setOptionValue("mip_rel_gap", gap)
@@ -148,7 +161,8 @@ class Relaxed:
 def _run(solver: _Highs, time_limit_s: float) -> Solved | None:
     # The solver's clock goes on from one run to the next.
     solver.setOptionValue("time_limit", solver.getRunTime() + time_limit_s)
-    solver.run()
+    if solver.run() == highspy.HighsStatus.kError:
+        raise SolverError(f"HiGHS did not solve it: {solver.getModelStatus()}")
     info = solver.getInfo()
     # A feasible point found in time, if not the best one, is good enough for a plan.
     feasible = int(highspy.SolutionStatus.kSolutionStatusFeasible)

@@ -76,7 +76,7 @@ const lookUp = (text) => {
   const [device, placed = ""] = text.trim().split("@", 2);
   const serial = device.split(":")[2] ?? device;
   const known = facts.prepared[Number(serial)];
-  if (known) fill(known);
+  if (known) fill({ ...Object.fromEntries(NUMBERS.map((number) => [`resource-${number}`, ""])), ...known });
   const [place, ...meters] = placed.split(";");
   if (place) fill({ place });
   for (const meter of meters) {
@@ -125,6 +125,7 @@ const scanFrom = async (first) => {
       if (name === "module") lookUp(text);
       return true;
     },
+    known: () => Boolean(field(name).value) || !isUsed(Number(name.at(-1))),
   }));
   await scan(dialog, targets, () => showErrors({ [first]: facts.words.blocked }));
   emptyFields()[0]?.focus();

@@ -5,8 +5,9 @@ const LOOK_MS = 120;
 
 export const canScan = () => "BarcodeDetector" in window && Boolean(navigator.mediaDevices?.getUserMedia);
 
-// Asks for one text after the other. `targets` are {prompt, take(text)}; `take` returns false for
-// a text that does not belong there. Ends when all are taken, or when the person says so.
+// Asks for one text after the other. `targets` are {prompt, take(text), known()}; `take` returns false
+// for a text that does not belong there; what is known by the time its turn comes is passed over.
+// Ends when all are taken, or when the person says so.
 export async function scan(dialog, targets, blocked) {
   const video = dialog.querySelector("[data-video]");
   const prompt = dialog.querySelector("[data-prompt]");
@@ -15,7 +16,10 @@ export async function scan(dialog, targets, blocked) {
   let going = true;
   const show = () => { prompt.textContent = targets[at]?.prompt ?? ""; };
   const stop = () => { going = false; };
-  const skip = () => { at += 1; if (at < targets.length) show(); else stop(); };
+  const skip = () => {
+    do at += 1; while (at < targets.length && targets[at].known?.());
+    if (at < targets.length) show(); else stop();
+  };
 
   let stream;
   try {

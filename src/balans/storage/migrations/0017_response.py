@@ -199,7 +199,7 @@ end $$;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("storage", "0014_imports"),
+        ("storage", "0016_periods_by_zone"),
     ]
 
     operations = [

@@ -89,7 +89,7 @@ create trigger supply_news after insert or update on supply_order
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("storage", "0015_response"),
+        ("storage", "0017_response"),
     ]
 
     operations = [
