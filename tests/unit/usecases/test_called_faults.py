@@ -18,7 +18,7 @@ from balans.domain.demand.model import Limit, Load
 from balans.protocols import hub
 from balans.usecases.run_load_control import FALLBACK
 
-RUNS = int(os.environ.get("BALANS_FAULT_RUNS", "60"))
+RUNS = int(os.environ.get("BALANS_FAULT_RUNS", "40"))
 STEP_S = 10.0
 AFTER_S, FALLBACK_W = 120.0, 4000.0
 GRACE_S = 2 * STEP_S
@@ -182,7 +182,7 @@ class Run:
 
     def check(self) -> None:
         house = self.house
-        names = {limit.name for limit in house.control._desk.all_limits}
+        names = {limit.name for limit in house.calls.limits}
         for load in house.loads:
             contact = house.contacts[load.name]
             if load.load_class == "red" or not load.released:
