@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from tests.web import supply_people, town
+from tests.web.api_client import key
 from tests.web.conftest import Town
 
 from balans.protocols.hub import (
@@ -19,6 +20,7 @@ from balans.protocols.hub import (
 )
 from balans.protocols.supply_words import Contact
 from balans.storage import supply_sending
+from balans.storage.api_keys import Scope
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
 
@@ -209,7 +211,9 @@ def test_what_no_button_sends_is_refused(browser: Callable[[str], Client]) -> No
 def test_a_device_needs_a_module_of_its_own(browser: Callable[[str], Client]) -> None:
     operator = browser("alice-operator")
     assert operator.post(PAGE, DEVICE).status_code == 422
-    assert operator.post(PAGE, {"do": "remove_device"}).status_code == 302
+    assert "Is the device gone?" in text_of(operator.post(PAGE, {"do": "remove_device"}))
+    gone = {"do": "remove_device", "confirmed": "yes"}
+    assert operator.post(PAGE, gone).status_code == 302
     answer = operator.post(PAGE, DEVICE | {"module": "1010"})
     assert answer.status_code == 422
     assert operator.post(PAGE, DEVICE).status_code == 302
@@ -246,3 +250,17 @@ def test_a_place_shows_its_supplies_and_who_gives_rights_sets_the_rule(
     for name in ("alice-installer", "alice-nobody", "bob-operator"):
         assert browser(name).get(house).status_code in {403, 404}
     assert browser("alice-resident").get(house).status_code == 404
+
+
+def test_a_program_reads_the_supply_and_orders_nothing(browser: Callable[[str], Client]) -> None:
+    submit(browser("alice-dora"), DEBT)
+    text = key("alice-dora", "alice-house", frozenset({Scope.READ_EVENTS})).text
+    client = Client(headers={"Authorization": f"Bearer {text}"})
+    found = client.get(f"/api/v1/points/{supply_people.POINT}/supply")
+    assert found.status_code == 200, found.content
+    said = found.json()
+    assert (said["contact"], said["kind"]) == ("unknown", "contactor")
+    assert [step["state"] for step in said["orders"][0]["steps"]] == ["draft", "waiting_approval"]
+    before = len(browser("alice-dora").get(PAGE).context["orders"])
+    assert client.post(PAGE, DEBT).status_code in {302, 401, 403}
+    assert len(browser("alice-dora").get(PAGE).context["orders"]) == before

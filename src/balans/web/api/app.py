@@ -31,6 +31,7 @@ from balans.web.api import (
     readings,
     registry,
     service,
+    supply,
     upkeep,
     validity,
 )
@@ -61,6 +62,7 @@ CHAPTERS: Final = (
     groups,
     events,
     findings,
+    supply,
     imports,
     service,
 )

@@ -31,6 +31,7 @@ from balans.storage.records import NodeInfo, PointInfo
 from balans.storage.supply_orders import Wish
 from balans.storage.supply_records import SupplyRefusedError
 from balans.web.clock import site_clock
+from balans.web.console.asking import ask, is_confirmed
 from balans.web.console.supply_view import device_view, order_view, protection_view
 from balans.web.points import about_point
 from balans.web.shown import supply_words, words
@@ -256,6 +257,10 @@ def _add_device(visit: Visit, form: Forms) -> Answer:
 
 
 def _remove_device(visit: Visit, _form: Forms) -> Answer:
+    if not is_confirmed(visit.request):
+        effects = [_("The point can no longer be disconnected or reconnected from afar.")]
+        path = crumbs(visit.user, visit.node, named(visit.point.name))
+        return ask(visit.request, _("Is the device gone?"), effects, visit.url, path)
     supply.remove_device(visit.user, visit.point.code, visit.now)
     return visit.done(_("The device is taken away."))
 
