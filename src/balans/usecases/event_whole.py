@@ -1,0 +1,47 @@
+"""Plan an event at a whole place: its own controller decides which of its loads serve when."""
+
+from math import hypot
+
+from balans.usecases.event_plan import SLOT_S, EventPlan, Offer, Part, Planned
+
+RESTING_SHARE = 0.5
+"""Yellow rests as long as it was off, so over a long time it gives half of what it draws."""
+
+
+def plan_whole(plan: EventPlan, offer: Offer) -> Planned:
+    """Return the plan of an event that asks one place for a limit, for all of its time.
+
+    Expected is what is wanted, as far as the place can give it: its green loads all the time, its
+    yellow loads while they bear to be off, and half of that once they have to take turns. The
+    standard deviation is that of what its loads draw.
+    """
+    start_s, end_s = plan.steps[0].start_s, plan.steps[-1].end_s
+    slots = max(1, round((end_s - start_s) / SLOT_S))
+    slot_s = (end_s - start_s) / slots
+    wanted_w = float("inf") if plan.wanted_w is None else plan.wanted_w
+    expected_w, sd_w, missing_w = [], [], []
+    for slot in range(slots):
+        middle_s = (slot + 0.5) * slot_s
+        value = next(
+            (s.value for s in plan.steps if s.start_s <= start_s + middle_s < s.end_s), None
+        )
+        share = 1.0 if middle_s < offer.yellow_off_s else RESTING_SHARE
+        most_w = offer.green.mean_w + share * offer.yellow.mean_w
+        if offer.base_w is not None and value is not None:
+            most_w = min(most_w, max(offer.base_w - value, 0.0))
+        given_w = 0.0 if value is None else min(wanted_w, most_w)
+        expected_w.append(given_w)
+        sd_w.append(hypot(offer.green.sd_w, share * offer.yellow.sd_w) if given_w else 0.0)
+        missing_w.append(0.0 if plan.wanted_w is None or value is None else wanted_w - given_w)
+    given = [power for power in expected_w if power > 0]
+    mean_w = sum(given) / len(given) if given else 0.0
+    part = Part(offer.name, plan.steps, mean_w, max(sd_w, default=0.0))
+    return Planned(
+        parts=(part,),
+        start_s=start_s,
+        slot_s=slot_s,
+        expected_w=tuple(expected_w),
+        sd_w=tuple(sd_w),
+        missing_w=tuple(missing_w),
+        discomfort=0.0,
+    )
