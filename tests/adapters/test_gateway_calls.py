@@ -1,5 +1,6 @@
 """Signed calls on a real broker: the gateway listens, obeys, refuses, reports and remembers."""
 
+import asyncio
 import base64
 import contextlib
 import re
@@ -192,6 +193,9 @@ async def test_keys_are_changed_without_a_gap(bench: Bench, server: Server) -> N
     server.key = fresh
     await server.call(call_of(bench, 1000.0))
     await until(lambda: not bench.site.on, "the heater is off")
+    await asyncio.sleep(1.0)
+    _, log = await bench.stop()
+    assert log.count("listening to") <= 2, "each of groups and keys once"
 
 
 async def test_a_gateway_without_keys_is_as_before(broker: LocalBroker, tmp_path: Path) -> None:

@@ -110,6 +110,29 @@ async def test_what_the_broker_kept_is_told_apart(any_broker: LocalBroker | Mosq
     assert len(kept.messages) == 1
 
 
+async def test_a_link_listens_elsewhere_and_hears_what_was_kept(
+    any_broker: LocalBroker | Mosquitto,
+) -> None:
+    seen = Seen()
+    reader = Link(any_broker.url, "reader-else", [("else/old", 1), ("else/both", 1)], seen.take)
+    writer = Link(any_broker.url, "writer-else", [], seen.take)
+    async with running(reader, writer):
+        for name in ("both", "new"):
+            assert await writer.publish(f"else/{name}", b"kept", qos=1, retain=True)
+        await seen.until(lambda got: got == [("else/both", b"kept")])
+        await reader.listen([("else/both", 1), ("else/new", 1)])
+        await seen.until(lambda got: ("else/new", b"kept") in got)
+        assert await writer.publish("else/old", b"unheard", qos=1)
+        assert await writer.publish("else/new", b"heard", qos=1, retain=True)
+        await seen.until(lambda got: ("else/new", b"heard") in got)
+        assert ("else/old", b"unheard") not in seen.messages
+        seen.messages.clear()
+        await reader.listen([("else/both", 1), ("else/new", 1)], again=True)
+        await seen.until(lambda got: set(got) == {("else/both", b"kept"), ("else/new", b"heard")})
+        for name in ("both", "new"):
+            assert await writer.publish(f"else/{name}", b"", qos=1, retain=True)
+
+
 async def test_the_will_is_published_when_a_client_dies(
     any_broker: LocalBroker | Mosquitto,
 ) -> None:

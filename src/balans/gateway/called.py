@@ -71,7 +71,8 @@ class CalledDesk:
         server = ServerClock()
         self._gate = Gate(topics, keys, verify, self._memory, server)
         self.calls = Calls(config.site, self._memory, server, self._moment) if keys else None
-        self._news, self._is_new_place = asyncio.Event(), False
+        self._news = asyncio.Event()
+        self._is_new_place = self._is_new_key = False
         self._written, self._written_s = self._content(), time.monotonic()
         self._told_keyless = False
 
@@ -101,6 +102,7 @@ class CalledDesk:
         """
         if not data and not topic.startswith(f"{self._topics.root}/down/"):
             return None  # a call that is over is taken from the broker
+        known = (self._memory.groups, self._memory.keys)
         try:
             message = self._gate.open(topic, data, self._moment(self._now_s()))
         except RefusedError as error:
@@ -115,9 +117,12 @@ class CalledDesk:
                     self.calls.beat(self._now_s())
                 return None
             case hub.Groups() | hub.Keys():
-                log.info("the server says: %s", message)
-                self._is_new_place = True
-                self._news.set()
+                if message not in known:  # else retained: it comes with every connection
+                    log.info("the server says: %s", message)
+                    # What was refused before the key was known is kept by the broker.
+                    self._is_new_key |= isinstance(message, hub.Keys)
+                    self._is_new_place = True
+                    self._news.set()
                 return None
             case hub.Call() | hub.Limits() | hub.Consents():
                 self._news.set()
@@ -138,7 +143,8 @@ class CalledDesk:
                 self._is_new_place = False
                 log.info("listening to %d topics, %d before", len(self.subscriptions), len(told))
                 told = self.subscriptions
-                await server.listen(told)
+                again, self._is_new_key = self._is_new_key, False
+                await server.listen(told, again=again)
             self._show()
 
     async def close(self) -> None:

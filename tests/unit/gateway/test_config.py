@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from balans.core.errors import InputError
 from balans.gateway.config import PageConfig, parse_config, read_config
+from balans.protocols.hub import TrustedKey
 from balans.usecases.run_load_control import Sensor, SensorKind
 
 PATH = Path("/etc/balans/house.toml")
@@ -18,6 +19,7 @@ site = "house-1"
 data_dir = "data"
 mqtt_url = "mqtt://127.0.0.1:1883"
 """
+KEY = "A" * 43 + "="
 SITE = """
 [site]
 name = "house"
@@ -33,6 +35,12 @@ name = "heater"
 class = "yellow"
 rated_w = 2000
 """
+
+
+def test_keys_of_the_server() -> None:
+    config = parse_config(f"{GATEWAY}[server]\nkeys = ['{KEY}']\n{SITE}", PATH)
+    assert config.server_keys == (TrustedKey(bytes(32)),)
+    assert parse_config(GATEWAY + SITE, PATH).server_keys == ()
 
 
 def test_a_whole_file() -> None:
@@ -160,6 +168,14 @@ def test_a_relay_is_a_limit_of_the_device() -> None:
         ("[sensor]\nkind = 'pulse'\n", "sensor.wh_per_pulse is missing"),
         ("[sensor]\nkind = 'relay'\nthreshold_kw = 0\n", "sensor.threshold_kw = 0: expected"),
         ("[sensor]\nkind = 'meter'\nwh_per_pulse = 1\n", "sensor.wh_per_pulse is not known here"),
+        ("[server]\n", "server.keys is missing: expected a list of 1 to 16 public keys"),
+        ("[server]\nkeys = []\n", "server.keys = []: expected a list of 1 to 16"),
+        ("[server]\nkeys = 'x'\n", "server.keys = 'x': expected a list"),
+        ("[server]\nkeys = ['x']\n", "server.keys: 'x': expected 32 bytes in base64"),
+        ("[server]\nkeys = [1]\n", "server.keys: 1: expected 32 bytes in base64"),
+        (f"[server]\nkeys = ['{'A' * 42}']\n", "expected 32 bytes in base64"),
+        (f"[server]\nkeys = ['{KEY}', '{KEY}']\n", "server.keys: a key stands there twice"),
+        (f"[server]\nkeys = ['{KEY}']\nsecret = 'x'\n", "server.secret is not known here"),
         ("[page]\n", "page.port is missing: expected"),
         ("[page]\nport = 70000\n", "page.port = 70000: expected a number"),
         ("[page]\nport = 80\nkey = 'short'\n", "page.key is too short: expected 8 letters"),

@@ -13,9 +13,18 @@ from balans.core.words import LimitSource
 from balans.domain.demand.model import Hold, Limit, LoadState
 from balans.domain.demand.timetable import IntervalMeter
 from balans.gateway.files import make_folder, replace_file
-from balans.gateway.keep import ConsentsFile, LimitsFile, MemoryFile, OwnFile
-from balans.protocols.hub import Consents, ConsentSetting, Limits, LimitSetting
-from balans.usecases.run_load_control import Memory, Order, OwnSettings
+from balans.gateway.keep import CalledFile, ConsentsFile, LimitsFile, MemoryFile, OwnFile
+from balans.protocols.hub import (
+    Call,
+    Consents,
+    ConsentSetting,
+    Groups,
+    Keys,
+    Limits,
+    LimitSetting,
+    TrustedKey,
+)
+from balans.usecases.run_load_control import CalledMemory, Memory, Order, OwnSettings
 from balans.usecases.run_load_control.sensing import Reading
 
 
@@ -45,6 +54,21 @@ def test_memory_is_read_back_whole(tmp_path: Path) -> None:
     assert file.read() == memory()
 
 
+def test_what_is_known_of_calls_is_read_back_whole(tmp_path: Path) -> None:
+    file = CalledFile(tmp_path / "called")
+    assert file.read() == CalledMemory()
+    pinned = (TrustedKey(b"k" * 32),)
+    known = CalledMemory().of(pinned)
+    known.keys, known.groups = Keys(1, 3, pinned), Groups(2, 3, ("t3-peak",))
+    known.versions["limits"], known.beat, known.ahead_s = 7, 99, -3.5
+    known.note(Call(3, "t3-peak", "e1", 4, 100.0, 900.0), 100.0)
+    file.write(file.encode(known))
+    assert file.read() == known
+    assert file.read().of(pinned) == known
+    other = (TrustedKey(b"o" * 32),)
+    assert file.read().of(other) == CalledMemory((other[0].id,)), "of other keys nothing is left"
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_survived(raw: bytes) -> None:
     import tempfile
@@ -56,6 +80,7 @@ def test_any_bytes_are_survived(raw: bytes) -> None:
         LimitsFile(path).read()
         ConsentsFile(path).read()
         OwnFile(path).read()
+        CalledFile(path).read()
 
 
 def test_a_damaged_file_is_a_warning_and_nothing_more(

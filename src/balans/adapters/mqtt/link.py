@@ -148,12 +148,15 @@ class Link:
         _heed_cancellation()
         return taken
 
-    async def listen(self, subscriptions: Sequence[tuple[str, int]]) -> None:
+    async def listen(
+        self, subscriptions: Sequence[tuple[str, int]], *, again: bool = False
+    ) -> None:
         """Subscribe to `subscriptions` instead of those before.
 
-        What the broker has kept for them is delivered, also for those that held already.
+        What the broker has kept for those that are new is delivered, with `again` for all of them;
+        then what is published meanwhile may be missed.
         """
-        wanted = {topic for topic, _ in subscriptions}
+        wanted = set() if again else {topic for topic, _ in subscriptions}
         gone = [topic for topic, _ in self._subscriptions if topic not in wanted]
         self._subscriptions = list(subscriptions)
         client = self._client
