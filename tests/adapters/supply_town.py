@@ -22,7 +22,7 @@ from balans.protocols.hub import (
     encode_supply_report,
 )
 from balans.protocols.supply_words import Contact
-from balans.storage import access, supply, supply_checks, supply_orders
+from balans.storage import access, lookups, supply, supply_checks, supply_orders
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
 from balans.storage.models import SupplyOrder
@@ -85,7 +85,7 @@ def ordered(one: Wish, now: datetime = NOW, author: str = "alice-dora") -> Order
 
 def all_checks(code: str, now: datetime = NOW) -> frozenset[Check]:
     row = SupplyOrder.objects.get(code=code)
-    (point,) = supply_orders.lookups.points_by_id([row.point_id])
+    (point,) = lookups.points_by_id([row.point_id])
     situation = supply_checks.situation_of(point, now)
     return frozenset(checklist_of(supply_orders.facts_of(row, situation, now)))
 
@@ -98,7 +98,7 @@ def tell(
     **changes: Any,
 ) -> None:
     """Let a hub's journal bring a report, and the flush take it. Opens scopes of its own."""
-    values = {
+    values: dict[str, Any] = {
         "module": SERIAL,
         "output": 1,
         "outcome": outcome,

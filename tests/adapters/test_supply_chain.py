@@ -164,10 +164,10 @@ def contact() -> Contact:
     return in_tenant(found)
 
 
-def state() -> OrderState | None:
+def state() -> OrderState:
     """Return where the newest order stands."""
-    found = rows("select state from supply_order order by id desc limit 1")
-    return OrderState(found[0][0]) if found else None
+    (found,) = rows("select state from supply_order order by id desc limit 1")
+    return OrderState(found[0])
 
 
 def order(one: Any) -> str:
@@ -191,7 +191,7 @@ async def test_an_order_reaches_the_contact_and_its_feedback_the_tables(chain: C
     ]
     await asyncio.to_thread(order, wish(SupplyAction.RECONNECT))
     await until_stored(contact, Contact.ON)
-    assert chain.flat.adapter.contact == Contact.ON
+    assert chain.flat.adapter.state(T0).contact == Contact.ON
 
 
 async def test_a_contact_that_does_not_move_is_a_failure(chain: Chain) -> None:

@@ -41,6 +41,8 @@ def names_in(path: Path) -> set[str]:
                 found |= {source or "", *(one.name for one in names)}
             case ast.Import(names=names):
                 found |= {one.name for one in names}
+            case _:
+                pass
     return found
 
 

@@ -45,7 +45,7 @@ DANGER = DEBT | {"reason": "danger", "text": "smell of burning", "not_before": "
 @pytest.fixture
 def browser(visit: Callable[[str], Client], utilities: Town) -> Callable[[str], Client]:
     """Browsers of people, after the adapter has been registered as the device of flat 1."""
-    assert utilities
+    assert utilities.alice
     supply_people.add_people()
     operator = visit("alice-operator")
     assert operator.post(PAGE, DEVICE).status_code == 302
@@ -58,13 +58,19 @@ def text_of(answer: Any) -> str:
 
 def submit(client: Client, form: dict[str, str]) -> str:
     """Go through both steps with everything confirmed; return the address of the order."""
+    url = drafted(client, form)
+    page = client.get(url)
+    checks = [value for value, *_ in page.context["checklist"]]
+    done = client.post(url, {"do": "submit", "check": checks})
+    assert done.status_code == 302, text_of(done)
+    return url
+
+
+def drafted(client: Client, form: dict[str, str]) -> str:
+    """Go through the first step; return the address of the order."""
     answer = client.post(PAGE, form)
     assert answer.status_code == 302, text_of(answer)
-    page = client.get(answer.url)
-    checks = [value for value, *_ in page.context["checklist"]]
-    done = client.post(answer.url, {"do": "submit", "check": checks})
-    assert done.status_code == 302, text_of(done)
-    return str(answer.url)
+    return str(answer["Location"])
 
 
 def tell(code: str, outcome: SupplyOutcome, contact: Contact, offset: int) -> None:
@@ -84,33 +90,33 @@ def tell(code: str, outcome: SupplyOutcome, contact: Contact, offset: int) -> No
 
 def test_two_steps_a_second_person_and_the_history(browser: Callable[[str], Client]) -> None:
     dora, dan = browser("alice-dora"), browser("alice-dan")
-    first = dora.post(PAGE, DEBT)
-    step = dora.get(first.url)
+    url = drafted(dora, DEBT)
+    step = dora.get(url)
     said = text_of(step)
     assert "Step 2 of 2" in said
     assert "Carol Consumer" in said
     assert "A second person must approve it" in said
     assert [value for value, *_ in step.context["checklist"]] == ["right_place", "notified"]
-    missing = dora.post(first.url, {"do": "submit", "check": ["right_place"]})
+    missing = dora.post(url, {"do": "submit", "check": ["right_place"]})
     assert missing.status_code == 422
     assert "Confirm every item" in text_of(missing)
-    assert dan.get(first.url).status_code == 404
-    dora.post(first.url, {"do": "submit", "check": ["right_place", "notified"]})
-    assert "Somebody else with this right must approve it" in text_of(dora.get(first.url))
-    assert "Approve" not in text_of(dora.get(first.url)).split("Every step")[0].split("<main")[1]
-    assert first.url in text_of(dan.get("/supply/"))
+    assert dan.get(url).status_code == 404
+    dora.post(url, {"do": "submit", "check": ["right_place", "notified"]})
+    assert "Somebody else with this right must approve it" in text_of(dora.get(url))
+    assert "Approve" not in text_of(dora.get(url)).split("Every step")[0].split("<main")[1]
+    assert url in text_of(dan.get("/supply/"))
     assert dan.get("/supply/").context["waiting"]
     assert not dora.get("/supply/").context["waiting"]
-    assert dan.post(first.url, {"do": "approve"}).status_code == 302
-    assert dan.post(first.url, {"do": "approve"}).status_code == 422
+    assert dan.post(url, {"do": "approve"}).status_code == 302
+    assert dan.post(url, {"do": "approve"}).status_code == 422
     supply_sending.release_due(town.NOW)
-    code = first.url.strip("/").split("/")[-1]
+    code = url.strip("/").split("/")[-1]
     tell(code, SupplyOutcome.CONFIRMED, Contact.OFF, 0)
     page = text_of(dora.get(PAGE))
     assert "done, confirmed by feedback" in page
     assert "three bills, letter of 2 January" in page
     assert "approved by alice-dan" in page
-    states = [step["state"] for step in dora.get(first.url).context["order"]["steps"]]
+    states = [step["state"] for step in dora.get(url).context["order"]["steps"]]
     assert states[0] == "draft"
     assert len(states) == 5
 
@@ -156,8 +162,7 @@ def test_a_protected_point_is_refused_for_debt(browser: Callable[[str], Client])
     assert operator.post(PAGE, protect | {"reason": ""}).status_code == 422
     assert operator.post(PAGE, protect).status_code == 302
     assert operator.post(PAGE, protect).status_code == 422
-    answer = dora.post(PAGE, DEBT)
-    assert "the point is protected" in text_of(dora.get(answer.url))
+    assert "the point is protected" in text_of(dora.get(drafted(dora, DEBT)))
     operator.post(PAGE, {"do": "unprotect", "reason": "moved out"})
     assert "moved out" in text_of(dora.get(PAGE))
 

@@ -35,9 +35,9 @@ def state(contact: Contact, answers: str = "", refused: str = "", since: float =
     return SupplyState(7, 1, contact, since, since, answers, answers, refused)
 
 
-def asked(orders: SupplyOrders, name: str = "o1", **changes: float) -> None:
+def asked(orders: SupplyOrders, name: str = "o1") -> None:
     """Take an order and let the journal hold it."""
-    heard = orders.take(order(name, **changes), T0, 0.0)
+    heard = orders.take(order(name), T0, 0.0)
     assert heard is not None
     assert heard.outcome == SupplyOutcome.HEARD
     orders.durable(name, 0.0)
