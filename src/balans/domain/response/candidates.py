@@ -48,9 +48,10 @@ class Candidate:
         It is still resting until then, from an earlier event or turn.
     max_off_s
         How long its loads bear to be off (yellow).
-    duty, returned
-        Share of the time its loads run; share of the energy held back that they draw afterwards.
-        Both say what of a turn comes back while the event still lasts (`release.recovery_s`).
+    duty, cycle_s, returned
+        Share of the time its loads run, length of their cycle (0: not known), and share of the
+        energy held back that they draw afterwards. They say what of a turn comes back while the
+        event still lasts (`release.recovery_s`).
     """
 
     name: str
@@ -63,6 +64,7 @@ class Candidate:
     free_from_s: float = -math.inf
     max_off_s: float = LONGEST_S
     duty: float = 0.3
+    cycle_s: float = 0.0
     returned: float = 1.0
 
     def __post_init__(self) -> None:
@@ -79,6 +81,7 @@ class Candidate:
             ("discomfort", self.discomfort, 0.0, math.inf),
             ("given_kwmin", self.given_kwmin, 0.0, math.inf),
             ("duty", self.duty, 0.0, 1.0),
+            ("cycle_s", self.cycle_s, 0.0, math.inf),
             ("returned", self.returned, 0.0, 1.0),
         )
         for field, value, least, most in checks:
@@ -288,7 +291,8 @@ def _back_w(
     who, first, length_s = turns
     duty = np.array([one.duty for one in candidates])[who]
     returned = np.array([one.returned for one in candidates])[who]
-    over_s = np.maximum(recovery_s(duty, length_s) + wanted.release_spread_s, 1.0)
+    cycle_s = np.array([one.cycle_s for one in candidates])[who]
+    over_s = np.maximum(recovery_s(duty, length_s, cycle_s) + wanted.release_spread_s, 1.0)
     begin_s = first * wanted.slot_s + length_s
     slot_s = np.arange(wanted.slots) * wanted.slot_s
     overlap_s = np.minimum(slot_s + wanted.slot_s, (begin_s + over_s)[:, None]) - np.maximum(
