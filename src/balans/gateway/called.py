@@ -111,6 +111,10 @@ class CalledDesk:
                 raise
             self._tell_keyless(error)
             return None
+        return self._sorted(message, known)
+
+    def _sorted(self, message: hub.Message, known: tuple[object, ...]) -> hub.Message | None:
+        """Keep what is for the gate alone; return what is not."""
         match message:
             case hub.Beat():
                 if self.calls:
@@ -118,17 +122,20 @@ class CalledDesk:
                 return None
             case hub.Groups() | hub.Keys():
                 if message not in known:  # else retained: it comes with every connection
-                    log.info("the server says: %s", message)
-                    # What was refused before the key was known is kept by the broker.
-                    self._is_new_key |= isinstance(message, hub.Keys)
-                    self._is_new_place = True
-                    self._news.set()
+                    self._take_place(message)
                 return None
             case hub.Call() | hub.Limits() | hub.Consents():
                 self._news.set()
             case _:
                 pass
         return message
+
+    def _take_place(self, message: hub.Groups | hub.Keys) -> None:
+        log.info("the server says: %s", message)
+        # What was refused before the key was known is kept by the broker.
+        self._is_new_key |= isinstance(message, hub.Keys)
+        self._is_new_place = True
+        self._news.set()
 
     async def run(self, server: Link) -> None:
         """Listen where the server says, and write what is to outlive the process."""
