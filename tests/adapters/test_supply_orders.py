@@ -50,7 +50,7 @@ from balans.storage import (
 from balans.storage.access import ForbiddenError, NotVisibleError, Right
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
-from balans.storage.models import Load, Module, SupplyOrder
+from balans.storage.models import Exemption, Load, Module, SupplyOrder
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
 from balans.storage.supply_records import OrderInfo, SupplyRefusedError
@@ -205,6 +205,24 @@ def test_who_is_protected_is_not_cut_off_for_debt_and_it_is_noticed(kind: Protec
     assert (order.state, order.detail) == (OrderState.REFUSED, "protected")
     assert noticed() == ["a disconnection for non-payment was refused: the point is protected"]
     assert ordered(wish(reason=SupplyReason.DANGER)).state == OrderState.APPROVED
+
+
+@pytest.mark.usefixtures("alice")
+def test_who_is_vulnerable_for_demand_response_is_not_cut_off_for_debt(tenant_id: int) -> None:
+    node = access.node_for(person("alice-operator"), "alice-house")
+    exemption = Exemption.objects.create(
+        tenant_id=tenant_id,
+        node_id=node.id,
+        kind="vulnerable",
+        reason="a home for the aged",
+        author="alice-operator",
+        at=NOW,
+    )
+    order = ordered(for_debt())
+    assert (order.state, order.detail) == (OrderState.REFUSED, "protected")
+    exemption.ended_at = NOW
+    exemption.save()
+    assert ordered(for_debt()).state == OrderState.WAITING
 
 
 @pytest.mark.usefixtures("alice")

@@ -24,6 +24,7 @@ from balans.storage.access import Right
 from balans.storage.commands import Author
 from balans.storage.models import (
     Contract,
+    Exemption,
     Module,
     SupplyDevice,
     SupplyOrder,
@@ -35,6 +36,7 @@ from balans.storage.supply_records import DeviceInfo, ProtectionInfo, SupplyRefu
 
 DEFAULT_SECOND_PERSON: Final = frozenset({SupplyReason.NON_PAYMENT})
 REASON_MAX: Final = 500
+VULNERABLE: Final = "vulnerable"
 
 
 def device_of(point: PointInfo) -> DeviceInfo | None:
@@ -168,6 +170,16 @@ def is_open(point: PointInfo) -> bool:
 def protection_of(point: PointInfo) -> ProtectionInfo | None:
     """Return why a point is not cut off for non-payment now, None if it may be."""
     return next((one for one in protections_of(point) if one.ended_at is None), None)
+
+
+def is_vulnerable(node: NodeInfo) -> bool:
+    """Return whether a node, or one above it, is called vulnerable for demand response.
+
+    Whoever must not be asked to use less is not cut off for non-payment either.
+    """
+    ids = (*node.ancestor_ids, node.id)
+    rows = Exemption.objects.filter(node_id__in=ids, kind=VULNERABLE, ended_at__isnull=True)
+    return rows.exists()
 
 
 def protections_of(point: PointInfo) -> list[ProtectionInfo]:

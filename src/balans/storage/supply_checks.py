@@ -8,7 +8,7 @@ from django.db import connection
 
 from balans.core.hours import hour_of, time_of
 from balans.domain.metering import MISSING, EventKind
-from balans.domain.supply import Contact
+from balans.domain.supply import Contact, Protection
 from balans.storage import lookups, supply
 from balans.storage.events import EventQuery, events_of
 from balans.storage.findings import Noticed, Severity
@@ -33,7 +33,7 @@ class Situation:
     """
 
     device: DeviceInfo | None
-    protection: str | None
+    protection: Protection | None
     is_open: bool
     faults: tuple[EventKind, ...]
     moved: int | None
@@ -43,15 +43,21 @@ class Situation:
 def situation_of(point: PointInfo, now: datetime) -> Situation:
     """Return what is known of the supply of a point at `now`."""
     device = supply.device_of(point)
-    protection = supply.protection_of(point)
     return Situation(
         device,
-        protection.kind if protection else None,
+        _protection(point),
         supply.is_open(point),
         faults_of(point, now),
         moved_since_off(point, device, now),
         was_dangerous(point),
     )
+
+
+def _protection(point: PointInfo) -> Protection | None:
+    own = supply.protection_of(point)
+    if own is not None:
+        return own.kind
+    return Protection.VULNERABLE if supply.is_vulnerable(lookups.node(point.node_id)) else None
 
 
 def faults_of(point: PointInfo, now: datetime) -> tuple[EventKind, ...]:

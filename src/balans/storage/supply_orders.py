@@ -22,7 +22,6 @@ from balans.domain.supply import (
     Deed,
     Facts,
     OrderState,
-    Protection,
     Refusal,
     SupplyAction,
     SupplyReason,
@@ -283,7 +282,7 @@ def _facts(
     *,
     is_open: bool | None = None,
 ) -> Facts:
-    device, protection = situation.device, situation.protection
+    device = situation.device
     seen: dict[str, Any] = {} if device is None else {"contact": device.contact}
     return Facts(
         action=wish.action,
@@ -295,7 +294,7 @@ def _facts(
         has_device=device is not None,
         has_hub=device is None or device.hub_code is not None,
         is_open=situation.is_open if is_open is None else is_open,
-        protection=None if protection is None else Protection(protection),
+        protection=situation.protection,
         faults=bool(situation.faults),
         moved=situation.moved,
         **seen,

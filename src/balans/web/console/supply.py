@@ -176,6 +176,7 @@ def point_supply(request: HttpRequest, code: str) -> HttpResponse:
         "customers": supply.customers_of(point, visit.now),
         "protections": [protection_view(p, node.timezone) for p in supply.protections_of(point)],
         "protected": situation.protection is not None,
+        "keeps_protection": supply.protection_of(point) is not None,
         "orders": [order_view(order, node.timezone) for order in orders],
         "is_open": situation.is_open,
         "order_form": form.order if Right.SUPPLY in visit.rights and situation.device else None,

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from balans.domain.supply import OrderState, SupplyReason, checklist_of
+from balans.domain.supply import OrderState, Refusal, checklist_of, refusals
 from balans.storage import access, lookups, supply, supply_checks, supply_lists, supply_orders
 from balans.storage.access import Right
 from balans.storage.commands import Author
@@ -69,6 +69,7 @@ def supply_order(request: HttpRequest, code: str) -> HttpResponse:
 def _page(visit: Visit, trouble: str) -> HttpResponse:
     order, node = visit.order, visit.node
     situation = supply_checks.situation_of(visit.point, visit.now)
+    facts = supply_orders.facts_for(visit.user, order.code, visit.now)
     switches = Right.SUPPLY in access.rights_on(visit.user, node)
     own = order.user_id == visit.user.pk
     ticked = set(visit.request.POST.getlist("check"))
@@ -85,7 +86,7 @@ def _page(visit: Visit, trouble: str) -> HttpResponse:
         "place": named(node.name),
         "faults": [words.word(words.EVENT_KINDS, kind) for kind in situation.faults],
         "moved": situation.moved,
-        "protected": bool(situation.protection) and order.reason == SupplyReason.NON_PAYMENT,
+        "protected": Refusal.PROTECTED in refusals(facts),
         "checklist": [],
         "is_draft": order.state == OrderState.DRAFT,
         "decides": switches and order.state == OrderState.WAITING and not own,
@@ -95,10 +96,9 @@ def _page(visit: Visit, trouble: str) -> HttpResponse:
         and (own or order.state != OrderState.WAITING),
     }
     if context["is_draft"]:
-        row = supply_orders.facts_for(visit.user, order.code, visit.now)
         context["checklist"] = [
             (check.value, words.word(supply_words.CHECKS, check), check.value in ticked)
-            for check in checklist_of(row)
+            for check in checklist_of(facts)
         ]
     status = 422 if trouble else 200
     return render(visit.request, "console/supply_order.html", context, status=status)
