@@ -87,45 +87,47 @@ class Calls:
         self._news = asyncio.Event()
         self._beat_now = asyncio.Event()
         self._hubs: set[str] = set()
+        self._greeted: set[str] = set()
         self._events: dict[int, _Event] = {}
-        self._greeted = False
         self._settings: dict[str, dict[str, bytes]] = {}
         """What the topics of each hub hold."""
         self._settings_due = True
 
     def wake(self) -> None:
-        """Something about programmes, events or keys has changed."""
+        """Look at events: one has changed."""
+        self._news.set()
+
+    def look_again(self) -> None:
+        """Look at keys and groups too: they have changed."""
         self._settings_due = True
         self._news.set()
 
     def greet(self, hub: str) -> None:
         """Note that `hub` has introduced itself: it wants to know its groups, and the time."""
         self._hubs.add(hub)
+        self._greeted.add(hub)
         self._settings.pop(hub, None)
-        self._greeted = True
-        self.wake()
+        self._news.set()
 
     def forget(self) -> None:
         """Note that the broker is there again: it may have forgotten what it retained."""
         self._settings.clear()
         self._events.clear()
-        self.wake()
+        self.look_again()
 
     async def run(self) -> None:
         """Send until cancelled."""
         settings_s = 0.0
         loop = asyncio.get_running_loop()
         while True:
-            due = self._settings_due or loop.time() >= settings_s
-            self._settings_due = False
-            try:
-                if due:
-                    await self._send_settings()
-                    settings_s = loop.time() + SETTINGS_S
-                await self._database.call(response_life.advance_events, self._clock.now())
-                await self._clear(await self._send_calls())
-            except UnavailableError:
+            self._news.clear()
+            if loop.time() >= settings_s:
                 self._settings_due = True
+                settings_s = loop.time() + SETTINGS_S
+            try:
+                await self._round()
+            except UnavailableError:
+                pass
             except RejectedError as error:
                 log.error("calls: %s", error)  # noqa: TRY400  (its message says all)
             try:
@@ -133,7 +135,21 @@ class Calls:
                     await self._news.wait()
             except TimeoutError:
                 pass
-            self._news.clear()
+
+    async def _round(self) -> None:
+        """Send what is due, calls before what can wait."""
+        if self._settings_due:
+            await self._refresh_keys()
+        await self._database.call(response_life.advance_events, self._clock.now())
+        await self._clear(await self._send_calls())
+        if self._settings_due or self._greeted:
+            await self._send_groups()
+
+    async def _refresh_keys(self) -> None:
+        if await self._seals.refresh():
+            self._settings.clear()
+            self._events.clear()
+            self._on_keys()
 
     async def beat(self) -> None:
         """Tell the gateways of tenants with keys that the server is there, until cancelled."""
@@ -240,16 +256,23 @@ class Calls:
 
         return list(await asyncio.gather(*(one(*message) for message in messages)))
 
-    async def _send_settings(self) -> None:
-        """Let the broker retain what each hub must know of its groups, and of the keys."""
-        if await self._seals.refresh():
-            self._settings.clear()
-            self._events.clear()
-            self._on_keys()
-        greeted, self._greeted = self._greeted, False
-        if not self._hubs or not self._seals.rings:
-            return
-        for one in await self._database.call(response_members.hub_groups, sorted(self._hubs)):
+    async def _send_groups(self) -> None:
+        """Let the broker retain what hubs must know of their groups, and of the keys."""
+        due, greeted = self._settings_due, frozenset(self._greeted)
+        self._settings_due = False  # what changes from here on is looked at in the next round
+        hubs = self._hubs if due else greeted
+        try:
+            if hubs and self._seals.rings:
+                await self._retain_groups(sorted(hubs))
+        except UnavailableError:
+            self._settings_due = due
+            raise
+        self._greeted -= greeted
+        if greeted:
+            self._beat_now.set()  # who knows its groups takes the time too
+
+    async def _retain_groups(self, hubs: list[str]) -> None:
+        for one in await self._database.call(response_members.hub_groups, hubs):
             topics = Topics(one.hub_code)
             for ident, keys in self._seals.announcements(one.tenant_id):
                 topic = topics.keys(ident)
@@ -258,8 +281,6 @@ class Calls:
             sealed = self._seals.seal(one.tenant_id, topics.groups, encode(one.groups))
             if sealed is not None:
                 await self._retain(one.hub_code, topics.groups, sealed)
-        if greeted:
-            self._beat_now.set()  # who knows its groups takes the time too
 
     async def _retain(self, hub: str, topic: str, data: bytes) -> None:
         held = self._settings.setdefault(hub, {})

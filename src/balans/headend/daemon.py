@@ -48,7 +48,7 @@ from balans.protocols.hub import (
     decode,
     encode,
 )
-from balans.storage import read_requests, response_calls, supply_sending
+from balans.storage import read_requests, response_calls, signing_keys, supply_sending
 from balans.wiring.keys import KeyFolder
 from balans.wiring.service import Complaints, run_beside
 
@@ -154,6 +154,7 @@ class HeadEnd:
             read_requests.CHANNEL: self._reading.wake,
             supply_sending.CHANNEL: self._supplies.wake,
             response_calls.CHANNEL: self._calls.wake,
+            signing_keys.CHANNEL: self._calls.look_again,
         }
 
     async def _say_farewell(self) -> None:

@@ -2,7 +2,7 @@
 
 The private halves are files beside the data and never enter the database. `key_rings` opens its
 own scope; the rest is called inside a scope of the tenant. Listeners on `CHANNEL` learn after
-COMMIT that a key has changed.
+COMMIT that a key, a programme or who takes part in it has changed.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from balans.core.errors import InputError
 from balans.protocols.hub import TrustedKey, key_id
 from balans.storage.scope import system_scope
 
-CHANNEL: Final = "balans_calls"
+CHANNEL: Final = "balans_groups"
 ACTOR: Final = "headend"
 NO_KEY: Final = "no key yet: `balans key new {}` on the server makes one"
 

@@ -177,22 +177,20 @@ SEAL = (
     + "".join(history(table) for table in RECORDED)
 )
 NEWS = """
--- Whoever carries calls to gateways learns of every change, whoever made it.
-create function balans_calls_news() returns trigger language plpgsql as $$
+-- Whoever carries calls, groups and keys to gateways learns of every change, whoever made it.
+create function balans_response_news() returns trigger language plpgsql as $$
 begin
-  perform pg_notify('balans_calls', '');
+  perform pg_notify(tg_argv[0], '');
   return null;
 end $$;
 """ + "".join(
-    f"create trigger calls_news after insert or update or delete on {table}\n"
-    "  for each statement execute function balans_calls_news();\n"
-    for table in (
-        "dr_programme",
-        "dr_enrolment",
-        "dr_exemption",
-        "dr_event",
-        "dr_opt_out",
-        "signing_key",
+    f"create trigger response_news after insert or update or delete on {table}\n"
+    f"  for each statement execute function balans_response_news('{channel}');\n"
+    for table, channel in (
+        ("dr_event", "balans_calls"),
+        ("dr_programme", "balans_groups"),
+        ("dr_enrolment", "balans_groups"),
+        ("signing_key", "balans_groups"),
     )
 )
 
