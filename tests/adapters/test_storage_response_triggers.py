@@ -78,7 +78,7 @@ def look(minutes: float, site_w: float | None, **more: Any) -> dict[str, str]:
 
 def a_trigger(**more: Any) -> TriggerInfo:
     """A trigger that may act alone up to 5 kW, on the transformer of Alice's house."""
-    order = {"programme": "evening", "node": "alice-house", "settings": SETTINGS,
+    order: dict[str, Any] = {"programme": "evening", "node": "alice-house", "settings": SETTINGS,
              "mode": Mode.ACT, "cap_kw": Decimal(5)}  # fmt: skip
     return create_trigger(operator(), "trafo", TriggerOrder(**(order | more)), NOW)
 
@@ -108,7 +108,7 @@ class TestKeeping:
         with pytest.raises((ForbiddenError, NotVisibleError)):
             create_trigger(person("alice-consumer"), "own", order, NOW)
         made = a_trigger()
-        assert (made.kind, made.mode, made.cap_kw) == ("overload", Mode.ACT, 5)
+        assert (made.kind, made.mode, made.cap_kw) == ("overload", Mode.ACT, Decimal(5))
         assert [one.code for one in triggers_of(operator())] == ["trafo"]
         with pytest.raises(NotVisibleError):
             set_trigger_enabled(person("alice-consumer"), "trafo", enabled=False)

@@ -87,6 +87,35 @@ def test_a_day_from_pulse_to_page(server_dir: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_overload_is_met_by_an_event(server_dir: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    options = ["--data-dir", str(server_dir / "overload"), "--port", str(free_port()),
+               "--headless", "--speed", "max"]  # fmt: skip
+    done = subprocess.run(
+        [*DEMO, *options, "--scenario", "overload", "--sim-hours", "23", "--report", str(report)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(report.read_text())
+    event = found["event"]
+    assert event["events"] >= 1
+    assert event["coverage"] == 1
+    assert 0 < event["target_kw"] * 0.9 <= event["achieved_kw"]
+    assert 0 < event["latency_s"]["p50"] <= event["latency_s"]["p95"] <= 180
+    assert event["rebound_kw"] <= 0
+    assert 0 < event["detected_s"] <= 600
+    overload = found["site"]["overload_kwh"]
+    assert overload["controlled"] < 0.25 * overload["uncontrolled"]
+    assert found["readings"]["missing"] == found["readings"]["duplicates"] == 0
+    assert found["red"]["interruptions"] == 0
+    assert 0 < found["yellow"]["longest_off_s"] <= 900
+    assert set(found["pages"].values()) == {200}
+    code, said = refused(*options)
+    assert (code, "was begun with --scenario overload" in said) == (2, True)
+
+
+@pytest.mark.slow
 def test_one_demo_at_a_time_and_it_goes_on_after_ctrl_c(server_dir: Path, tmp_path: Path) -> None:
     data_dir, port, log = server_dir / "twice", free_port(), tmp_path / "log"
     with running_demo(data_dir, port, log) as demo:

@@ -3,7 +3,7 @@
 import signal
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,6 +36,13 @@ def demo(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write the report of the run here.")
     ] = None,
+    scenario: Annotated[
+        Literal["overload"] | None,
+        typer.Option(
+            help="overload: without the standing limit; a trigger meets the overload of the "
+            "evening by an event."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of registers, water and gas.")] = 1,
     reset: Annotated[bool, typer.Option("--reset", help="Begin anew.")] = False,
 ) -> None:
@@ -54,6 +61,7 @@ def demo(
         sim_hours=24.0 if headless and sim_hours is None else sim_hours,
         report=report,
         seed=seed,
+        overload=scenario is not None,
         reset=reset,
     )
     try:

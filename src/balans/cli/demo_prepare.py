@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from balans.supervision.lock import OwnedElsewhereError, OwnerLock
 if TYPE_CHECKING:
     from balans.config import Settings
     from balans.simulator.spec import TownSpec
+    from balans.usecases.registry_plan import AccountPlan
 
 
 STUDY = "participation"
@@ -86,8 +88,8 @@ def make_tables() -> None:
     call_command("migrate", verbosity=0, interactive=False)
 
 
-def register(spec: "TownSpec") -> None:
-    """Register the town with its demo accounts; registering it again changes nothing."""
+def register(spec: "TownSpec", more: "Sequence[AccountPlan]" = ()) -> None:
+    """Register the town with its demo accounts and `more`; doing it again changes nothing."""
     from balans.cli.town_plan import registry_plan
     from balans.storage.registry import apply_plan
     from balans.usecases.registry_plan import AccountPlan
@@ -104,11 +106,13 @@ def register(spec: "TownSpec") -> None:
         )
         for account in DEMO_ACCOUNTS
     )
-    apply_plan(registry_plan(spec, accounts), actor="demo")
+    apply_plan(registry_plan(spec, (*accounts, *more)), actor="demo")
 
 
-def write_gateways(spec: "TownSpec", home: Path, mqtt_url: str) -> dict[str, Path]:
-    """Write the configuration of each hub's gateway; return the files by hub."""
+def write_gateways(
+    spec: "TownSpec", home: Path, mqtt_url: str, keys: Sequence[str] = ()
+) -> dict[str, Path]:
+    """Write the configuration of each hub's gateway, which trusts `keys`; return them by hub."""
     from balans.cli.town_plan import gateway_toml
 
     files: dict[str, Path] = {}
@@ -116,7 +120,8 @@ def write_gateways(spec: "TownSpec", home: Path, mqtt_url: str) -> dict[str, Pat
         folder = home / hub.code
         folder.mkdir(parents=True, exist_ok=True)
         files[hub.code] = folder / "gateway.toml"
-        files[hub.code].write_text(gateway_toml(spec, hub.code, mqtt_url, folder), encoding="utf-8")
+        text = gateway_toml(spec, hub.code, mqtt_url, folder, keys)
+        files[hub.code].write_text(text, encoding="utf-8")
     return files
 
 

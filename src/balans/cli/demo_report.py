@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from balans.cli.demo_event import event_faults, event_line
 from balans.core.errors import UnavailableError
 from balans.core.words import CommandState
 from balans.simulator.result import TownResult
@@ -145,6 +146,7 @@ def faults_of(report: Mapping[str, Any]) -> list[str]:
             f"page {path} answered {status}": status != 200
             for path, status in report["pages"].items()
         },
+        **(event_faults(report) if "event" in report else {}),
     }
     return [message for message, is_wrong in checks.items() if is_wrong]
 
@@ -167,4 +169,6 @@ def summary_of(report: Mapping[str, Any]) -> str:
         f"{commands['failed']} failed, {commands['expired']} expired",
         "Pages": f"{len(report['pages'])} opened",
     }
+    if report.get("event"):
+        lines["Event"] = event_line(report["event"])
     return "\n" + "\n".join(f"  {name:<9} {text}" for name, text in lines.items()) + "\n"

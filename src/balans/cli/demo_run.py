@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from balans.adapters.clock import SharedClock, SharedClockWriter
+from balans.cli import demo_overload as overload
 from balans.cli import demo_prepare as prepare
 from balans.cli.crawl import Visitor
+from balans.cli.demo_event import called_events, event_report
 from balans.cli.demo_report import (
     Key,
     commands_of,
@@ -41,6 +44,8 @@ WATCHABLE_SPEED = 60.0
 """A simulated minute a second: fast enough to see something happen, slow enough to see it."""
 WATCH_FROM_HOUR = 20
 """A new town runs at full speed up to this hour of its first day: the peak has begun by then."""
+OVERLOAD_FROM_HOUR = 19
+"""In that scenario the whole overload is to be seen: it begins twenty minutes later."""
 PAGES_UP_S = 120.0
 STORED_S = 60.0
 
@@ -50,6 +55,7 @@ class Options:
     """What the command line asked for.
 
     `watchable`: run a new town at full speed to the evening, then at a pace for the eye.
+    `overload`: no standing limit; a trigger of the operator meets the overload by an event.
     """
 
     speed: float | None
@@ -59,6 +65,7 @@ class Options:
     report: Path | None
     seed: int
     reset: bool
+    overload: bool = False
 
 
 class Stage(NamedTuple):
@@ -87,7 +94,8 @@ class DemoRun:
         self.home = prepare.home_of(settings)
         self.clock_file = self.home / "clock"
         self.settings = settings.model_copy(update={"clock_file": self.clock_file})
-        self.spec = demo_town(options.seed)
+        self.spec = demo_town(options.seed, standing=not options.overload)
+        self.keys: list[str] = []
         self.url = f"http://{settings.host}:{settings.port}"
 
     def run(self) -> list[str]:
@@ -97,6 +105,7 @@ class DemoRun:
             stack.callback(prepare.lock_town(self.settings).release)
             if self.options.reset:
                 prepare.reset(self.settings)
+            overload.check_begun(self.settings, standing=not self.options.overload)
             prepare.check_town(self.spec, self.home)
             parts = stack.enter_context(
                 open_parts(self.settings, create_user=True, progress=self._say)
@@ -123,7 +132,12 @@ class DemoRun:
         setup_django(self.settings, parts.database_url)
         require_sealing()
         prepare.make_tables()
-        prepare.register(self.spec)
+        if self.options.overload:
+            prepare.register(self.spec, [overload.households(self.spec)])
+            self.keys = overload.trusted_keys(self.settings, self.spec)
+            overload.set_up(self.spec)
+        else:
+            prepare.register(self.spec)
         self._say("tables and town are ready")
 
     def _start(self, parts: Parts) -> Stack:
@@ -134,7 +148,8 @@ class DemoRun:
         stack = Stack(self.home / "log", {**env, "BALANS_MQTT_URL": parts.mqtt_url})
         stack.start("headend", ["headend"])
         stack.start("worker", ["worker"])
-        for hub, file in prepare.write_gateways(self.spec, self.home, parts.mqtt_url).items():
+        files = prepare.write_gateways(self.spec, self.home, parts.mqtt_url, self.keys)
+        for hub, file in files.items():
             stack.start(hub, ["gateway", str(file)])
         stack.env = {**stack.env, "BALANS_DEMO": "1"}
         stack.start("serve", ["serve"])
@@ -172,14 +187,21 @@ class DemoRun:
             state_dir=self.home / "town",
             ledger=self.home / "ledger.csv",
             progress=self._tell,
+            speed_at=self._speed_at(stage.speed),
         )
         return asyncio.run(TownRunner(self.spec, mqtt_url, options).run(stage.hours))
+
+    def _speed_at(self, speed: float | None) -> Callable[[int, float], float | None] | None:
+        if not self.options.overload:
+            return None
+        return overload.Attention(self.spec.sites[0].limit_w, speed).speed_at
 
     def _stages(self) -> list[Stage]:
         with SharedClock(self.clock_file) as clock:
             played_h = (clock.now_s() - self.spec.start_s) / 3600
-        if self.options.watchable and played_h < WATCH_FROM_HOUR:
-            return [Stage(None, WATCH_FROM_HOUR - played_h), Stage(WATCHABLE_SPEED, None)]
+        hour = OVERLOAD_FROM_HOUR if self.options.overload else WATCH_FROM_HOUR
+        if self.options.watchable and played_h < hour:
+            return [Stage(None, hour - played_h), Stage(WATCHABLE_SPEED, None)]
         return [Stage(self.options.speed, self.options.sim_hours)]
 
     def _stay(self, stack: Stack) -> None:
@@ -193,6 +215,9 @@ class DemoRun:
         delivery = wait_until_stored(counted, stored_rows, STORED_S)
         commands, pages = count_commands(result), self._visit()
         report = report_of(result, delivery, commands, pages, time.monotonic() - self.began)
+        if self.options.overload:
+            events = called_events(result.start_s, result.end_s + 1)
+            report["event"] = event_report(result, events)
         if self.options.report:
             text = json.dumps(report, indent=2) + "\n"
             self.options.report.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """A simulated town for the product: its entry in the registry, and the files of its gateways."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from fractions import Fraction
@@ -39,7 +39,7 @@ PHASES = (Phase.L1, Phase.L2, Phase.L3)
 DAY_ZONE = "day"
 """In the file of a site this is what no other zone covers, so it has no hours of its own."""
 
-Scalar = str | float | list[int] | None
+Scalar = str | float | list[int] | list[str] | None
 
 LOAD_TITLES = {
     "heat": "Water heater and air-conditioner",
@@ -193,14 +193,15 @@ def _limits(spec: TownSpec, start: datetime) -> Iterable[LimitPlan]:
     for site in spec.sites:
         if not site.limit_w:
             continue
-        yield LimitPlan(
-            node=site.code,
-            name=LIMIT_NAME,
-            kw=Decimal(site.limit_w) / 1000,
-            phase_a=TRANSFORMER_FUSE_A,
-            source=LimitSource.OPERATOR,
-            valid_from=start,
-        )
+        if site.standing:
+            yield LimitPlan(
+                node=site.code,
+                name=LIMIT_NAME,
+                kw=Decimal(site.limit_w) / 1000,
+                phase_a=TRANSFORMER_FUSE_A,
+                source=LimitSource.OPERATOR,
+                valid_from=start,
+            )
         for node in spec.below(site.code):
             if node.kind is NodeKind.RISER:
                 yield LimitPlan(
@@ -212,10 +213,13 @@ def _limits(spec: TownSpec, start: datetime) -> Iterable[LimitPlan]:
                 )
 
 
-def gateway_toml(spec: TownSpec, hub: str, mqtt_url: str, data_dir: Path) -> str:
+def gateway_toml(
+    spec: TownSpec, hub: str, mqtt_url: str, data_dir: Path, keys: Sequence[str] = ()
+) -> str:
     """Return the file for ``balans gateway`` that runs the hub with code `hub`.
 
-    A hub that does not control loads gets the site without loads, limits and zones.
+    A hub that does not control loads gets the site without loads, limits and zones. `keys` are the
+    public keys of the server that it trusts, in base64.
     """
     found = next(item for item in spec.hubs if item.code == hub)
     tables = [
@@ -230,12 +234,13 @@ def gateway_toml(spec: TownSpec, hub: str, mqtt_url: str, data_dir: Path) -> str
         ),
         _table("[site]", {"name": found.site, "timezone": spec.timezone}),
         *(_control_tables(spec, found) if found.gateway else ()),
+        *([_table("[server]", {"keys": list(keys)})] if keys else ()),
     ]
     return "\n".join(tables)
 
 
 def _control_tables(spec: TownSpec, hub: HubSpec) -> Iterable[str]:
-    limit_w = spec.site(hub.site).limit_w
+    site = spec.site(hub.site)
     for zone in spec.zones:
         rest_of_day = zone.name == DAY_ZONE
         rows = {
@@ -248,7 +253,9 @@ def _control_tables(spec: TownSpec, hub: HubSpec) -> Iterable[str]:
     for node in spec.below(hub.site):
         parent = None if node.parent == hub.site else node.parent
         yield _table("[[node]]", {"name": node.code, "parent": parent})
-    yield _table("[[limit]]", {"name": LIMIT_NAME, "source": "operator", "kw": limit_w / 1000})
+    if site.standing:
+        rows = {"name": LIMIT_NAME, "source": "operator", "kw": site.limit_w / 1000}
+        yield _table("[[limit]]", rows)
     for load in spec.loads:
         yield _table("[[load]]", _load_rows(load))
     yield _table("[planner]", {"every_s": PLAN_EVERY_S})
@@ -273,6 +280,6 @@ def _table(head: str, rows: Mapping[str, Scalar]) -> str:
     return "\n".join((head, *lines, ""))
 
 
-def _toml(value: str | float | list[int]) -> str:
-    """Return a TOML value; JSON's strings, numbers and lists of numbers are TOML's as well."""
+def _toml(value: str | float | list[int] | list[str]) -> str:
+    """Return a TOML value; JSON's strings, numbers and lists of them are TOML's as well."""
     return json.dumps(value, ensure_ascii=False)

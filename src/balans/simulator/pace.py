@@ -42,6 +42,14 @@ class Pace:
         if self._speed and _wall_s() - self._due_wall_s(now_s) > MINUTE_S / self._speed:
             self.begin(now_s)  # too slow, or the computer slept
 
+    def change(self, speed: float | None, now_s: float) -> None:
+        """Go on at another speed from the boundary at `now_s` on."""
+        if speed == self._speed:
+            return
+        self._speed = speed
+        self._running = speed is not None and speed <= RUNNING_CLOCK_MAX_SPEED
+        self.begin(now_s)
+
     async def rest(self, now_s: float, stop: asyncio.Event) -> None:
         """Wait until the boundary after `now_s` is due, or `stop` is set."""
         if self._speed is None:

@@ -71,6 +71,9 @@ class RunOptions:
     ----------
     speed
         Simulated seconds per second; None is as fast as the gateway answers.
+    speed_at
+        Asked in a thread at every boundary, with its time and the power of the site [W], at which
+        speed to go on; None: always at `speed`.
     set_clock
         Sets the clock that the processes of the replay share.
     state_dir
@@ -87,6 +90,7 @@ class RunOptions:
     """
 
     speed: float | None = None
+    speed_at: Callable[[int, float], float | None] | None = None
     set_clock: SetClock = _no_clock
     state_dir: Path | None = None
     ledger: Path | None = None
@@ -170,6 +174,9 @@ class TownRunner:
             sample = world.advance()
             self._pace.boundary(world.now_s)
             self._send_states(world.tick())
+            if self.options.speed_at is not None:
+                speed = await asyncio.to_thread(self.options.speed_at, world.now_s, sample.site_w)
+                self._pace.change(speed, world.now_s)
             self._publish(sample)
             if world.plant.minute % HOUR_MIN == 0:
                 self._tell_hour(sample)

@@ -127,11 +127,16 @@ class HubSpec:
 
 @dataclass(frozen=True, slots=True)
 class SiteSpec:
-    """A building behind one transformer. A limit of 0 W means that nothing is controlled."""
+    """A building behind one transformer. A limit of 0 W means that nothing is controlled.
+
+    `standing` tells whether the limit always holds; else it is what the transformer can carry, and
+    only events of the operator call for it.
+    """
 
     code: str
     limit_w: int = 0
     transformer_kva: int = 0
+    standing: bool = field(default=True, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,13 +59,15 @@ HUBS_MAX, SEEDS = 8_000, 2_000
 SYNTHETIC_SERIAL, SERIALS_A_HUB = 1_000_000, 250
 
 
-def demo_town(seed: int = 1) -> TownSpec:
+def demo_town(seed: int = 1, *, standing: bool = True) -> TownSpec:
     """Return the building of 24 flats behind one transformer, with two hubs.
 
     Parameters
     ----------
     seed
         Of the registers at the start, and of the generated water and gas.
+    standing
+        Whether the building is always kept under its limit.
     """
     recording = town_minutes()
     random = np.random.default_rng([seed, 1])
@@ -93,7 +95,7 @@ def demo_town(seed: int = 1) -> TownSpec:
         start_s=int(MONDAY.timestamp()),
         seed=seed,
         nodes=_demo_nodes(flats),
-        sites=(SiteSpec(DEMO_SITE, LIMIT_W, TRANSFORMER_KVA),),
+        sites=(SiteSpec(DEMO_SITE, LIMIT_W, TRANSFORMER_KVA, standing),),
         hubs=(HubSpec(DEMO_HUBS[0], DEMO_SITE, gateway=True), HubSpec(DEMO_HUBS[1], DEMO_SITE)),
         modules=tuple(modules),
         flats=flats,

@@ -62,3 +62,9 @@ def forget_sessions() -> int:
     with system_scope(actor="worker"):
         count, _ = Session.objects.filter(expire_date__lt=timezone.now()).delete()
     return count
+
+
+def user_by_name(username: str) -> User:
+    """Return the user with `username`, who must exist. Opens a scope of its own."""
+    with system_scope():
+        return User.objects.get(username=username)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connection
+from django.db.models import Q
 
 from balans.core.words import StepKind
 from balans.domain.response.life import EventState
@@ -184,6 +185,17 @@ def events_of(
         rows = rows.filter(programme__code=programme)
     ids = list(rows.order_by("-starts", "-id").values_list("id", flat=True)[:n])
     return event_infos(Event.objects.filter(id__in=ids))
+
+
+def events_between(start: datetime, end: datetime) -> list[EventInfo]:
+    """Return the events of the scope that were active in [start, end), in order."""
+    over = Q(ended_at__isnull=True) | Q(ended_at__gt=start)
+    return event_infos(Event.objects.filter(over, active_at__lt=end))[::-1]
+
+
+def count_in(states: Sequence[EventState]) -> int:
+    """Return how many events of the scope are in one of `states`."""
+    return Event.objects.filter(state__in=[one.value for one in states]).count()
 
 
 def changes_of(event: EventInfo) -> list[ChangeInfo]:

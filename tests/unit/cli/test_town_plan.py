@@ -11,6 +11,7 @@ from balans.cli.town_plan import gateway_toml, registry_plan
 from balans.core.words import LoadClass
 from balans.gateway.config import parse_config
 from balans.simulator.spec import TownSpec
+from balans.simulator.state import digest_of
 from balans.simulator.town import demo_town, synthetic_town
 from balans.usecases.check_registry import check_plan
 from balans.usecases.registry_plan import AccountPlan
@@ -68,6 +69,18 @@ def test_every_place_of_the_tree_has_its_limit() -> None:
         spec.sites[0].code,
         *(node.code for node in spec.below(spec.sites[0].code)),
     }
+
+
+def test_without_a_standing_limit_nobody_is_told_one(tmp_path: Path) -> None:
+    spec = demo_town(1, standing=False)
+    limits = registry_plan(spec).limits
+    assert {limit.node for limit in limits}.isdisjoint({site.code for site in spec.sites})
+    assert len(limits) == len(registry_plan(demo_town(1)).limits) - 1
+    text = gateway_toml(spec, "hub-1", "mqtt://127.0.0.1:1", tmp_path, ["A" * 43 + "="])
+    site = site_of(parse_toml(text, "gateway.toml"), needs_profile=False)
+    assert site.limits == ()
+    assert tomllib.loads(text)["server"] == {"keys": ["A" * 43 + "="]}
+    assert digest_of(spec) != digest_of(demo_town(1))
 
 
 def test_the_gateway_knows_the_same_site(tmp_path: Path) -> None:

@@ -65,6 +65,18 @@ def test_a_fast_clock_steps(told: Told, wall: Wall) -> None:
     assert told.times == [(600.0, 0.0), (660.0, 0.0)]
 
 
+def test_it_changes_between_steps_and_a_running_clock(told: Told, wall: Wall) -> None:
+    pace = Pace(None, told)
+    pace.begin(600.0)
+    pace.change(None, 600.0)
+    pace.change(60.0, 660.0)
+    wall.now_s += 0.5
+    assert pace.clock_s(660.0) == 690.0
+    pace.change(None, 720.0)
+    assert pace.clock_s(720.0) == 720.0
+    assert told.times == [(600.0, 0.0), (660.0, 60.0), (720.0, 0.0)]
+
+
 def test_after_the_computer_slept_it_goes_on_from_where_it_was(told: Told, wall: Wall) -> None:
     pace = Pace(60.0, told)
     pace.begin(600.0)
