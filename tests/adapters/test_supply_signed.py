@@ -2,19 +2,29 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from tests.adapters.supply_town import SERIAL
+from tests.adapters import test_headend as server
+from tests.adapters.supply_town import SERIAL, wish
 from tests.adapters.test_gateway import T0, Bench, until
 from tests.adapters.test_gateway_calls import KEY, keyed
-from tests.adapters.test_supply_chain import Flat
+from tests.adapters.test_headend import until_stored
+from tests.adapters.test_headend_calls import balans
+from tests.adapters.test_supply_chain import Chain, Flat, contact, database, state
+from tests.adapters.test_supply_chain import order as give
 
 from balans.adapters.localmqtt import LocalBroker
+from balans.adapters.mqtt import Link
 from balans.adapters.signing import SigningKey
+from balans.domain.supply import OrderState
 from balans.protocols import hub
 from balans.protocols.supply_words import Contact, SupplyAction
+
+__all__ = ["database"]
 
 
 class Scene:
@@ -107,3 +117,56 @@ async def test_a_recorded_order_is_no_order(scene: Scene) -> None:
     await until(lambda: [one.id for one in scene.flat.switches].count("r1") >= 2, "sent again")
     await asyncio.sleep(0.5)
     assert scene.flat.adapter.contact == Contact.ON
+
+
+@pytest.fixture
+async def head_end(
+    broker: LocalBroker, database: str, tmp_path: Path
+) -> AsyncIterator[server.Bench]:
+    """A head-end process whose tenant has a key."""
+    bench = server.Bench(tmp_path, broker.url, database)
+    task = asyncio.create_task(bench.hub.link.run())
+    await asyncio.wait_for(bench.hub.link.wait_connected(), 10)
+    await bench.start()
+    yield bench
+    if bench.process is not None:
+        await bench.stop()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    bench.clock.close()
+
+
+async def test_from_the_page_to_the_contact_every_order_is_signed(
+    head_end: server.Bench, broker: LocalBroker, tmp_path: Path
+) -> None:
+    (made,) = json.loads(await asyncio.to_thread(balans, head_end, "key", "new", "alice", "--json"))
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    chain = Chain(folder, broker.url, tmp_path / "clock")
+    text = chain.config.read_text(encoding="utf-8")
+    keys = f'[server]\nkeys = ["{made["public"]}"]\n'
+    chain.config.write_text(f"{text}\n{keys}", encoding="utf-8")
+    seen: list[hub.Message] = []
+    topic = hub.Topics("alice-hub").supply
+    listener = Link(
+        broker.url,
+        f"listener-{uuid4().hex}",
+        [(topic, 1)],
+        lambda _topic, data: seen.append(hub.decode(data)),
+    )
+    tasks = [asyncio.create_task(link.run()) for link in (chain.flat.link, listener)]
+    await asyncio.wait_for(chain.flat.link.wait_connected(), 10)
+    await chain.start()
+    try:
+        await until_stored(contact, Contact.ON)
+        await asyncio.to_thread(give, wish())
+        await until_stored(state, OrderState.CONFIRMED)
+        assert chain.flat.adapter.contact == Contact.OFF
+        orders = [one for one in seen if not isinstance(one, hub.SupplyAsk)]
+        assert orders
+        assert all(isinstance(one, hub.Signed) for one in orders)
+    finally:
+        await chain.kill()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
