@@ -89,6 +89,7 @@ class Run:
         for number in range(self.random.randrange(1, 4)):
             begin = float(self.random.randrange(-200, 2000))
             end = begin + self.random.randrange(120, 1800)
+            issued = self.random.uniform(-900, (begin + end) / 2)
             value = self.random.choice([0.0, 800.0, 2500.0, 3500.0])
             steps = (step(begin, end, value=value),)
             calls.append(
@@ -97,7 +98,7 @@ class Run:
                     node=self.random.choice(["", "", "flat"]),
                     event=f"e{number}",
                     epoch=number + 1,
-                    issued=START - 600,
+                    issued=START + issued,
                     expires=START + end + self.random.choice([0.0, 60.0, 300.0]),
                     seed=self.random.getrandbits(60),
                     start_spread_s=self.random.choice([0.0, 60.0]),
@@ -172,7 +173,7 @@ class Run:
             self._send(self.server.beat(house.true_s))
         if number % 6 == 0:
             for one in self.calls:
-                if house.true_s < one.expires:
+                if one.issued <= house.true_s < one.expires:
                     self._send(self.server.call(one))
         for due in [item for item in self.waiting if item[0] <= house.true_s]:
             self.waiting.remove(due)
