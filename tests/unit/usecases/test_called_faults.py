@@ -18,7 +18,7 @@ from balans.domain.demand.model import Limit, Load
 from balans.protocols import hub
 from balans.usecases.run_load_control import FALLBACK
 
-RUNS = int(os.environ.get("BALANS_FAULT_RUNS", "40"))
+RUNS = int(os.environ.get("BALANS_FAULT_RUNS", "25"))
 STEP_S = 10.0
 AFTER_S, FALLBACK_W = 120.0, 4000.0
 GRACE_S = 2 * STEP_S
