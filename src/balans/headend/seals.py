@@ -46,6 +46,7 @@ class Seals:
         self._complaints = Complaints(log)
         self._rings: Mapping[int, KeyRing] = {}
         self._private: dict[int, dict[str, SigningKey]] = {}
+        self._signers: dict[int, str] = {}
         self._tenants: dict[str, int | None] = {}
         self._known = asyncio.Event()
 
@@ -55,7 +56,9 @@ class Seals:
         return self._rings
 
     async def refresh(self) -> bool:
-        """Read the keys again; return whether any has changed.
+        """Read the keys again; return whether what is signed with has changed, or what counts.
+
+        It also changes when a key ends: what was signed with it has to be signed anew.
 
         Raises
         ------
@@ -66,11 +69,12 @@ class Seals:
         private = {
             tenant: await asyncio.to_thread(self._load, ring) for tenant, ring in rings.items()
         }
-        changed = rings != self._rings or _names(private) != _names(self._private)
+        before = (self._rings, self._signers)
         self._rings, self._private = rings, private
+        self._signers = {tenant: key.id for tenant in rings if (key := self.signer(tenant))}
         self._tenants.clear()  # a hub may be another tenant's now
         self._known.set()
-        return changed
+        return before != (self._rings, self._signers)
 
     def signer(self, tenant_id: int) -> SigningKey | None:
         """Return the key that a tenant's messages are signed with now, None without one."""
@@ -131,7 +135,3 @@ class Seals:
         except InputError as error:
             self._complaints.add(f"keys of tenant {ring.tenant_code}", str(error))
             return {}
-
-
-def _names(private: Mapping[int, Mapping[str, SigningKey]]) -> dict[int, list[str]]:
-    return {tenant: sorted(keys) for tenant, keys in private.items()}
