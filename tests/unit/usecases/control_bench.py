@@ -9,7 +9,7 @@ import msgspec
 
 from balans.core.words import LoadClass
 from balans.domain.demand.model import Limit, Load, Recover
-from balans.protocols.hub import Command, CommandReport, LoadStatus, SiteStatus
+from balans.protocols.hub import CallReport, Command, CommandReport, LoadStatus, SiteStatus
 from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
 from balans.usecases.run_load_control import (
     ControlledSite,
@@ -112,6 +112,8 @@ class Bench:
                     self.reports.append(output)
                 case SiteStatus():
                     self.statuses.append(output)
+                case CallReport():
+                    raise AssertionError(output)  # nobody calls here
         return outputs
 
     def tell(self, state: ActuatorState) -> None:

@@ -44,6 +44,8 @@ def test_what_is_told_by_a_clock_of_1970_can_be_read() -> None:
     bench.now_s = 5.0
     for output in [*bench.tick(), *bench.tick(200.0)]:
         match output:
+            case hub.CallReport():
+                raise AssertionError(output)
             case hub.CommandReport():
                 encoded = hub.encode_command_report(output)
                 assert hub.decode_command_report(encoded) == output

@@ -14,7 +14,7 @@ from typing_extensions import override
 from balans.core.words import CommandState, LoadClass
 from balans.domain.demand.model import Limit, Load, LoadKind, Recover
 from balans.protocols import hub, module
-from balans.protocols.hub import Command, CommandReport, SiteStatus
+from balans.protocols.hub import CallReport, Command, CommandReport, SiteStatus
 from balans.protocols.module import ActuatorState, PowerSample, Query, Switch
 from balans.usecases.run_load_control import ControlledSite, LoadControl, Memory, Output
 
@@ -127,6 +127,8 @@ class LossySite(RuleBasedStateMachine):
                     assert hub.decode(hub.encode(output)) == output
                 case Query():
                     assert module.decode(module.encode(output)) == output
+                case CallReport():
+                    raise AssertionError(output)  # nobody calls here
 
     def note(self, report: CommandReport) -> None:
         """Note a state; an effect is no new state, and is told once, of what was confirmed."""
