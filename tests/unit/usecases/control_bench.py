@@ -101,9 +101,7 @@ class Bench:
         for output in outputs:
             match output:
                 case Switch():
-                    self.switches.append(output)
-                    if not self.deaf:
-                        self.tell(self.actuators.obey(output, self.now_s))
+                    self.obey(output)
                 case Query():
                     self.queries += 1
                     if not self.deaf:
@@ -115,6 +113,11 @@ class Bench:
                 case CallReport():
                     raise AssertionError(output)  # nobody calls here
         return outputs
+
+    def obey(self, switch: Switch) -> None:
+        self.switches.append(switch)
+        if not self.deaf:
+            self.tell(self.actuators.obey(switch, self.now_s))
 
     def tell(self, state: ActuatorState) -> None:
         self.do(self.control.actuator(state, self.now_s))
