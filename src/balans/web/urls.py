@@ -18,6 +18,7 @@ from balans.web.console.mounting_paths import mounting_paths
 from balans.web.console.supply_paths import supply_paths
 from balans.web.delivery_paths import delivery_paths
 from balans.web.live import stream
+from balans.web.response_paths import response_paths
 from balans.web.validity_paths import validity_paths
 
 urlpatterns = [
@@ -44,6 +45,7 @@ urlpatterns = [
     *mounting_paths,
     *import_paths,
     *supply_paths,
+    *response_paths,
     path("api/", include((api_addresses(), "api"))),
     path("favicon.ico", home.favicon, name="favicon"),
     path("healthz", health.healthz, name="healthz"),

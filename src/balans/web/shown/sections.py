@@ -21,6 +21,17 @@ class Section:
 OVERVIEW = frozenset({"home"})
 FOUND = frozenset({"found", "found-accept", "prepared", "labels", "claim", "hub", "module"})
 MOUNTING = frozenset({"mounting", "mount", "devices"})
+RESPONSE = frozenset(
+    {
+        "response",
+        "response-new",
+        "response-event",
+        "response-programmes",
+        "response-programme",
+        "response-programme-new",
+        "response-programme-edit",
+    }
+)
 SUPPLY = frozenset({"supply-orders", "supply-order"})
 IMPORTS = frozenset({"imports", "import"})
 
@@ -33,6 +44,8 @@ def sections(user: access.Person) -> list[Section]:
             Section(_("Found devices"), reverse("found"), FOUND),
             Section(_("Mounting"), reverse("mounting"), MOUNTING),
         ]
+    if access.granted_paths(user, Right.RESPONSE):
+        found.append(Section(_("Demand response"), reverse("response"), RESPONSE))
     if access.granted_paths(user, Right.SUPPLY):
         found.append(Section(_("Disconnecting"), reverse("supply-orders"), SUPPLY))
     if access.granted_paths(user, Right.JUDGE) or access.has_everywhere(user, Right.REGISTRY):
