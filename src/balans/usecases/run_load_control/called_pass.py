@@ -1,13 +1,15 @@
 """A pass between two samples: a call that begins is obeyed at once, not at the next sample.
 
 It goes by the last sample, and by what was switched since. It counts and learns nothing: that is
-for the next sample.
+for the next sample. While a call holds, the caps on switchings do not bind this pass: they keep
+load control from fluttering by its own choice, and what was called for is nobody's flutter. The
+return of loads stays as slow as always.
 """
 
 from dataclasses import replace
 
 from balans.domain.demand.fairness import credits_wh
-from balans.domain.demand.guards import note
+from balans.domain.demand.guards import INFINITE, note
 from balans.domain.demand.model import Observation
 from balans.domain.demand.reflex import Guidance, decide_tree
 from balans.usecases.run_load_control.decision import give_order, take_decision
@@ -41,7 +43,7 @@ def decide_between(desk: Desk, now_s: float) -> list[Output]:
         phase_a=phase_currents(sample),
     )
     fleet = desk.fleet(frozenset(desk.touchable(now_s)))
-    budget = guard.budget(now_s)
+    budget = INFINITE if desk.called_limits else guard.budget(now_s)
     guidance = Guidance(
         credit_wh=credits_wh(desk.ledger, fleet), budget=budget, futile=guard.futile(now_s)
     )
@@ -51,7 +53,10 @@ def decide_between(desk: Desk, now_s: float) -> list[Output]:
         node: guard.expected_w.get(node, 0.0) + noted.expected_w.get(node, 0.0)
         for node in {*guard.expected_w, *noted.expected_w}
     }
-    desk.memory.guard = replace(noted, before_w=guard.before_w, expected_w=expected_w)
+    switched = guard.switched if desk.called_limits else noted.switched
+    desk.memory.guard = replace(
+        noted, switched=switched, before_w=guard.before_w, expected_w=expected_w
+    )
     acted = {action.load for action in decision.actions}
     for index, load in enumerate(desk.site.loads):
         if load.name in acted:
