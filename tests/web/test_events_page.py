@@ -15,6 +15,7 @@ from balans.adapters.clock import SharedClockWriter
 from balans.core.words import CallState
 from balans.protocols.hub import bitmap
 from balans.storage.response_life import advance_events, settle_events
+from balans.web.shown.response_texts import detail_text
 
 NEW = {
     "code": "night",
@@ -150,19 +151,25 @@ def test_how_an_event_goes(browser: Callable[[str], Client], site_time: SharedCl
     advance_events(event.starts)
     events_town.tell(event, CallState.HEARD)
     names = ("flat-01-heat", "flat-01-wash")
-    events_town.tell(event, CallState.FAILED, failed=bitmap(names, {names[1]}), detail="no answer")
+    events_town.tell(
+        event,
+        CallState.FAILED,
+        failed=bitmap(names, {names[1]}),
+        detail="nothing_left: 300 W above",
+    )
     site_time.set((event.starts + timedelta(minutes=30)).timestamp())
     shown = operator.get(page)
     progress = shown.context["progress"]
     assert (progress["left"], progress["heard"]) == ("30 min", "1")
     rows = {one["code"]: one for one in shown.context["targets"]}
-    assert rows["alice-flat-01"]["failed"] == "flat-01-wash"
-    assert rows["alice-flat-01"]["held"] == "flat-01-heat"
+    assert rows["alice-flat-01"]["failed"] == "Laundry"
+    assert rows["alice-flat-01"]["held"] == "Water heater"
     curve = shown.context["curve"]["chart"]
     assert len(curve["x"]) == 45
     assert curve["series"][1]["values"][0] is None
     assert curve["series"][1]["values"][20] == 1.0
-    assert "did not obey: flat-01-wash" in text_of(shown)
+    assert rows["alice-flat-01"]["detail"] == "nothing more may be held back (+300 W)"
+    assert "did not obey: Laundry" in text_of(shown)
 
 
 def test_the_consumer_joins_leaves_and_opts_out(browser: Callable[[str], Client]) -> None:
@@ -246,3 +253,10 @@ def test_only_the_consumer_decides(browser: Callable[[str], Client]) -> None:
     form = {"do": "opt_out", "event": event.code}
     answer = browser("alice-manager").post("/nodes/alice-flat-01/response/", form)
     assert answer.status_code == 403
+
+
+def test_why_a_place_failed_in_words() -> None:
+    assert detail_text("overruled by 20260112-ab: 12 W above") == "overruled by 20260112-ab (+12 W)"
+    assert detail_text("not_heard") == "its gateway was never heard"
+    assert detail_text("something new: 5") == "something new"
+    assert detail_text("") == ""

@@ -55,7 +55,7 @@ def programmes(request: HttpRequest) -> HttpResponse:
         {
             **_head(one),
             "members": str(len(response_places.enrolments_of(one))),
-            "notice": duration(one.terms.notice_s),
+            "notice": duration(one.terms.notice_s) if one.terms.notice_s else _("none"),
             "incentive": one.terms.incentive,
         }
         for one in response_programmes.programmes_of(user)

@@ -55,7 +55,9 @@ def events(request: HttpRequest) -> HttpResponse:
     under_way = [one for one in EventState if one not in FINAL_EVENTS]
     waiting = response_shown.waiting_events(user)
     ids = {one.id for one in waiting}
-    live = [one for one in response_events.events_of(user, states=under_way) if one.id not in ids]
+    live = [one for one in response_events.events_of(user, states=under_way) if one.id not in ids][
+        ::-1
+    ]
     history = response_events.events_of(user, states=chosen, programme=asked, n=SHOWN)
     context = {
         "waiting": _rows(waiting),

@@ -78,7 +78,8 @@ class ProgrammeForm(forms.Form):
         max_length=1000, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
     load_classes = forms.MultipleChoiceField(
-        choices=[(one.value, words.LOAD_CLASSES[one]) for one in CLASSES]
+        choices=[(one.value, words.LOAD_CLASSES[one]) for one in CLASSES],
+        widget=forms.CheckboxSelectMultiple,
     )
     tariffs = forms.CharField(max_length=500, required=False)
     consent_needed = forms.BooleanField(required=False)

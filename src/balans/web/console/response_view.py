@@ -1,5 +1,6 @@
 """Events of demand response as pages show them."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from balans.domain.response.life import EventState, TargetState
+from balans.storage import lookups
 from balans.storage.response_events import changes_of
 from balans.storage.response_progress import Progress, targets_of
 from balans.storage.response_records import EventInfo, TargetInfo
@@ -18,7 +20,7 @@ from balans.web.shown.charts import Series, chart, twin
 from balans.web.shown.days import clock_label, full_moment, moment
 from balans.web.shown.names import named
 from balans.web.shown.numbers import decimal, duration, kw_digits
-from balans.web.shown.response_texts import step_text
+from balans.web.shown.response_texts import detail_text, step_text
 
 QUARTER: Final = timedelta(minutes=15)
 BAND: Final = 1.64
@@ -76,9 +78,11 @@ def preview_view(event: EventInfo, zone: ZoneInfo) -> dict[str, Any] | None:
     ]
     if event.wanted_kw is not None:
         series.append(Series(_("Wanted"), "ceiling", [float(event.wanted_kw)] * len(times)))
-    drawn = chart(times, series, zone, unit=_("kW"), digits=digits, tick_minutes=_ticks(event))
+    closed = [Series(one.name, one.style, [*one.values, *one.values[-1:]]) for one in series]
+    whole = [*times, times[-1] + step] if times else []
+    drawn = chart(whole, closed, zone, unit=_("kW"), digits=digits, tick_minutes=_ticks(event))
     return {
-        "chart": drawn | {"width": found["slot_s"]},
+        "chart": drawn,
         "twin": twin(
             times, series, zone, caption=_("Held back, kW"), digits=digits, step=max(step, QUARTER)
         ),
@@ -87,7 +91,7 @@ def preview_view(event: EventInfo, zone: ZoneInfo) -> dict[str, Any] | None:
         "places": str(found["places"]),
         "able": str(found["able"]),
         "missing": _missing(found),
-        "discomfort": decimal(found["discomfort"], 2),
+        "discomfort": decimal(found["discomfort"], 0),
         "made": moment(datetime.fromisoformat(found["made"]), zone),
         "left_out": [
             (words.word(response_words.LEFT_OUT, code), str(count))
@@ -149,7 +153,10 @@ def curve_view(event: EventInfo, zone: ZoneInfo, now: datetime) -> dict[str, Any
 
 def target_rows(event: EventInfo, zone: ZoneInfo) -> list[dict[str, Any]]:
     """Return the places that an event asks, each with its state and its loads."""
-    return [_target(one, zone) for one in targets_of(event, n=TARGETS_SHOWN)]
+    found = targets_of(event, n=TARGETS_SHOWN)
+    told = {name for one in found for name in (*one.held_loads, *one.failed_loads)}
+    titles = _titles(event, told) if told else {}
+    return [_target(one, zone, titles) for one in found]
 
 
 def change_rows(event: EventInfo, zone: ZoneInfo) -> list[dict[str, str]]:
@@ -158,7 +165,7 @@ def change_rows(event: EventInfo, zone: ZoneInfo) -> list[dict[str, str]]:
         {
             "at": full_moment(one.at, zone),
             "at_iso": one.at.isoformat(),
-            "author": one.author,
+            "author": words.word(response_words.AUTHORS, one.author),
             "what": words.word(response_words.CHANGES, one.what),
             "reason": one.reason,
         }
@@ -166,7 +173,16 @@ def change_rows(event: EventInfo, zone: ZoneInfo) -> list[dict[str, str]]:
     ]
 
 
-def _target(one: TargetInfo, zone: ZoneInfo) -> dict[str, Any]:
+def _titles(event: EventInfo, names: set[str]) -> dict[str, str]:
+    """Return the titles of loads by name; of a name that means several things, none."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for load in lookups.loads_of_node(lookups.node(event.node_id)):
+        if load.name in names:
+            found[load.name].add(named(load.title))
+    return {name: min(titles) for name, titles in found.items() if len(titles) == 1}
+
+
+def _target(one: TargetInfo, zone: ZoneInfo, titles: Mapping[str, str]) -> dict[str, Any]:
     return {
         "place": named(one.node_name),
         "code": one.node_code,
@@ -178,9 +194,9 @@ def _target(one: TargetInfo, zone: ZoneInfo) -> dict[str, Any]:
         "expected": decimal(one.expected_w / 1000, 2),
         "achieved": decimal(None if one.achieved_w is None else one.achieved_w / 1000, 2),
         "measured": one.measured,
-        "detail": one.detail,
-        "held": ", ".join(one.held_loads),
-        "failed": ", ".join(one.failed_loads),
+        "detail": detail_text(one.detail),
+        "held": ", ".join(titles.get(name, name) for name in one.held_loads),
+        "failed": ", ".join(titles.get(name, name) for name in one.failed_loads),
     }
 
 

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from balans.core.words import StepKind
 from balans.storage.response_records import ProgrammeTerms, StepInfo
-from balans.web.shown import words
+from balans.web.shown import response_words, words
 from balans.web.shown.days import clock_label
 from balans.web.shown.numbers import decimal, duration
 
@@ -38,19 +38,19 @@ def term_rows(terms: ProgrammeTerms) -> list[tuple[str, str]]:
         (_("Who is asked"), needed),
         (_("Load classes"), "; ".join(classes)),
         (_("Tariffs"), ", ".join(terms.tariffs) or _("any")),
-        (_("Notice"), duration(terms.notice_s)),
+        (_("Notice"), _span(terms.notice_s)),
         (_("Longest event"), duration(terms.max_event_s)),
         (
             _("At most"),
             _("%(day)s a day, %(month)s a month")
             % {"day": terms.max_per_day, "month": terms.max_per_month},
         ),
-        (_("Pause between two events"), duration(terms.pause_s)),
+        (_("Pause between two events"), _span(terms.pause_s)),
         (_("Opting out"), opt_out),
         (_("Priority (0 is first)"), str(terms.priority)),
         (
             _("Start and release spread over"),
-            f"{duration(terms.start_spread_s)}; {duration(terms.release_spread_s)}",
+            f"{_span(terms.start_spread_s)}; {_span(terms.release_spread_s)}",
         ),
     ]
     if terms.second_person_kw is not None:
@@ -61,3 +61,16 @@ def term_rows(terms: ProgrammeTerms) -> list[tuple[str, str]]:
             (_("Limit while the link is lost"), f"{decimal(terms.fallback_w / 1000, 1)} kW")
         )
     return rows
+
+
+def detail_text(detail: str) -> str:
+    """Return why a place failed or refused, from what its gateway told."""
+    why, _colon, rest = detail.partition(": ")
+    head, by, event = why.partition(" by ")
+    text = words.word(response_words.DETAILS, f"{head}{by}".strip() if event else why)
+    text = text % {"event": event} if event else text
+    return f"{text} (+{rest.removesuffix(' above')})" if rest.endswith(" W above") else text
+
+
+def _span(seconds: int) -> str:
+    return duration(seconds) if seconds else _("none")

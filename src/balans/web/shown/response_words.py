@@ -117,3 +117,22 @@ REFUSALS: Final[dict[str, Promise]] = {
     "code": _("Give 1 to 32 Latin letters, digits, dots or dashes."),
     "closed": _("The programme is closed."),
 }
+DETAILS: Final[dict[str, Promise]] = {
+    "not_heard": _("its gateway was never heard"),
+    "nothing_left": _("nothing more may be held back"),
+    "not_held": _("loads were held back, but it draws too much"),
+    "not_measured": _("the gateway does not measure this place"),
+    "overruled by": _("overruled by %(event)s"),
+    "unknown_node": _("the gateway does not know this place"),
+    "no_keys": _("the gateway has no keys"),
+    "malformed": _("the call was not understood"),
+    "unsigned": _("the call was not signed"),
+    "unknown_key": _("the gateway does not know the key"),
+    "bad_signature": _("the signature is wrong"),
+    "wrong_tenant": _("it belongs to another utility"),
+    "wrong_group": _("it belongs to another group"),
+    "expired": _("the call had expired"),
+    "from_future": _("the call came from the future: a clock is wrong"),
+    "replayed": _("the call was an old one"),
+}
+AUTHORS: Final[dict[str, Promise]] = {"response": pgettext_lazy("author", "by itself")}
