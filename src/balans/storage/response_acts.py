@@ -156,7 +156,7 @@ def opt_out(user: Author, code: str, node_code: str, now: datetime, reason: str 
 
 def leave_events(node: NodeInfo, programme_id: int, now: datetime) -> int:
     """End the targets at or around `node` in a programme's events that may still be left."""
-    open_ones = Q(state=EventState.ANNOUNCED.value)
+    open_ones = Q(state__in=[EventState.DRAFT.value, EventState.ANNOUNCED.value])
     open_ones |= Q(state=EventState.ACTIVE.value, programme__opt_out_within=True)
     rows = Event.objects.filter(open_ones, programme_id=programme_id, emergency=False)
     return _drop_from(rows, node, now)
@@ -164,7 +164,8 @@ def leave_events(node: NodeInfo, programme_id: int, now: datetime) -> int:
 
 def spare(node: NodeInfo, now: datetime) -> int:
     """End the targets at or around `node` in all events that are not over."""
-    return _drop_from(Event.objects.filter(tenant_id=node.tenant_id, state__in=LIVE), node, now)
+    states = [EventState.DRAFT.value, *LIVE]
+    return _drop_from(Event.objects.filter(tenant_id=node.tenant_id, state__in=states), node, now)
 
 
 def _drop_from(rows: "QuerySet[Event]", node: NodeInfo, now: datetime) -> int:

@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from balans.core.words import StepKind
 from balans.domain.response.life import EventState
+from balans.protocols.hub.calls import LIFE_S
 from balans.storage import access, lookups
 from balans.storage.access import NotVisibleError, Person, Right
 from balans.storage.commands import Author
@@ -27,6 +28,7 @@ from balans.storage.response_records import (
     EventInfo,
     ProgrammeInfo,
     ProgrammeState,
+    ProgrammeTerms,
     ResponseRefusedError,
     StepInfo,
 )
@@ -41,6 +43,7 @@ SEED_BITS: Final = 62
 CODE_BYTES: Final = 4
 AHEAD_MAX: Final = timedelta(days=13)
 """The wire holds a call for 14 days at most."""
+CALL_LIFE: Final = timedelta(seconds=LIFE_S)
 EXPIRY_MARGIN: Final = timedelta(minutes=2)
 EMERGENCY_PRIORITY: Final = 0
 
@@ -94,7 +97,7 @@ def draft_event(user: Author, order: EventOrder, now: datetime) -> EventInfo:
     return write_event(programme, node, order, by, now)
 
 
-def draft_by_trigger(trigger_code: str, order: EventOrder, now: datetime) -> EventInfo:
+def draft_by_trigger(trigger_id: int, order: EventOrder, now: datetime) -> EventInfo:
     """Write down an event that a trigger wants, in its programme and at its node.
 
     Raises
@@ -102,11 +105,11 @@ def draft_by_trigger(trigger_code: str, order: EventOrder, now: datetime) -> Eve
     ResponseRefusedError
         As `draft_event`; ``trigger``: there is none such, or it is switched off.
     """
-    row = Trigger.objects.filter(code=trigger_code, enabled=True).first()
+    row = Trigger.objects.filter(id=trigger_id, enabled=True).first()
     if row is None:
-        raise ResponseRefusedError("trigger", f"no trigger {trigger_code} is at work")
+        raise ResponseRefusedError("trigger", f"no trigger {trigger_id} is at work")
     programme, node = programme_by_id(row.programme_id), lookups.node(row.node_id)
-    by = (f"trigger {trigger_code}", None)
+    by = (f"trigger {row.code}", None)
     return write_event(programme, node, order, by, now, trigger_id=row.pk)
 
 
@@ -136,7 +139,7 @@ def write_event(
         steps=steps_to_json(order.steps),
         starts=order.steps[0].start,
         ends=ends,
-        expires=ends + timedelta(seconds=release_s) + EXPIRY_MARGIN,
+        expires=_expires(order, terms),
         reason=checked_reason(order.reason),
         author=author,
         user_id=user_id,
@@ -281,6 +284,11 @@ def _check(order: EventOrder, programme: ProgrammeInfo, node: NodeInfo, now: dat
         (ends <= now, "past", "the event would be over already"),
         (starts > now + AHEAD_MAX, "past", f"more than {AHEAD_MAX.days} days ahead"),
         (
+            _expires(order, terms) > now + CALL_LIFE,
+            "past",
+            f"it ends so late that its call would hold for more than {CALL_LIFE.days} days",
+        ),
+        (
             order.priority is not None and not 0 <= order.priority <= 9,
             "priority",
             f"priority {order.priority}: expected 0 (first) to 9",
@@ -298,6 +306,11 @@ def _check(order: EventOrder, programme: ProgrammeInfo, node: NodeInfo, now: dat
             raise ResponseRefusedError(code, message)
 
 
+def _expires(order: EventOrder, terms: ProgrammeTerms) -> datetime:
+    release_s = _or(order.release_spread_s, terms.release_spread_s)
+    return order.steps[-1].end + timedelta(seconds=release_s) + EXPIRY_MARGIN
+
+
 def _check_steps(order: EventOrder) -> None:
     if not 0 < len(order.steps) <= STEPS_MAX:
         raise ResponseRefusedError("steps", f"expected 1 to {STEPS_MAX} steps")
@@ -310,6 +323,8 @@ def _check_steps(order: EventOrder) -> None:
             raise ResponseRefusedError("steps", f"{what}: begins before the one before it ends")
         if order.kind == StepKind.ECO and step.value not in ECO_LEVELS:
             raise ResponseRefusedError("steps", f"{what}: level {step.value:g}: expected 1, 2 or 3")
+        if order.kind == StepKind.REDUCE and not step.value:
+            raise ResponseRefusedError("steps", f"{what}: a reduction by 0 W asks nothing")
         if not 0 <= step.value <= VALUE_MAX:
             raise ResponseRefusedError("steps", f"{what}: {step.value:g}: expected 0 or more")
         before = step

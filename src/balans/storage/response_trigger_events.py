@@ -14,13 +14,14 @@ from django.db import connection
 
 from balans.core.words import StepKind
 from balans.domain.response.life import EventHappening, EventState, next_event_state
-from balans.domain.response.triggers import Wish
+from balans.domain.response.triggers import Mode, Wish
 from balans.storage import lookups
 from balans.storage.models import Event, Programme, Trigger
 from balans.storage.records import NodeInfo
 from balans.storage.response_acts import announce_drafted, announce_row, change_call
 from balans.storage.response_events import (
     EXPIRY_MARGIN,
+    STEPS_MAX,
     EventOrder,
     draft_by_trigger,
     note_change,
@@ -60,6 +61,13 @@ class Watch:
     def longest_s(self) -> float:
         """How long an event may last."""
         return min(self.settings.rule.most_s, float(self.programme.max_event_s))
+
+    @property
+    def most_w(self) -> float:
+        """How much may be asked without a person: its cap, and what a second person guards."""
+        second_kw = self.programme.second_person_kw
+        cap_kw = self.row.cap_kw if second_kw is None else min(self.row.cap_kw, second_kw)
+        return float(cap_kw * 1000)
 
 
 def call_event(watch: Watch, wish: Wish, reason: str) -> Event:
@@ -108,13 +116,16 @@ def withdraw(row: Event, author: str, why: str, now: datetime) -> None:
 
 
 def follow_event(watch: Watch, event: Event, wish: Wish | None) -> str:
-    """Let a called event last as long as it is wished for; return what was changed."""
+    """Let a called event last as long as it is wished for; return what was changed.
+
+    A trigger that only proposes lets go, but asks for no more than a person has called for.
+    """
     if event.state != EventState.ACTIVE.value:
         return ""
     if wish is None:
         return _shorten(watch, event)
-    if event.kind != StepKind.LIMIT.value:
-        return ""  # its turns were chosen for its time
+    if event.kind != StepKind.LIMIT.value or Mode(watch.row.mode) is not Mode.ACT:
+        return ""  # the turns of a reduction were chosen for its time
     return _go_on(watch, event, wish)
 
 
@@ -130,7 +141,7 @@ def _shorten(watch: Watch, event: Event) -> str:
 
 def _go_on(watch: Watch, event: Event, wish: Wish) -> str:
     now = watch.now
-    steps = _tightened(event, wish, now)
+    steps = _tightened(event, max(wish.limit_w, wish.expected_w - watch.most_w), now)
     longest = event.starts + timedelta(seconds=watch.longest_s)
     wanted = min(datetime.fromtimestamp(wish.end_s, now.tzinfo), longest)
     longer = event.ends - now < AHEAD and wanted - event.ends >= TELL / 2
@@ -161,22 +172,23 @@ def _drafted(watch: Watch, wish: Wish, reason: str, lead: timedelta) -> Event:
         wanted_kw=wanted if wanted > 0 else None,
         reason=reason[:500],
     )
-    event = draft_by_trigger(watch.row.code, order, now)
+    event = draft_by_trigger(watch.row.pk, order, now)
     row = Event.objects.select_for_update(of=("self",)).get(id=event.id)
     preview_row(row, watch.author, now)
     return row
 
 
-def _tightened(event: Event, wish: Wish, now: datetime) -> list[StepInfo]:
-    """Return the steps of an event, with a stricter limit from now on if one is wished for."""
+def _tightened(event: Event, limit_w: float, now: datetime) -> list[StepInfo]:
+    """Return the steps of an event, with `limit_w` from now on if that is stricter."""
     steps = list(steps_from_json(event.steps))
     last = steps[-1]
-    if wish.limit_w >= TIGHTER * last.value or not last.start < now < last.end:
+    is_full = len(steps) >= STEPS_MAX
+    if is_full or limit_w >= TIGHTER * last.value or not last.start < now < last.end:
         return steps
     return [
         *steps[:-1],
         StepInfo(last.start, now, last.value),
-        StepInfo(now, last.end, wish.limit_w),
+        StepInfo(now, last.end, limit_w),
     ]
 
 

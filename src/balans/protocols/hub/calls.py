@@ -13,7 +13,7 @@ CALL_BYTES: Final = 65_536
 LIFE_S: Final = 14 * 86_400.0
 """A call does not hold for longer than this after it was issued."""
 STEPS_MAX: Final = 96
-SpreadSeconds = Annotated[float, Meta(ge=0, le=3600)]
+SpreadSeconds = Annotated[float, Meta(ge=0, le=7200)]
 Part = Annotated[int, Meta(ge=0, le=9_999)]
 
 
