@@ -326,6 +326,20 @@ def test_what_is_used_while_off_is_a_warning_and_a_finding() -> None:
 
 
 @pytest.mark.usefixtures("alice")
+def test_an_order_after_the_clock_went_back_by_more_than_its_life_is_never_sent() -> None:
+    """It cannot be issued after the last of its device and before it expires; others go on."""
+    off = ordered(wish(OFF, SupplyReason.DANGER), NOW + 6 * HOUR)
+    assert supply_sending.release_due(NOW + 6 * HOUR) == 1
+    tell(SupplyOutcome.CONFIRMED, off.code, Contact.OFF)
+    on = ordered(wish(ON, SupplyReason.CUSTOMER_WISH))
+    supply_orders.approve(person("alice-dan"), on.code, NOW)
+    assert supply_sending.release_due(NOW) == 0
+    assert supply_sending.sent_orders(NOW) == []
+    assert supply_sending.expire_due(NOW + 2 * HOUR) == 1
+    assert state_of(on) == OrderState.EXPIRED
+
+
+@pytest.mark.usefixtures("alice")
 def test_danger_goes_off_at_once_and_comes_back_by_two() -> None:
     off = ordered(wish(OFF, SupplyReason.DANGER))
     assert off.state == OrderState.APPROVED

@@ -73,9 +73,12 @@ def release_due(now: datetime) -> int:
     count = 0
     with system_scope(ACTOR, durable=True):
         for row in ready.order_by("id"):
+            issued = _issued(row, now)
+            if issued >= row.expires:
+                continue  # the clock went back by more than the order's life: it expires unsent
             (point,) = lookups.points_by_id([row.point_id])
             if not refuse_by_rule(row, supply_checks.situation_of(point, now), now):
-                move(row, Deed.SEND, ACTOR, _issued(row, now))
+                move(row, Deed.SEND, ACTOR, issued)
                 count += 1
     return count
 
