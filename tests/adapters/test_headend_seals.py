@@ -8,7 +8,8 @@ import pytest
 
 from balans.adapters.signing import SigningKey, verify
 from balans.headend.seals import Seals
-from balans.protocols.hub import Beat, Poll, Signed, decode, encode, to_sign
+from balans.protocols.hub import Beat, Keys, Poll, Signed, decode, encode, to_sign
+from balans.protocols.hub.signed import KEYS_MAX
 from balans.storage.signing_keys import KeyInfo, KeyRing
 from balans.wiring.keys import KeyFolder
 
@@ -68,6 +69,20 @@ async def test_the_oldest_key_that_counts_signs(folder: KeyFolder) -> None:
     envelope = decode(await seals.for_hub(TOPIC, data))
     assert isinstance(envelope, Signed)
     assert envelope.key == new.id
+
+
+async def test_keys_that_have_ended_are_told_no_more(folder: KeyFolder) -> None:
+    """However often a utility rotates its keys, hubs understand the list, and trust no old one."""
+    old = [info(SigningKey.new(), NOW - 2 * DAY, NOW) for _ in range(KEYS_MAX)]
+    coming, key = SigningKey.new(), SigningKey.new()
+    folder.keep("alice", key)
+    rings = Rings(*old, info(key, NOW, NOW + DAY), info(coming, NOW + DAY))
+    seals = Seals(rings, Clock(), folder)  # type: ignore[arg-type]
+    await seals.refresh()
+    ((_, data),) = seals.announcements(1)
+    told = decode(data)
+    assert isinstance(told, Keys)
+    assert [one.id for one in told.keys] == [key.id, coming.id]
 
 
 async def test_what_binds_nobody_goes_unsigned(folder: KeyFolder) -> None:

@@ -85,10 +85,14 @@ def rotate(
     gateway does: that is for a key that was stolen.
     """
     with _desk(ctx, data_dir, tenant) as desk:
+        from balans.protocols.hub.signed import KEYS_MAX
         from balans.storage.signing_keys import end_keys, keys_of
 
-        if not keys_of(desk.tenant_id):
+        keys = keys_of(desk.tenant_id)
+        if not keys:
             raise InputError(f"{tenant}: has no key yet; `balans key new` makes the first one")
+        if overlap_days and sum(one.holds(desk.now) for one in keys) >= KEYS_MAX:
+            raise InputError(f"{tenant}: {KEYS_MAX} keys still count; `--overlap-days 0` ends them")
         made = _make(desk)
         end_keys(desk.tenant_id, desk.now + timedelta(days=overlap_days), but=made.ident)
         _report(keys_of(desk.tenant_id), desk, as_json=as_json)

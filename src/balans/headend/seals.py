@@ -97,9 +97,10 @@ class Seals:
         ring = self._rings.get(tenant_id)
         if ring is None:
             return []
-        keys = encode(Keys(ring.version, tenant_id, ring.trusted()))
+        now = self._clock.now()
+        keys = encode(Keys(ring.version, tenant_id, ring.trusted(now)))
         private = self._private.get(tenant_id, {})
-        return [(key.id, keys) for key in signers_of(ring, private, self._clock.now())]
+        return [(key.id, keys) for key in signers_of(ring, private, now)]
 
     def sign_with(self, tenant_id: int, ident: str, topic: str, data: bytes) -> bytes:
         """Return the envelope of `data` signed with one of the keys of `announcements`."""

@@ -47,8 +47,8 @@ class KeyRing:
     version: int
     keys: tuple[KeyInfo, ...]
 
-    def trusted(self) -> tuple[TrustedKey, ...]:
-        """Return the keys as gateways are told of them."""
+    def trusted(self, at: datetime) -> tuple[TrustedKey, ...]:
+        """Return the keys as gateways are told of them at `at`: those that have not ended."""
         return tuple(
             TrustedKey(
                 one.public,
@@ -56,6 +56,7 @@ class KeyRing:
                 None if one.not_after is None else one.not_after.timestamp(),
             )
             for one in self.keys
+            if one.not_after is None or at < one.not_after
         )
 
 

@@ -1,6 +1,7 @@
 """Attacks on calls and commands, each written out: what the attacker has, does, and gets."""
 
 from dataclasses import dataclass
+from itertools import count
 
 import msgspec
 import pytest
@@ -350,6 +351,19 @@ def test_both_keys_count_while_they_overlap(house: House, server: Server) -> Non
     house.run(20, server)
     assert house.hear(server.call(call(epoch=12))) == Why.UNKNOWN_KEY
     assert not house.hear(new.call(call(epoch=13)))
+
+
+def test_a_key_that_has_ended_turns_no_time_back(house: House, server: Server) -> None:
+    """A thief of the old key tells a time at which it counted, and would call by that time."""
+    new = Server(SigningKey.of(b"n" * 32), beats=count(500))
+    old, fresh = hub.TrustedKey(server.key.public, 0, START), hub.TrustedKey(new.key.public)
+    topic = TOPICS.keys(server.key.id)
+    house.hear((topic, server.signed(topic, hub.Keys(1, TENANT, (old, fresh)))))
+    house.run(20, new)
+    server.beats = count(1000)
+    assert house.hear(server.beat(START - 60)) == Why.UNKNOWN_KEY
+    assert not house.hear(new.beat(house.true_s))
+    assert house.hear(server.call(OFF)) == Why.UNKNOWN_KEY
 
 
 def test_old_keys_are_played_again(house: House, server: Server) -> None:

@@ -44,7 +44,15 @@ class TrustedKey(msgspec.Struct, frozen=True, array_like=True):
 
     def holds(self, now_s: float) -> bool:
         """Tell whether the key may be used at `now_s` [Unix s]."""
-        return self.not_before <= now_s and (self.not_after is None or now_s < self.not_after)
+        return self.not_before <= now_s and not self.has_ended(now_s)
+
+    def has_ended(self, now_s: float) -> bool:
+        """Tell whether the key may be used no more at `now_s` [Unix s]."""
+        return self.not_after is not None and self.not_after <= now_s
+
+
+KEYS_MAX: Final = 16
+"""So many keys of a tenant may count, or come to count, at a time."""
 
 
 class Keys(msgspec.Struct, frozen=True, tag="keys"):
@@ -55,7 +63,7 @@ class Keys(msgspec.Struct, frozen=True, tag="keys"):
 
     version: Sequence
     tenant: Tenant
-    keys: Annotated[tuple[TrustedKey, ...], Meta(min_length=1, max_length=16)]
+    keys: Annotated[tuple[TrustedKey, ...], Meta(min_length=1, max_length=KEYS_MAX)]
 
 
 class Fallback(msgspec.Struct, frozen=True):

@@ -135,7 +135,9 @@ class Gate:
             raise RefusedError(Why.MALFORMED, f"a {type(inner).__name__} is not signed")
         # A beat tells the time itself: with a clock that stands in 1970 no other would be taken.
         now_s = inner.time if isinstance(inner, Beat) else self._clock.now_s(moment)
-        if not key.holds(now_s):
+        # Yet who stole a key that has ended since cannot turn the time back to when it counted.
+        has_ended = self._clock.known and key.has_ended(self._clock.now_s(moment))
+        if has_ended or not key.holds(now_s):
             raise RefusedError(Why.UNKNOWN_KEY, f"key {envelope.key} does not count now")
         return inner
 
