@@ -123,6 +123,16 @@ class TestTriggers:
         assert (event.steps, event.ends) == (before.steps, before.ends)
 
 
+def test_a_little_wish_does_not_hide_how_much_a_limit_cuts() -> None:
+    """A limit of 0 W "for 0.1 kW" at a whole house turns the house off: a second person looks."""
+    open_programme(second_person_kw=Decimal("0.2"))
+    step = StepInfo(NOW + HOUR, NOW + HOUR + 10 * MINUTE, 0.0)
+    event = drafted(node="alice-house", steps=(step,), wanted_kw=Decimal("0.1"))
+    assert [one.node_code for one in targets_of(event)] == ["alice-house"]
+    assert event.needs_approval
+    assert refusal(announce, operator(), event.code, NOW) == "approval"
+
+
 class TestWhoHasLeft:
     """A draft was previewed; who leaves before it is announced is not asked."""
 

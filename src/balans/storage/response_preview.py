@@ -8,7 +8,7 @@ slot_s        length of a slot [s]; the first begins with the event
 expected_kw   what is held back by slot
 sd_kw         its standard deviation by slot
 missing_kw    what lacks of what is wanted by slot, at the lower end of the band
-peak_kw       the most that is held back at a time
+peak_kw       the most that is held back at a time, or that a limit could cut
 places        how many are asked
 able          how many could be
 refused       how many cannot, by reason (`response_candidates.Refusal`, `domain` bars)

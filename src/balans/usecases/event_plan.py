@@ -111,7 +111,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Who is asked when, and what that gives by slot of `slot_s` from the start on [W]."""
+    """Who is asked when, and what that gives by slot of `slot_s` from the start on [W].
+
+    `bound_w` is what a limit could cut at a time beyond what is wanted.
+    """
 
     parts: tuple[Part, ...]
     start_s: float
@@ -121,6 +124,7 @@ class Planned:
     missing_w: tuple[float, ...]
     discomfort: float
     barred: Mapping[Bar, int] = field(default_factory=dict)
+    bound_w: float = 0.0
 
     @property
     def met(self) -> bool:
@@ -141,8 +145,8 @@ class Planned:
 
     @property
     def peak_w(self) -> float:
-        """The most that is expected at a time."""
-        return max(self.expected_w, default=0.0)
+        """The most that is expected at a time, or could be cut."""
+        return max(*self.expected_w, self.bound_w, 0.0)
 
 
 def plan_event(plan: EventPlan, offers: Sequence[Offer]) -> Planned:

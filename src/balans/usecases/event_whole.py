@@ -13,13 +13,14 @@ def plan_whole(plan: EventPlan, offer: Offer) -> Planned:
 
     Expected is what is wanted, as far as the place can give it: its green loads all the time, its
     yellow loads while they bear to be off, and half of that once they have to take turns. The
-    standard deviation is that of what its loads draw.
+    standard deviation is that of what its loads draw. What the limit could cut beyond what is
+    wanted is told beside it: however little is wanted, the limit is what the gateway holds.
     """
     start_s, end_s = plan.steps[0].start_s, plan.steps[-1].end_s
     slots = max(1, round((end_s - start_s) / SLOT_S))
     slot_s = (end_s - start_s) / slots
     wanted_w = float("inf") if plan.wanted_w is None else plan.wanted_w
-    expected_w, sd_w, missing_w = [], [], []
+    expected_w, sd_w, missing_w, bound_w = [], [], [], 0.0
     for slot in range(slots):
         middle_s = (slot + 0.5) * slot_s
         value = next(
@@ -30,6 +31,7 @@ def plan_whole(plan: EventPlan, offer: Offer) -> Planned:
         if offer.base_w is not None and value is not None:
             most_w = min(most_w, max(offer.base_w - value, 0.0))
         given_w = 0.0 if value is None else min(wanted_w, most_w)
+        bound_w = bound_w if value is None else max(bound_w, most_w)
         expected_w.append(given_w)
         sd_w.append(hypot(offer.green.sd_w, share * offer.yellow.sd_w) if given_w else 0.0)
         missing_w.append(0.0 if plan.wanted_w is None or value is None else wanted_w - given_w)
@@ -44,4 +46,5 @@ def plan_whole(plan: EventPlan, offer: Offer) -> Planned:
         sd_w=tuple(sd_w),
         missing_w=tuple(missing_w),
         discomfort=0.0,
+        bound_w=bound_w,
     )

@@ -125,12 +125,12 @@ TARGET_LIFE: Final[Mapping[TargetState, Mapping[TargetHappening, TargetState]]] 
     _S.DONE: _ALWAYS,
     _S.FAILED: {**_ALWAYS, _H.RELEASE: _S.FAILED},
     _S.RELEASED: {},
-    _S.REFUSED: {},
+    _S.REFUSED: _ANSWER,
     _S.OPTED_OUT: {},
 }
 
 FINAL_EVENTS: Final = frozenset({EventState.ENDED, EventState.CANCELLED})
-FINAL_TARGETS: Final = frozenset({_S.RELEASED, _S.REFUSED, _S.OPTED_OUT})
+FINAL_TARGETS: Final = frozenset({_S.RELEASED, _S.OPTED_OUT})
 
 State = TypeVar("State", bound=StrEnum)
 Happening = TypeVar("Happening", bound=StrEnum)

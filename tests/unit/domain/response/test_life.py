@@ -77,6 +77,12 @@ def test_a_failed_target_may_still_obey_but_does_not_become_released() -> None:
     assert next_target_state(TargetState.FAILED, TargetHappening.RELEASE) is TargetState.FAILED
 
 
+def test_a_call_that_was_refused_may_be_taken_when_it_is_repeated() -> None:
+    """A gateway that has just started refuses a call "from the future" until it hears a beat."""
+    assert next_target_state(TargetState.REFUSED, TargetHappening.HEAR) is TargetState.HEARD
+    assert next_target_state(TargetState.REFUSED, TargetHappening.DO) is TargetState.DONE
+
+
 def test_what_is_not_possible_is_told_with_what_is() -> None:
     with pytest.raises(LifeError, match="an event that is active: announce is not possible") as at:
         next_event_state(EventState.ACTIVE, EventHappening.ANNOUNCE)
