@@ -59,6 +59,7 @@ class Scope(StrEnum):
     READ_BALANCES = "read:balances"
     READ_EVENTS = "read:events"  # events of channels, findings
     WRITE_MARKS = "write:marks"  # mark points as temporarily incorrect
+    WRITE_RESPONSE = "write:response"  # draft, announce and cancel events of demand response
 
 
 SCOPES: dict[Scope, frozenset[Right]] = {
@@ -70,6 +71,7 @@ SCOPES: dict[Scope, frozenset[Right]] = {
     Scope.READ_BALANCES: frozenset({Right.READINGS}),
     Scope.READ_EVENTS: frozenset({Right.READINGS, Right.AUDIT}),
     Scope.WRITE_MARKS: frozenset({Right.READINGS, Right.JUDGE}),
+    Scope.WRITE_RESPONSE: frozenset({Right.AUDIT, Right.RESPONSE, Right.CONSENT}),
 }
 """Rights that a scope lends to a key, as far as its owner has them; each also lends VIEW."""
 

@@ -81,6 +81,7 @@ def preview_view(event: EventInfo, zone: ZoneInfo) -> dict[str, Any] | None:
     closed = [Series(one.name, one.style, [*one.values, *one.values[-1:]]) for one in series]
     whole = [*times, times[-1] + step] if times else []
     drawn = chart(whole, closed, zone, unit=_("kW"), digits=digits, tick_minutes=_ticks(event))
+    drawn["ticks"] = [tick for tick in drawn["ticks"] if tick[0] < event.ends.timestamp()]
     return {
         "chart": drawn,
         "twin": twin(
@@ -109,13 +110,13 @@ def live_view(event: EventInfo, progress: Progress, now: datetime) -> dict[str, 
     slot_kw = expected_now(event, now) if is_active and event.wanted_kw is None else target_kw
     return {
         "target": decimal(None if slot_kw is None else float(slot_kw), 1),
-        "held": decimal(held_kw, 1),
+        "held": "" if event.state == EventState.ANNOUNCED else decimal(held_kw, 1),
         "held_word": _("Held back now") if is_active else _("Achieved"),
         "share": _share(held_kw, slot_kw),
         "coverage": _percent(progress.coverage),
         "heard": str(progress.heard),
         "targets": str(progress.targets),
-        "p50": _seconds(latency.p50),
+        "p50": "" if latency.p50 is None else duration(latency.p50),
         "p95": _seconds(latency.p95),
         "rebound": decimal(result["rebound_kw"], 1) if result.get("rebound_kw") is not None else "",
         "given": decimal(result["given_kwmin"], 0) if "given_kwmin" in result else "",
