@@ -233,6 +233,19 @@ def test_a_repetition_changes_nothing(house: House, server: Server) -> None:
     assert house.states() == [HEARD, ACTIVE, DONE]
 
 
+def test_a_place_whose_turn_is_over_tells_no_more_of_it(house: House, server: Server) -> None:
+    """The call is repeated every minute while the turns of others last."""
+    told = call(step(0, 300, value=1000.0))
+    for time_s in range(0, 1200, 60):
+        house.hear(server.call(told))
+        house.run(time_s, server)
+    assert [one.state for one in house.reports].count(RELEASED) == 1
+    assert [one.state for one in house.reports].count(HEARD) == 1
+    house.hear(server.call(call(step(1260, 1500, value=1000.0), epoch=11)))
+    house.run(1300, server)
+    assert house.off
+
+
 def test_a_late_joiner_learns_what_holds(server: Server) -> None:
     house = ready(server)
     house.run(450, server)

@@ -14,6 +14,7 @@ Rules
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from balans.core.words import CallState
 from balans.domain.demand.model import Limit
@@ -37,7 +38,10 @@ from balans.usecases.run_load_control.desk import Desk
 FALLBACK = "fallback"
 """Name of the limit that holds while the server is not heard."""
 BASIS_S = 86_400.0
-REFUSALS_MAX = 1_000
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+KEPT_MAX = 1_000
+"""Of what was told of calls, so that it is not told again with each repetition."""
 
 
 def limit_name(event: str) -> str:
@@ -73,6 +77,8 @@ class Calls:
     limits: tuple[Limit, ...] = ()
     _link: LinkWatch | None = None
     _refused: dict[tuple[str, int, str], None] = field(default_factory=dict)
+    _over: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """Epoch and part of the call by which a place was called on until it was over."""
     _fallback: bool = False
 
     @property
@@ -101,7 +107,8 @@ class Calls:
     def take(self, desk: Desk, call: Call, now_s: float) -> list[CallReport]:
         """Hold `call`, which the gate has let pass; return what the server is told."""
         server_s = self.server_s(now_s)
-        until_s = self.moment(now_s).steady_s + call.expires - server_s
+        steady_s = self.moment(now_s).steady_s
+        until_s = steady_s + call.expires - server_s
         own = {} if call.cancelled else self._own(call)
         for (event, node), target in self.targets.items():
             if event != call.event or target.call.epoch > call.epoch:
@@ -120,7 +127,11 @@ class Calls:
             if known:
                 known.renewed(call, asked, until_s)
             else:
-                known = self.targets[call.event, node] = Target.of(call, asked, until_s)
+                known = Target.of(call, asked, until_s)
+                was_told = self._over.get((call.event, node)) == (call.epoch, call.part)
+                if was_told and known.is_over(server_s, steady_s):
+                    continue  # repeated while others' turns last
+                self.targets[call.event, node] = known
             reports.append(report_of(self._place(desk, known), CallState.HEARD, server_s))
         return reports
 
@@ -149,6 +160,7 @@ class Calls:
             target.until_s = min(target.until_s, end_s)
             if target.is_over(server_s, moment.steady_s):
                 del self.targets[key]
+                _keep(self._over, key, (target.call.epoch, target.call.part))
                 reports += self._released(desk, target, server_s)
                 continue
             reports += self._step(desk, target, server_s)
@@ -239,9 +251,15 @@ class Calls:
         key = (f"{call.event}/{node}", call.epoch, why)
         if key in self._refused:
             return []
-        self._refused[key] = None
-        while len(self._refused) > REFUSALS_MAX:
-            del self._refused[next(iter(self._refused))]
+        _keep(self._refused, key, None)
         state = CallState.REFUSED
         at_s = max(0.0, server_s)
         return [CallReport(call.event, call.epoch, self.site, node, state, at_s, why)]
+
+
+def _keep(kept: dict[Key, Value], key: Key, value: Value) -> None:
+    """Note `value` as the newest, and forget the oldest where there are too many."""
+    kept.pop(key, None)
+    kept[key] = value
+    while len(kept) > KEPT_MAX:
+        del kept[next(iter(kept))]
