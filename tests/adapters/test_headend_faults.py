@@ -91,6 +91,7 @@ async def test_a_hub_that_comes_while_limits_are_read_gets_its_command_again() -
     database = FakeDatabase(
         expire_due=lambda *_: 0,
         queued_commands=lambda *_, sent_too=False: [command_for("hub-b")] if sent_too else [],
+        controlling_hubs=lambda: {"hub-a"},
         site_limits=slow_limits,
         settings_for=lambda _: None,
     )
@@ -109,6 +110,7 @@ async def test_a_greeting_outlives_an_outage_of_the_database() -> None:
     database = FakeDatabase(
         expire_due=lambda *_: UnavailableError("away") if outage.pop() else 0,
         queued_commands=lambda *_, sent_too=False: [command_for("hub-a")] if sent_too else [],
+        controlling_hubs=lambda: {"hub-a"},
         site_limits=lambda *_: None,
         settings_for=lambda _: None,
     )

@@ -64,8 +64,8 @@ def test_a_year_that_is_read_without_a_pause_stays(
     reader.execute("select from reading_month")
     with system_scope():
         assert not partitions.drop_year(2025)
-        assert partitions.years_there() == [2025]
+        assert 2025 in partitions.years_there()
     reader.rollback()
     with system_scope():
         assert partitions.drop_year(2025)
-        assert partitions.years_there() == []
+        assert 2025 not in partitions.years_there()
