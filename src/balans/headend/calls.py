@@ -270,28 +270,35 @@ class Calls:
         due, greeted = self._settings_due, frozenset(self._greeted)
         self._settings_due = False  # what changes from here on is looked at in the next round
         hubs = self._hubs if due else greeted
+        missed: set[str] = set()
         try:
             if hubs and self._seals.rings:
-                await self._retain_groups(sorted(hubs))
+                missed = await self._retain_groups(sorted(hubs))
         except UnavailableError:
             self._settings_due = due
             raise
-        self._greeted -= greeted
+        self._greeted -= greeted - missed
         if greeted:
             self._beat_now.set()  # who knows its groups takes the time too
 
-    async def _retain_groups(self, hubs: list[str]) -> None:
+    async def _retain_groups(self, hubs: list[str]) -> set[str]:
+        """Send each of `hubs` its keys and groups; return those the broker did not take it for."""
+        missed = set()
         for one in await self._database.call(response_members.hub_groups, hubs):
             topics = Topics(one.hub_code)
             for ident, keys in self._seals.announcements(one.tenant_id):
                 topic = topics.keys(ident)
                 data = self._seals.sign_with(one.tenant_id, ident, topic, keys)
-                await self._retain(one.hub_code, topic, data)
+                if not await self._retain(one.hub_code, topic, data):
+                    missed.add(one.hub_code)
             sealed = self._seals.seal(one.tenant_id, topics.groups, encode(one.groups))
-            if sealed is not None:
-                await self._retain(one.hub_code, topics.groups, sealed)
+            if sealed is not None and not await self._retain(one.hub_code, topics.groups, sealed):
+                missed.add(one.hub_code)
+        return missed
 
-    async def _retain(self, hub: str, topic: str, data: bytes) -> None:
+    async def _retain(self, hub: str, topic: str, data: bytes) -> bool:
+        """Let the broker retain `data`, unless it does; return whether it does now."""
         held = self._settings.setdefault(hub, {})
         if held.get(topic) != data and await self._publish(topic, data, True):  # noqa: FBT003
             held[topic] = data
+        return held.get(topic) == data

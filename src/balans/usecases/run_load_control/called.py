@@ -12,7 +12,7 @@ Rules
 - Without a beat for long the fallback limit holds at the site, beside all others.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -110,12 +110,7 @@ class Calls:
         steady_s = self.moment(now_s).steady_s
         until_s = steady_s + call.expires - server_s
         own = {} if call.cancelled else self._own(call)
-        for (event, node), target in self.targets.items():
-            if event != call.event or target.call.epoch > call.epoch:
-                continue
-            is_ended = target.call.part >= call.parts
-            if is_ended or (target.call.part == call.part and node not in own):
-                target.withdraw("cancelled" if call.cancelled else "replaced", server_s)
+        self._withdraw_others(call, own, server_s)
         reports: list[CallReport] = []
         for node, asked in own.items():
             if node not in desk.tree.numbers:
@@ -186,6 +181,15 @@ class Calls:
         ]
 
     # --- the parts ---
+
+    def _withdraw_others(self, call: Call, own: Mapping[str, CallTarget], server_s: float) -> None:
+        """Let places go that an earlier epoch of the event called on, and this one does not."""
+        for (event, node), target in self.targets.items():
+            if event != call.event or target.call.epoch > call.epoch:
+                continue
+            is_ended = target.call.part >= call.parts
+            if is_ended or (target.call.part == call.part and node not in own):
+                target.withdraw("cancelled" if call.cancelled else "replaced", server_s)
 
     def _own(self, call: Call) -> dict[str, CallTarget]:
         return {target.node: target for target in call.targets if target.site == self.site}
