@@ -127,6 +127,23 @@ def elsewhere(work: Callable[[], object]) -> None:
     pool.shutdown()
 
 
+def once_before(
+    monkeypatch: pytest.MonkeyPatch, when: str, work: Callable[[], object]
+) -> list[str]:
+    """Let `work` be done elsewhere before the first call of a step of reading; it is told then."""
+    moved: list[str] = []
+    original = getattr(matrix, when)
+
+    def moving(*args: Any) -> Any:
+        if not moved:
+            moved.append(when)
+            elsewhere(work)
+        return original(*args)
+
+    monkeypatch.setattr(matrix, when, moving)
+    return moved
+
+
 def kept_and_afresh(tenant: int, start: datetime, end: datetime) -> tuple[object, object]:
     """Return the hourly balances from what is kept, and computed again from the registers."""
     with tenant_scope(tenant):
@@ -176,16 +193,7 @@ def test_a_day_that_ends_while_it_is_read_is_not_missing(
     refresh(LATER)
     now = NOON + timedelta(hours=11)
     deliver(steady(RATES, range(11)), now=now)
-    moved: list[int] = []
-
-    def moving(*args: Any) -> Any:
-        if not moved:
-            moved.append(1)
-            elsewhere(lambda: flush_inbox(LATER))
-        return original(*args)
-
-    original = getattr(matrix, when)
-    monkeypatch.setattr(matrix, when, moving)
+    moved = once_before(monkeypatch, when, lambda: flush_inbox(LATER))
     refresh(LATER)
     assert moved
     kept, afresh = kept_and_afresh(tenant, NOON, NOON + timedelta(hours=10))
@@ -208,16 +216,7 @@ def test_a_month_that_opens_while_it_is_read_is_not_missing(
     start, end = NOON, NOON + timedelta(hours=10)
     with tenant_scope(tenant), connection.cursor() as cursor:
         cursor.execute("delete from balance_hour")
-    moved: list[int] = []
-
-    def moving(*args: Any) -> Any:
-        if not moved:
-            moved.append(1)
-            elsewhere(lambda: deliver(late))
-        return original(*args)
-
-    original = getattr(matrix, when)
-    monkeypatch.setattr(matrix, when, moving)
+    moved = once_before(monkeypatch, when, lambda: deliver(late))
     with tenant_scope(tenant):
         report(tenant, "b1", start, end, Step.HOUR)
     assert moved

@@ -47,6 +47,8 @@ HEAD_END, WORKER = "head-end", "worker"
 CALM_HOURS = 3
 """At the end nothing is struck for so many simulated hours: what is missing is asked for then."""
 BEGIN_HOURS = 1
+NOTED_S = 20.0
+UNREGISTERED = "hub is not registered"
 STORED_S = 120.0
 
 
@@ -132,6 +134,7 @@ class ChaosRun:
             with acks:
                 result = self._play(parts, clocks, children)
                 delivery = wait_until_stored(self._counted(), stored_rows, STORED_S)
+                _wait_for_findings(NOTED_S)
             return self._report(result, delivery, acks, time.monotonic() - began)
 
     def _open_broker(self, stack: ExitStack) -> None:
@@ -261,6 +264,13 @@ def _pid_of(child: Child) -> int | None:
 
 def _pid_of_part(part: OwnedBroker | LocalPostgres) -> int | None:
     return part.status().pid
+
+
+def _wait_for_findings(limit_s: float) -> None:
+    """Wait until the last noise, of hubs that nobody has registered, is noted, but no longer."""
+    deadline = time.monotonic() + limit_s
+    while UNREGISTERED not in found_names() and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def found_names() -> dict[str, int]:

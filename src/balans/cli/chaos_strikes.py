@@ -66,6 +66,7 @@ class Strikes:
     rounds: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _stopping: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
         """Begin to strike."""
@@ -78,11 +79,12 @@ class Strikes:
         At last there is noise once more, with everything up: it must have been heard.
         """
         self._stop.set()
-        if self._thread:
-            self._thread.join()
-            self._thread = None
-            time.sleep(UP_S)
-            self._noise()
+        with self._stopping:  # who comes second waits for the noise of the first
+            if self._thread:
+                self._thread.join()
+                self._thread = None
+                time.sleep(UP_S)
+                self._noise()
 
     def _run(self) -> None:
         for kind in self._kinds():
