@@ -18,7 +18,7 @@ from balans.core.words import CallState, StepKind
 from balans.protocols import hub
 
 KEY = SigningKey.of(b"k" * 32)
-TENANT, GROUP = 3, "t3-peak"
+TENANT = 3
 
 
 class Server:
@@ -31,9 +31,11 @@ class Server:
         data = hub.encode(hub.signed(topic, hub.encode(message), self.key.id, self.key.sign))
         assert await self.bench.head_end.link.publish(topic, data, qos=1, retain=retain)
 
-    async def group(self, *groups: str, version: int = 1) -> None:
+    async def join(self, *groups: str, version: int = 1) -> None:
+        """Tell the gateway its groups; without a name, that of its calls."""
         topic = self.bench.head_end.topics.groups
-        await self.send(topic, hub.Groups(version, TENANT, groups))
+        names = groups or (group_of(self.bench),)
+        await self.send(topic, hub.Groups(version, TENANT, names))
 
     async def beat(self) -> None:
         self.beats += 1
@@ -55,11 +57,16 @@ class Server:
         return [report.state for report in self.reports()]
 
 
+def group_of(bench: Bench) -> str:
+    """Return a group of this gateway's own: the broker keeps calls over the end of a test."""
+    return f"t{TENANT}-{bench.site.site}"
+
+
 def call_of(bench: Bench, limit_w: float, *, start_s: float = 0.0) -> hub.Call:
     begin = T0 + start_s
     steps = (hub.CallStep(begin, begin + 1800, StepKind.LIMIT, limit_w),)
     target = hub.CallTarget(bench.site.site, "", steps)
-    return hub.Call(TENANT, GROUP, "e1", 10, T0, begin + 2400, targets=(target,))
+    return hub.Call(TENANT, group_of(bench), "e1", 10, T0, begin + 2400, targets=(target,))
 
 
 @contextlib.asynccontextmanager
@@ -99,7 +106,7 @@ async def test_a_call_is_obeyed_before_the_next_sample_and_reported(
     bench: Bench, server: Server
 ) -> None:
     await bench.step(2500, 2000)
-    await server.group(GROUP)
+    await server.join()
     await server.call(call_of(bench, 1000.0))
     await until(lambda: not bench.site.on, "the heater is off")
     await until(lambda: server.states() == [CallState.HEARD, CallState.ACTIVE], "reports")
@@ -115,13 +122,13 @@ async def test_a_late_joiner_learns_what_the_broker_has_kept(bench: Bench, serve
     await bench.step(2500, 2000)
     await server.call(call_of(bench, 1000.0))
     assert bench.site.on
-    await server.group(GROUP)
+    await server.join()
     await until(lambda: not bench.site.on, "the heater is off")
 
 
 async def test_a_cleared_call_is_no_news(bench: Bench, server: Server) -> None:
     await bench.step(2500, 2000)
-    await server.group(GROUP)
+    await server.join()
     call = call_of(bench, 1000.0)
     await server.call(call)
     await until(lambda: not bench.site.on, "the heater is off")
@@ -134,8 +141,8 @@ async def test_a_gateway_that_left_its_group_hears_no_more_of_it(
     bench: Bench, server: Server
 ) -> None:
     await bench.step(2500, 2000)
-    await server.group(GROUP)
-    await server.group("t3-other", version=2)
+    await server.join()
+    await server.join("t3-other", version=2)
     for epoch in range(10, 40):
         before = refused(bench)
         await server.call(msgspec.structs.replace(call_of(bench, 1000.0), epoch=epoch))
@@ -150,7 +157,7 @@ async def test_a_gateway_that_left_its_group_hears_no_more_of_it(
 
 async def test_what_is_refused_is_logged_and_counted(bench: Bench, server: Server) -> None:
     await bench.step(2500, 2000)
-    await server.group(GROUP)
+    await server.join()
     call = call_of(bench, 1000.0)
     topic, command = hub.call_topic(call), bench.head_end.topics.command
     bare = hub.Command("c1", "heater", False, T0, T0 + 900, "x", "x")  # noqa: FBT003
@@ -173,7 +180,7 @@ async def test_what_is_refused_is_logged_and_counted(bench: Bench, server: Serve
 
 async def test_an_epoch_is_remembered_over_a_kill(bench: Bench, server: Server) -> None:
     await bench.step(2500, 2000)
-    await server.group(GROUP)
+    await server.join()
     call = call_of(bench, 1000.0)
     await server.call(msgspec.structs.replace(call, epoch=11))
     await until(lambda: not bench.site.on, "the heater is off")
@@ -189,7 +196,7 @@ async def test_an_epoch_is_remembered_over_a_kill(bench: Bench, server: Server) 
 
 async def test_keys_are_changed_without_a_gap(bench: Bench, server: Server) -> None:
     await bench.step(2500, 2000)
-    await server.group(GROUP)
+    await server.join()
     fresh = SigningKey.new()
     keys = hub.Keys(1, TENANT, (hub.TrustedKey(KEY.public), hub.TrustedKey(fresh.public)))
     await server.send(bench.head_end.topics.keys(KEY.id), keys)
@@ -207,8 +214,8 @@ async def test_a_gateway_without_keys_is_as_before(broker: LocalBroker, tmp_path
         await bench.ready()
         server = Server(bench)
         await bench.step(2500, 2000)
-        await server.group(GROUP)
-        await server.group(GROUP, version=2)
+        await server.join()
+        await server.join(version=2)
         await server.call(call_of(bench, 1000.0))
         now_s = bench.site.now_s
         command = hub.Command("c1", "heater", False, now_s, now_s + 90, "anna", "x")  # noqa: FBT003

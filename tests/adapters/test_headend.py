@@ -207,9 +207,21 @@ def database(store: None, plan: RegistryPlan, django_database_url: str) -> str: 
     return django_database_url
 
 
+async def forget_settings(url: str) -> None:
+    """Let the broker forget what other tests left there, unsigned or of other versions."""
+    link = Link(url, f"before-{uuid4().hex}", [], lambda _topic, _data: None)
+    task = asyncio.create_task(link.run())
+    await asyncio.wait_for(link.wait_connected(), 10)
+    for topic in (Topics("alice-hub").limits, Topics("alice-hub").consents):
+        assert await link.publish(topic, b"", qos=1, retain=True)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 @pytest.fixture
 async def bench(broker: LocalBroker, database: str, tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path, broker.url, database)
+    await forget_settings(broker.url)
     task = asyncio.create_task(bench.hub.link.run())
     await asyncio.wait_for(bench.hub.link.wait_connected(), LIMIT_S)
     await bench.start()

@@ -17,6 +17,7 @@ from tests.adapters.test_headend import (  # noqa: F401  (database is a fixture)
     NOW,
     Bench,
     database,
+    forget_settings,
     rows,
     until,
     until_stored,
@@ -192,6 +193,7 @@ async def town(
     key = await asyncio.to_thread(public_key, bench, "new", "alice")
     await asyncio.to_thread(in_tenant, steps.open_programme)
     town = Town(bench, FakeGateway(broker.url, key))
+    await forget_settings(broker.url)
     await town.join(town.gateway)
     await start(bench)
     await until(lambda: town.gateway.of(Groups), "groups")

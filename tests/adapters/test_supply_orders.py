@@ -431,6 +431,17 @@ def test_a_supply_that_comes_on_by_itself_is_noticed() -> None:
 
 
 @pytest.mark.usefixtures("alice")
+def test_of_what_was_told_at_the_same_moment_the_later_change_counts() -> None:
+    """Batches overtake each other, and what a hub held back is told at once after a restart."""
+    tell(SupplyOutcome.TOLD, contact=Contact.OFF, since=NOW.timestamp())
+    tell(SupplyOutcome.TOLD, contact=Contact.ON, since=NOW.timestamp() - 60)
+    device = supply.device_of(point_of())
+    assert device is not None
+    assert device.contact == Contact.OFF
+    assert noticed() == []
+
+
+@pytest.mark.usefixtures("alice")
 def test_a_module_switches_loads_or_a_supply() -> None:
     operator = person("alice-operator")
     remote = ReconnectMode.REMOTE

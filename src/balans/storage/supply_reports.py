@@ -97,9 +97,9 @@ def _keep_contact(told: _Told, now: datetime) -> None:
         device = cursor.fetchone()
         if device is None:
             return
-        values["device"], before, told_at, point = device
-        if told_at is not None and told_at > values["told_at"]:
-            return  # what came later was told earlier
+        values["device"], before, told_at, since, point = device
+        if told_at is not None and (told_at, since) > (values["told_at"], values["since"]):
+            return  # batches overtake each other: what came later was told earlier
         cursor.execute(_CONTACT, values)
         if before == report.contact:
             return
@@ -118,7 +118,7 @@ def _time(unix_s: float) -> datetime:
 
 
 _DEVICE = """
-select d.id, c.contact, c.told_at, p.code from supply_device d
+select d.id, c.contact, c.told_at, c.since, p.code from supply_device d
 join module m on m.id = d.module_id join metering_point p on p.id = d.point_id
 left join supply_contact c on c.device_id = d.id
 where d.tenant_id = %(tenant)s and d.removed_at is null

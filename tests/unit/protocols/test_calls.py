@@ -163,7 +163,7 @@ WRONG = [
     Wrong("expires before it is issued", ("expires",), START - 601),
     Wrong("expires before its step ends", ("expires",), START + 10),
     Wrong("priority 10", ("priority",), 10),
-    Wrong("spread over two hours", ("release_spread_s",), 7200.0),
+    Wrong("spread over two hours", ("release_spread_s",), 7201.0),
     Wrong("part 1 of 1", ("part",), 1),
     Wrong("NaN", ("targets", 0, 2, 0, 3), float("nan")),
     Wrong("negative limit", ("targets", 0, 2, 0, 3), -1.0),

@@ -119,7 +119,7 @@ def test_a_whole_place_is_asked_for_all_of_the_time() -> None:
     assert found.expected_w == (12e3, 12e3, 12e3, *[10e3] * 9)
     assert list(found.missing_w) == [0, 0, 0, *[2e3] * 9]
     assert found.parts[0].expected_w == pytest.approx(10.5e3)
-    assert found.peak_w == 12e3
+    assert found.peak_w == 15e3, "what the limit could cut, however little is wanted"
 
 
 def test_a_whole_place_gives_no_more_than_it_draws_above_the_limit() -> None:

@@ -60,10 +60,8 @@ def wanting(duty: ArrayLike, off_s: ArrayLike, cycle_s: ArrayLike = 0.0) -> Floa
     """
     share = np.clip(np.asarray(duty, dtype=np.float64), 0.0, MOST_DUTY)
     off, cycle = np.asarray(off_s, dtype=np.float64), np.asarray(cycle_s, dtype=np.float64)
-    reached = np.divide(
-        off, cycle, out=np.where(off > 0, np.ones(np.broadcast(off, cycle).shape), 0.0),
-        where=cycle > 0,
-    )  # fmt: skip
+    shape = np.broadcast(off, cycle).shape
+    reached = np.divide(off, np.maximum(off, cycle), out=np.zeros(shape), where=off > 0)
     return np.asarray(np.minimum(1.0, share + reached), dtype=np.float64)
 
 
