@@ -77,6 +77,16 @@ _ROWS = (
         " values (%(trigger)s, %(tenant)s, %(at)s)"
     ),
     (
+        "insert into dr_told_groups (hub_id, tenant_id, version, told)"
+        " select id, %(tenant)s, 1, '{}' from hub where code = %(hub)s"
+    ),
+    ("insert into dr_beat (tenant_id, count) values (%(tenant)s, 1)"),
+    (
+        "insert into dr_mark_change (tenant_id, programme_id, user_id, author, created, verdict,"
+        " decider) select %(tenant)s, %(programme)s, id, 'clerk', %(at)s, 'open', ''"
+        " from account where tenant_id = %(tenant)s limit 1"
+    ),
+    (
         "insert into signing_key (tenant_id, ident, public, created, author, not_before)"
         " values (%(tenant)s, '0123456789abcdef', sha256('x'), %(at)s, 'clerk', %(at)s)"
     ),

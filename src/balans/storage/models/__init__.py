@@ -21,6 +21,7 @@ from balans.storage.models.response import (
     Programme,
     Trigger,
 )
+from balans.storage.models.response_marks import MarkChange
 from balans.storage.models.supply import (
     SupplyDevice,
     SupplyOrder,
@@ -45,6 +46,7 @@ __all__ = [
     "Limit",
     "Load",
     "ManualReading",
+    "MarkChange",
     "Meter",
     "MeterMounting",
     "MeteringPoint",
