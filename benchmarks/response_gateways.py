@@ -196,8 +196,7 @@ async def _serve(numbers: range, url: str, public: bytes, pipe: Connection) -> N
         tasks += [asyncio.create_task(gateway.link.run()) for gateway in portion]
         await asyncio.gather(*(gateway.link.wait_connected() for gateway in portion))
         await asyncio.gather(*(gateway.hello() for gateway in portion))
-    for gateway in gateways:
-        await gateway.be_ready()
+    await asyncio.gather(*(gateway.be_ready() for gateway in gateways))
     await asyncio.sleep(SETTLED_S)
     pipe.send("ready")
     while (order := await asyncio.to_thread(pipe.recv)) != "end":

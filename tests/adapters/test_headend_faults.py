@@ -14,7 +14,7 @@ from balans.headend.intake import Identities, Intake
 from balans.headend.metrics import Metrics
 from balans.headend.outbox import Outbox
 from balans.headend.rounds import Findings, Flusher, LivePictures
-from balans.protocols.hub import Ack, Command, Hello, Limits, SiteStatus, Topics
+from balans.protocols.hub import Ack, Command, Hello, SiteStatus, Topics
 from balans.storage.commands import QueuedCommand
 from balans.storage.flush import FlushResult
 
@@ -83,17 +83,16 @@ class Sent:
 async def test_a_hub_that_comes_while_limits_are_read_gets_its_command_again() -> None:
     reading, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow_limits(*_: Any) -> Limits:
+    async def slow_settings(*_: Any) -> list[Any]:
         reading.set()
         await go_on.wait()
-        return Limits(1, ())
+        return []
 
     database = FakeDatabase(
         expire_due=lambda *_: 0,
         queued_commands=lambda *_, sent_too=False: [command_for("hub-b")] if sent_too else [],
-        controlling_hubs=lambda: {"hub-a"},
-        site_limits=slow_limits,
-        settings_for=lambda _: None,
+        stamp=lambda _: (0, 0, 0, 0),
+        settings_of=slow_settings,
     )
     sent = Sent()
     outbox = Outbox(database, StoppedClock(), Metrics(), sent.publish)  # type: ignore[arg-type]
@@ -110,9 +109,8 @@ async def test_a_greeting_outlives_an_outage_of_the_database() -> None:
     database = FakeDatabase(
         expire_due=lambda *_: UnavailableError("away") if outage.pop() else 0,
         queued_commands=lambda *_, sent_too=False: [command_for("hub-a")] if sent_too else [],
-        controlling_hubs=lambda: {"hub-a"},
-        site_limits=lambda *_: None,
-        settings_for=lambda _: None,
+        stamp=lambda _: (0, 0, 0, 0),
+        settings_of=lambda *_: [],
     )
     outage[:] = [False, False, True]
     sent = Sent()

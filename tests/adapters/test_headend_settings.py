@@ -110,9 +110,9 @@ class SlowDatabase:
     async def call(self, function: Callable[..., Any], *_: Any, **__: Any) -> Any:
         name = function.__name__
         self.asked.append(name)
-        if name == "site_limits":
+        if name == "settings_of":
             await asyncio.Event().wait()
-        answers = {"queued_commands": self.queued, "controlling_hubs": {"alice-hub"}}
+        answers = {"queued_commands": self.queued}
         if name == "mark_sent":
             self.queued = []
         return answers.get(name, 0)
@@ -131,10 +131,10 @@ async def test_no_command_waits_for_the_settings_of_other_hubs() -> None:
     for number in range(3):
         outbox.greet(f"concentrator-{number}")
     outbox.greet("alice-hub")
-    await until(lambda: "site_limits" in slow.asked, "settings")
+    await until(lambda: "settings_of" in slow.asked, "settings")
     command = Command("c1", "heat", on=True, created=0.0, expires=60.0, author="", reason="")
     slow.queued = [SimpleNamespace(id=1, hub_code="bob-hub", command=command)]
     await until(lambda: sent == [Topics("bob-hub").command], "the command", limit_s=5.0)
-    assert slow.asked.count("site_limits") == 1  # the others control nothing
+    assert slow.asked.count("settings_of") == 1, "all of them at once"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -9,21 +9,23 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, ProgrammingError, connection, transaction
+from tests.adapters.told_settings import consents_told, limits_told
 
 from balans.core.words import LimitSource
 from balans.protocols import hub
 from balans.protocols.hub import NO_POWER_LIMIT_W, ConsentSetting, LimitPeriod, LimitSetting
 from balans.storage import consents, lookups, own_limits
 from balans.storage.access import ForbiddenError, NotVisibleError
-from balans.storage.commands import CommandRefusedError, Wish, create_command, site_limits
+from balans.storage.commands import CommandRefusedError, Wish, create_command
 from balans.storage.consents import ConsentRefusedError
+from balans.storage.hub_settings import settings_of, stamp
 from balans.storage.lookups import site_by_code
 from balans.storage.models import Consent, Limit
 from balans.storage.own_limits import OwnLimit, OwnLimitRefusedError
 from balans.storage.records import NodeInfo
 from balans.storage.registry import apply_plan
 from balans.storage.scope import system_scope, tenant_scope
-from balans.usecases.registry_plan import AccountPlan, LimitPlan, RegistryPlan
+from balans.usecases.registry_plan import AccountPlan, HubPlan, LimitPlan, RegistryPlan
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
@@ -50,7 +52,7 @@ def person(username: str) -> Any:
 
 
 def settings() -> tuple[ConsentSetting, ...]:
-    found = consents.settings_for("alice-hub")
+    found = consents_told("alice-hub", NOW)
     assert found is not None
     return found.loads
 
@@ -59,16 +61,16 @@ class TestConsent:
     def test_what_the_registry_does_not_release_is_told_so(self) -> None:
         """Red is never switched, so nothing is said of it; what is released needs no word."""
         assert settings() == (ConsentSetting("wash", released=False),)
-        assert consents.settings_for("no-hub") is None
+        assert consents_told("no-hub", NOW) is None
 
     def test_consent_given_and_taken_back_is_told_and_kept(self, site: NodeInfo) -> None:
-        before = consents.settings_for("alice-hub")
+        before = consents_told("alice-hub", NOW)
         carol = person("alice-consumer")
         assert consents.set_released(carol, site, ["wash", "heat"], released=True, now=NOW) == 1
         assert settings() == ()
         assert consents.set_released(carol, site, ["heat"], released=False, now=NOW + HOUR) == 1
         assert settings() == (ConsentSetting("heat", released=False),)
-        after = consents.settings_for("alice-hub")
+        after = consents_told("alice-hub", NOW)
         assert before is not None
         assert after is not None
         assert after.version > before.version
@@ -173,7 +175,7 @@ def wish(kw: str = "3", **values: Any) -> OwnLimit:
 
 
 def told() -> list[LimitSetting]:
-    found = site_limits("alice-hub", NOW)
+    found = limits_told("alice-hub", NOW)
     assert found is not None
     return [one for one in found.limits if one.source == LimitSource.CUSTOMER]
 
@@ -202,7 +204,7 @@ class TestOwnLimits:
     def test_it_stands_beside_the_operator_s_limits_and_replaces_none(self) -> None:
         flat = node_of("alice-flat-1")
         own_limits.set_own_limit(person("alice-consumer"), flat, wish("100"), NOW)
-        found = site_limits("alice-hub", NOW)
+        found = limits_told("alice-hub", NOW)
         assert found is not None
         assert [(one.name, one.limit_w, one.node) for one in found.limits] == [
             ("evening", 8000.0, ""),
@@ -314,16 +316,51 @@ class TestOwnLimits:
         bob = apply_plan(make_plan("bob", serial=2000)).tenant_id
         with tenant_scope(bob):
             assert own_limits.own_limits_of(flat, NOW) == []
-        found = site_limits("bob-hub", NOW)
+        found = limits_told("bob-hub", NOW)
         assert found is not None
         assert {one.source for one in found.limits} == {LimitSource.OPERATOR}
 
 
 class TestLimitsOfTheTree:
+    def test_each_gateway_is_told_its_own_part_of_the_tree(self, plan: RegistryPlan) -> None:
+        """A flat with a gateway of its own, inside a house that has one: both asked at once."""
+        apply_plan(
+            RegistryPlan(
+                tenant=plan.tenant,
+                hubs=(HubPlan(code="alice-inner", site="alice-flat-1", controls=True),),
+                limits=(
+                    LimitPlan(node="alice-flat-1", name="inner", kw=Decimal(3)),
+                    LimitPlan(node="alice-flat-2", name="outer", kw=Decimal(4)),
+                ),
+            )
+        )
+        codes = ["alice-inner", "alice-hub", "no-hub"]
+        told = {one.hub_code: one.limits.limits for one in settings_of(codes, NOW)}
+        assert set(told) == {"alice-hub", "alice-inner"}
+        assert [(one.name, one.node) for one in told["alice-inner"]] == [("inner", "")]
+        assert [(one.name, one.node) for one in told["alice-hub"]] == [
+            ("evening", ""),
+            ("contract", ""),
+            ("outer", "alice-flat-2"),
+        ]
+
+    def test_the_stamp_changes_when_a_limit_begins_and_when_it_ends(self) -> None:
+        ends = NOW + 2 * HOUR
+        contract = Limit.objects.get(name="contract")
+        contract.valid_from, contract.valid_to = NOW + HOUR, ends
+        contract.save()
+        seen = [stamp(at) for at in (NOW, NOW + HOUR, ends - HOUR / 2, ends)]
+        assert seen[1] == seen[2]
+        assert len(set(seen)) == 3
+        consents.set_released(
+            person("alice-consumer"), node_of("alice-house"), ["heat"], released=False, now=NOW
+        )
+        assert stamp(NOW) != seen[0]
+
     def test_a_limit_of_the_current_alone(self, plan: RegistryPlan) -> None:
         riser = LimitPlan(node="alice-flat-2", name="fuse", phase_a=Decimal(25))
         apply_plan(RegistryPlan(tenant=plan.tenant, limits=(riser,)))
-        found = site_limits("alice-hub", NOW)
+        found = limits_told("alice-hub", NOW)
         assert found is not None
         assert found.limits[-1] == LimitSetting(
             "fuse", LimitSource.OPERATOR, NO_POWER_LIMIT_W, node="alice-flat-2", phase_a=25.0
@@ -340,7 +377,7 @@ class TestLimitsOfTheTree:
             node="alice-flat-2", name="peak", kw=Decimal(5), interval_s=900, follows_peak=True
         )
         apply_plan(RegistryPlan(tenant=plan.tenant, limits=(month, peak)))
-        found = site_limits("alice-hub", NOW)
+        found = limits_told("alice-hub", NOW)
         assert found is not None
         operator, node = LimitSource.OPERATOR, "alice-flat-2"
         assert LimitSetting(
@@ -363,7 +400,7 @@ class TestLimitsOfTheTree:
     def test_a_limit_that_the_wire_cannot_carry_takes_no_other_with_it(
         self, plan: RegistryPlan, caplog: pytest.LogCaptureFixture
     ) -> None:
-        before = site_limits("alice-hub", NOW)
+        before = limits_told("alice-hub", NOW)
         assert before is not None
         assert before.limits
         huge = LimitPlan(node="alice-flat-2", name="huge", kw=Decimal(5))
@@ -371,7 +408,7 @@ class TestLimitsOfTheTree:
         for values in ({"kw": Decimal(2_000_000)}, {"kw": None, "phase_a": Decimal(2_000_000)}):
             caplog.clear()
             Limit.objects.filter(name="huge").update(**values)
-            found = site_limits("alice-hub", NOW)
+            found = limits_told("alice-hub", NOW)
             assert found is not None
             assert found.limits == before.limits
             assert hub.decode(hub.encode(found)) == found
@@ -380,7 +417,7 @@ class TestLimitsOfTheTree:
     def test_0_kw_means_0_kw(self, plan: RegistryPlan) -> None:
         nothing = LimitPlan(node="alice-flat-2", name="cut", kw=Decimal(0))
         apply_plan(RegistryPlan(tenant=plan.tenant, limits=(nothing,)))
-        found = site_limits("alice-hub", NOW)
+        found = limits_told("alice-hub", NOW)
         assert found is not None
         assert found.limits[-1].limit_w == 0.0
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
+from tests.adapters.told_settings import limits_told
 
 from balans.core.words import CommandState, LimitSource, LoadClass
 from balans.protocols.hub import (
@@ -32,7 +33,6 @@ from balans.storage.commands import (
     mark_sent,
     queued_commands,
     recent,
-    site_limits,
 )
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batch
@@ -269,15 +269,15 @@ class TestCarryingCommands:
 
 
 def test_the_gateway_gets_the_limits_of_its_site(plan: RegistryPlan) -> None:
-    found = site_limits("alice-hub", NOW)
+    found = limits_told("alice-hub", NOW)
     assert found is not None
     assert found.limits == (
         LimitSetting("evening", LimitSource.OPERATOR, 8000.0, from_time="17:00", to_time="21:00"),
         LimitSetting("contract", LimitSource.OPERATOR, 12_000.0),
     )
     apply_plan(replace(plan, limits=(replace(plan.limits[0], kw=Decimal("7.5")),)))
-    newer = site_limits("alice-hub", NOW)
+    newer = limits_told("alice-hub", NOW)
     assert newer is not None
     assert newer.version > found.version
     assert newer.limits[0].limit_w == 7500.0
-    assert site_limits("no-hub", NOW) is None
+    assert limits_told("no-hub", NOW) is None

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from tests.adapters.told_settings import consents_told, limits_told
 from tests.web import control_town, town
 
 from balans.core.words import LimitSource
-from balans.storage import consents
-from balans.storage.commands import site_limits
 from balans.storage.live import save_statuses
 
 FLAT = "/nodes/alice-flat-01/own/"
@@ -19,7 +18,7 @@ PAUSE = {"action": "pause", "load": "flat-01-heat", "hours": "3", "until": ""}
 
 
 def own_limits() -> list[tuple[float, str, str | None]]:
-    found = site_limits("alice-hub", town.NOW)
+    found = limits_told("alice-hub", town.NOW)
     assert found is not None
     return [
         (one.limit_w, one.node, one.from_time)
@@ -29,7 +28,7 @@ def own_limits() -> list[tuple[float, str, str | None]]:
 
 
 def told() -> dict[str, tuple[bool, float | None]]:
-    found = consents.settings_for("alice-hub")
+    found = consents_told("alice-hub", town.NOW)
     assert found is not None
     return {one.load: (one.released, one.paused_until) for one in found.loads}
 
@@ -59,7 +58,7 @@ class TestOwnLimit:
     def test_with_a_decimal_comma_and_an_end(self, resident: Client) -> None:
         confirm(resident, {**LIMIT, "kw": "3,25", "until": "2026-01-13T08:00"})
         assert own_limits()[0][0] == 3250.0
-        found = site_limits("alice-hub", datetime(2026, 1, 13, 7, 0, tzinfo=UTC))
+        found = limits_told("alice-hub", datetime(2026, 1, 13, 7, 0, tzinfo=UTC))
         assert found is not None
         assert [one.source for one in found.limits] == [LimitSource.OPERATOR]
 

@@ -21,6 +21,7 @@ from balans.headend.seals import Publish, Seals
 from balans.protocols.hub import Beat, Topics, beat_topic, call_topic, encode
 from balans.storage import response_calls, response_life, response_members
 from balans.storage.response_calls import LiveCall
+from balans.storage.response_members import HubGroups
 
 ROUND_S: Final = 1.0
 REPEAT_S: Final = 60.0
@@ -40,6 +41,15 @@ class _Message:
     shard: int
     data: bytes
     sent_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What a hub's topic holds, before it is signed, and the key that signs it."""
+
+    topic: str
+    key: str
+    data: bytes
 
 
 @dataclass(slots=True)
@@ -89,7 +99,7 @@ class Calls:
         self._hubs: set[str] = set()
         self._greeted: set[str] = set()
         self._events: dict[int, _Event] = {}
-        self._settings: dict[str, dict[str, bytes]] = {}
+        self._settings: dict[str, dict[str, _Setting]] = {}
         """What the topics of each hub hold."""
         self._settings_due = True
         self._beats = 0
@@ -283,22 +293,28 @@ class Calls:
 
     async def _retain_groups(self, hubs: list[str]) -> set[str]:
         """Send each of `hubs` its keys and groups; return those the broker did not take it for."""
-        missed = set()
-        for one in await self._database.call(response_members.hub_groups, hubs):
-            topics = Topics(one.hub_code)
-            for ident, keys in self._seals.announcements(one.tenant_id):
-                topic = topics.keys(ident)
-                data = self._seals.sign_with(one.tenant_id, ident, topic, keys)
-                if not await self._retain(one.hub_code, topic, data):
-                    missed.add(one.hub_code)
-            sealed = self._seals.seal(one.tenant_id, topics.groups, encode(one.groups))
-            if sealed is not None and not await self._retain(one.hub_code, topics.groups, sealed):
-                missed.add(one.hub_code)
-        return missed
+        found = await self._database.call(response_members.hub_groups, hubs)
+        news = [
+            (one, setting)
+            for one in found
+            for setting in self._settings_of(one)
+            if self._settings.get(one.hub_code, {}).get(setting.topic) != setting
+        ]
+        taken = await self._publish_all(
+            (it.topic, self._seals.sign_with(one.tenant_id, it.key, it.topic, it.data))
+            for one, it in news
+        )
+        for (one, setting), done in zip(news, taken, strict=True):
+            if done:
+                self._settings.setdefault(one.hub_code, {})[setting.topic] = setting
+        return {one.hub_code for (one, _), done in zip(news, taken, strict=True) if not done}
 
-    async def _retain(self, hub: str, topic: str, data: bytes) -> bool:
-        """Let the broker retain `data`, unless it does; return whether it does now."""
-        held = self._settings.setdefault(hub, {})
-        if held.get(topic) != data and await self._publish(topic, data, True):  # noqa: FBT003
-            held[topic] = data
-        return held.get(topic) == data
+    def _settings_of(self, one: HubGroups) -> list[_Setting]:
+        """Return what a hub must know of keys and of its groups."""
+        topics, tenant_id = Topics(one.hub_code), one.tenant_id
+        keys = self._seals.announcements(tenant_id)
+        found = [_Setting(topics.keys(ident), ident, data) for ident, data in keys]
+        signer = self._seals.signer(tenant_id)
+        if signer is not None:
+            found.append(_Setting(topics.groups, signer.id, encode(one.groups)))
+        return found

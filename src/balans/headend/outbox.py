@@ -20,11 +20,12 @@ from balans.core.errors import UnavailableError
 from balans.headend.database import Database, RejectedError
 from balans.headend.metrics import Metrics
 from balans.protocols.hub import Command, Consents, Limits, Topics, encode
-from balans.storage import commands, consents
+from balans.storage import commands, consents, hub_settings
 
 POLL_S = 1.0
 SETTINGS_S = 5.0
-"""Limits begin and end with time too, so they are looked at as often as this."""
+"""Limits begin and end with time too, so it is looked as often as this whether any has."""
+HUBS_AT_ONCE = 500
 CHANNELS = (commands.CHANNEL, consents.CHANNEL)
 BACKOFF_S = (0.1, 0.5, 2.0)
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Outbox:
         self._hubs: set[str] = set()
         self._unset: set[str] = set()
         self._settings_due = True
+        self._stamp: hub_settings.Stamp | None = None
         self._sent: dict[str, Limits | Consents] = {}
         """What each topic holds."""
 
@@ -71,6 +73,7 @@ class Outbox:
     def reconnected(self) -> None:
         """Note that the broker is there again: it may have forgotten what it retained."""
         self._sent.clear()
+        self._stamp = None
         self._settings_due = True
         self._news.set()
         self._settings_news.set()
@@ -100,17 +103,28 @@ class Outbox:
         while True:
             await _until(self._settings_news, POLL_S)
             unset, self._unset = self._unset, set()
-            everyone = self._settings_due or loop.time() >= due_s
+            look = self._settings_due or loop.time() >= due_s
             self._settings_due = False
             try:
-                await self._send_settings(self._hubs if everyone else unset)
-                due_s = loop.time() + SETTINGS_S if everyone else due_s
+                await self._send_changed(unset, look=look)
+                due_s = loop.time() + SETTINGS_S if look else due_s
             except UnavailableError:
                 self._unset |= unset
-                self._settings_due |= everyone
+                self._settings_due |= look
+                self._stamp = None
             except RejectedError as error:
                 self._unset |= unset
+                self._stamp = None
                 log.error("settings: %s", error)  # noqa: TRY400  (its message says all)
+
+    async def _send_changed(self, unset: set[str], *, look: bool) -> None:
+        """Send to `unset` hubs, and to all if `look` shows that anything has changed."""
+        stamp = await self._database.call(hub_settings.stamp, self._clock.now()) if look else None
+        if not look or stamp == self._stamp:
+            await self._send_settings(unset)
+            return
+        self._stamp = stamp  # before: a broker that comes back meanwhile takes it away again
+        await self._send_settings(self._hubs)
 
     async def listen(self, database_url: str, others: Mapping[str, Callable[[], None]]) -> None:
         """Hear from the database that there is something new to send, until cancelled.
@@ -171,22 +185,25 @@ class Outbox:
     async def _send(self, hub: str, command: Command) -> bool:
         return await self._publish(Topics(hub).command, encode(command), False)  # noqa: FBT003
 
-    async def _send_settings(self, wanted: set[str]) -> None:
-        if not wanted:
-            return
-        controlling = await self._database.call(commands.controlling_hubs)
-        for hub in sorted(wanted & controlling):
-            limits = await self._database.call(commands.site_limits, hub, self._clock.now())
-            await self._send_setting(Topics(hub).limits, limits)
-            allowed = await self._database.call(consents.settings_for, hub)
-            await self._send_setting(Topics(hub).consents, allowed)
+    async def _send_settings(self, hubs: set[str]) -> None:
+        ordered = sorted(hubs)
+        for first in range(0, len(ordered), HUBS_AT_ONCE):
+            some = ordered[first : first + HUBS_AT_ONCE]
+            found = await self._database.call(hub_settings.settings_of, some, self._clock.now())
+            for one in found:
+                topics = Topics(one.hub_code)
+                sent = [
+                    await self._send_setting(topics.limits, one.limits),
+                    await self._send_setting(topics.consents, one.consents),
+                ]
+                if not all(sent):
+                    self._unset.add(one.hub_code)
 
-    async def _send_setting(self, topic: str, message: Limits | Consents | None) -> None:
-        """Let the broker retain `message`, unless it does; None is that of a hub without loads."""
-        if message is None or message == self._sent.get(topic):
-            return
-        if await self._publish(topic, encode(message), True):  # noqa: FBT003
+    async def _send_setting(self, topic: str, message: Limits | Consents) -> bool:
+        """Let the broker retain `message`, unless it does; return whether it does now."""
+        if message != self._sent.get(topic) and await self._publish(topic, encode(message), True):  # noqa: FBT003
             self._sent[topic] = message
+        return message == self._sent.get(topic)
 
 
 async def _until(news: asyncio.Event, limit_s: float) -> None:

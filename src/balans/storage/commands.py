@@ -22,7 +22,7 @@ from balans.protocols import hub as wire
 from balans.storage import access, live, lookups
 from balans.storage.access import Person, Right
 from balans.storage.models import Command, CommandEvent
-from balans.storage.records import LimitInfo, LoadInfo, NodeInfo
+from balans.storage.records import LoadInfo, NodeInfo
 from balans.storage.reports import RANK, rank_case
 from balans.storage.scope import system_scope
 
@@ -279,68 +279,6 @@ def _advance(state: CommandState, now: datetime, where: str, values: list[Any]) 
         for site_id in sites or []:
             _notify(live.CHANNEL, str(site_id))
     return int(count)
-
-
-def controlling_hubs() -> set[str]:
-    """Return the codes of the hubs that run load control. Opens a scope of its own."""
-    with system_scope(ACTOR), connection.cursor() as cursor:
-        cursor.execute("select code from hub where controls")
-        return {code for (code,) in cursor.fetchall()}
-
-
-def site_limits(hub_code: str, now: datetime) -> wire.Limits | None:
-    """Return the registry's limits for the tree of a controlling hub's site; else None.
-
-    A node below the site has its code for a name there. A limit that the wire cannot carry is
-    left out, with a warning in the log: with it the gateway would have to refuse all of them.
-    """
-    with system_scope(ACTOR):
-        hub = lookups.hub(hub_code)
-        if hub is None or not hub.controls:
-            return None
-        site = lookups.node(hub.site_id)
-        found = lookups.limits_of_site(site, now)
-        limits = tuple(_setting(limit, site) for limit in found)
-        kept = tuple(one for one in limits if _is_carried(one, site))
-        return wire.Limits(_limits_version(site.tenant_id), kept)
-
-
-def _setting(limit: LimitInfo, site: NodeInfo) -> wire.LimitSetting:
-    return wire.LimitSetting(
-        name=limit.name,
-        source=limit.source,
-        limit_w=wire.NO_POWER_LIMIT_W if limit.kw is None else float(limit.kw * 1000),
-        interval_s=limit.interval_s,
-        zone=limit.zone or None,
-        from_time=f"{limit.from_time:%H:%M}" if limit.from_time else None,
-        to_time=f"{limit.to_time:%H:%M}" if limit.to_time else None,
-        node="" if limit.node_code == site.code else limit.node_code,
-        phase_a=None if limit.phase_a is None else float(limit.phase_a),
-        energy_wh=None if limit.kwh is None else float(limit.kwh * 1000),
-        period=limit.period,
-        follows_peak=limit.follows_peak,
-    )
-
-
-def _is_carried(limit: wire.LimitSetting, site: NodeInfo) -> bool:
-    try:
-        wire.decode(wire.encode(wire.Limits(0, (limit,))))
-    except wire.HubFrameError as error:
-        where = f"limit {limit.name!r} of {limit.node or site.code}"
-        log.warning("site %s: %s is not sent: %s", site.code, where, error)
-        return False
-    return True
-
-
-def _limits_version(tenant_id: int) -> int:
-    """Return a number that grows with every change of a limit of the tenant."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select coalesce(max(id), 0) from registry_history"
-            " where table_name = 'site_limit' and tenant_id = %s",
-            [tenant_id],
-        )
-        return int(cursor.fetchone()[0])
 
 
 def _notify(channel: str, payload: str) -> None:

@@ -1,9 +1,8 @@
 """Consent and pauses: what the owners of loads allow load control to do with them.
 
 Changes are made inside a scope of the person's tenant, and only by who has the right on the load's
-own node; each is a row of its own, so the rows are the audit. `settings_for` is for the head-end
-and opens its own scope. Listeners on the channel `CHANNEL` learn after COMMIT that a consent, a
-limit or a load has changed.
+own node; each is a row of its own, so the rows are the audit. Listeners on the channel `CHANNEL`
+learn after COMMIT that a consent, a limit or a load has changed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,13 +14,11 @@ from django.db import connection
 
 from balans.core.errors import BalansError
 from balans.core.words import LoadClass
-from balans.protocols import hub as wire
-from balans.storage import access, live, lookups
+from balans.storage import access, live
 from balans.storage.access import Right
 from balans.storage.commands import Author
 from balans.storage.models import Consent
 from balans.storage.records import LoadInfo, NodeInfo
-from balans.storage.scope import system_scope
 
 CHANNEL: Final = "balans_settings"
 ACTOR: Final = "headend"
@@ -104,29 +101,6 @@ def history(loads: Iterable[LoadInfo], n: int = 20) -> list[ConsentInfo]:
     ]
 
 
-def settings_for(hub_code: str) -> wire.Consents | None:
-    """Return what the gateway of a controlling hub must know; None for other hubs.
-
-    Every load is named that is not released or was ever paused by its newest consent. A pause
-    that is over is still named: it says so itself, and the message changes only with `version`.
-    """
-    with system_scope(ACTOR):
-        hub = lookups.hub(hub_code)
-        if hub is None or not hub.controls:
-            return None
-        loads = lookups.loads_of_site(lookups.node(hub.site_id))
-        settings = tuple(
-            wire.ConsentSetting(
-                load.name,
-                load.released,
-                load.paused_until.timestamp() if load.paused_until else None,
-            )
-            for load in loads
-            if load.load_class != LoadClass.RED and not (load.released and not load.paused_until)
-        )
-        return wire.Consents(_version(hub.tenant_id), settings)
-
-
 def _own(user: Author, site: NodeInfo, names: Sequence[str]) -> list[LoadInfo]:
     """Return the loads `names`, all of which the person may release."""
     if not names:
@@ -163,15 +137,3 @@ def _note(site: NodeInfo, rows: Sequence[Consent]) -> int:
         with connection.cursor() as cursor:
             cursor.execute("select pg_notify(%s, %s)", [live.CHANNEL, str(site.id)])
     return len(rows)
-
-
-def _version(tenant_id: int) -> int:
-    """Return a number that grows with every change of a consent or a load of the tenant."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select coalesce((select max(id) from load_consent where tenant_id = %s), 0)"
-            " + coalesce((select max(id) from registry_history"
-            "             where table_name = 'load' and tenant_id = %s), 0)",
-            [tenant_id, tenant_id],
-        )
-        return int(cursor.fetchone()[0])

@@ -153,7 +153,7 @@ def loads_of_node(node: NodeInfo) -> list[LoadInfo]:
 
 def limits_of(node: NodeInfo, at: datetime) -> list[LimitInfo]:
     """Return the limits of `node` in force at `at`, the smallest first."""
-    rows = _valid(Limit.objects.filter(node_id=node.id), at).order_by("kw", "name")
+    rows = valid(Limit.objects.filter(node_id=node.id), at).order_by("kw", "name")
     return limits(rows)
 
 
@@ -164,7 +164,7 @@ def limits_of_site(site: NodeInfo, at: datetime) -> list[LimitInfo]:
     """
     below = controlled(Node.objects.filter(path__under=site.path).exclude(id=site.id))
     others = list(below.values_list("path", flat=True))
-    rows = _valid(Limit.objects.filter(node__path__under=site.path), at)
+    rows = valid(Limit.objects.filter(node__path__under=site.path), at)
     if others:
         rows = rows.exclude(node__path__under=others)
     return limits(rows.order_by("node__path", "kw", "name"))
@@ -207,7 +207,7 @@ def zones_of(node: NodeInfo, at: datetime) -> list[TariffZoneInfo]:
     """Return the tariff zones at `at`: those of the node, else of the nearest ancestor with any."""
     ids = (*node.ancestor_ids, node.id)
     found: dict[int, list[TariffZoneInfo]] = defaultdict(list)
-    for row in _valid(TariffZone.objects.filter(node_id__in=ids), at).order_by("from_time"):
+    for row in valid(TariffZone.objects.filter(node_id__in=ids), at).order_by("from_time"):
         zone = TariffZoneInfo(row.name, row.from_time, row.to_time, row.price, row.currency)
         found[row.node_id].append(zone)
     return next((found[node_id] for node_id in reversed(ids) if found[node_id]), [])
@@ -267,7 +267,8 @@ def _zone_info(name: str) -> ZoneInfo:
         raise UnavailableError(f"time zone {name}: no data on this machine") from error
 
 
-def _valid(rows: "QuerySet[_P]", at: datetime) -> "QuerySet[_P]":
+def valid(rows: "QuerySet[_P]", at: datetime) -> "QuerySet[_P]":
+    """Return those of `rows` whose time `at` lies in."""
     return rows.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=at), valid_from__lte=at)
 
 
