@@ -17,19 +17,23 @@ from django.db import connection
 
 from balans.core.hours import hour_of, time_of
 from balans.core.words import LoadClass, PointRole, Resource
+from balans.domain.response.cycles import cycle_s
 from balans.protocols.hub import SiteStatus, decode
 from balans.storage import lookups
 from balans.storage.models import MeteringPoint
 from balans.storage.profile import point_intervals
 from balans.storage.records import LoadInfo, PointInfo
 from balans.storage.response_candidates import SWITCHABLE, Place
+from balans.usecases.event_plan import USUAL_DUTY
 
 DAYS: Final = 28
 LEAST_DAYS: Final = 3
 """With fewer days of readings a load counts as unknown."""
-USUAL_SHARE: Final = 0.3
+USUAL_SHARE: Final = USUAL_DUTY
 """Share of its rated power that a load without a meter is taken to draw on average; it is a load
 that is on or off, so its spread is that of a coin of this weight."""
+USUAL_CYCLE_S: Final = 5400.0
+"""Of a load without a meter: thermostats run and rest within an hour or two."""
 DOUBT_SHARE: Final = 0.1
 """Of the rated power: no mean of a few days is known better than so."""
 PRESENT: Final = timedelta(minutes=15)
@@ -51,10 +55,25 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Available:
-    """What a place could hold back, and what it draws as a whole; None: not known."""
+    """What a place could hold back, and what it draws as a whole; None: not known.
+
+    `duty` is the share of the time in which the loads run, `cycle_s` how long their cycles are,
+    weighed by what they draw.
+    """
 
     power: Power
     base: Power | None
+    duty: float
+    cycle_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """What a load draws usually, and in which cycles."""
+
+    power: Power
+    rated_w: float
+    cycle_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,29 +121,45 @@ def available(
     found: dict[int, dict[LoadClass, Available]] = {}
     for place in places:
         powers: dict[LoadClass, list[Power]] = {word: [] for word in SWITCHABLE}
+        usual: dict[LoadClass, list[_Usual]] = {word: [] for word in SWITCHABLE}
         for load in place.loads:
             now_w = present.get((load.site_id, load.name))
-            powers[load.load_class].append(_blend(_of_load(load, profiles), now_w, window))
+            usual[load.load_class].append(known := _of_load(load, profiles, window))
+            powers[load.load_class].append(_blend(known.power, now_w, window))
         base = bases.get(place.node_id)
-        found[place.node_id] = {word: _available(own, base) for word, own in powers.items()}
+        found[place.node_id] = {
+            word: _available(powers[word], usual[word], base) for word in SWITCHABLE
+        }
     return found
 
 
-def _available(powers: Sequence[Power], base: Power | None) -> Available:
+def _available(powers: Sequence[Power], usual: Sequence[_Usual], base: Power | None) -> Available:
     mean_w = sum(power.mean_w for power in powers)
     if base is not None:
         mean_w = min(mean_w, max(base.mean_w, 0.0))
     sd_w = sqrt(sum(power.sd_w**2 for power in powers))
-    return Available(Power(mean_w, sd_w), base)
+    drawn_w = sum(one.power.mean_w for one in usual)
+    rated_w = sum(one.rated_w for one in usual)
+    weighed = sum(one.power.mean_w * one.cycle_s for one in usual)
+    return Available(
+        Power(mean_w, sd_w),
+        base,
+        min(drawn_w / rated_w, 1.0) if rated_w else USUAL_SHARE,
+        weighed / drawn_w if drawn_w else USUAL_CYCLE_S,
+    )
 
 
-def _of_load(load: LoadInfo, profiles: dict[str, Power]) -> Power:
+def _of_load(load: LoadInfo, profiles: dict[str, Power], window: Window) -> _Usual:
     known = profiles.get(load.sub_meter or "")
     if known is None:
         spread = sqrt(USUAL_SHARE * (1 - USUAL_SHARE))
-        return Power(USUAL_SHARE * load.rated_w, spread * load.rated_w)
+        power = Power(USUAL_SHARE * load.rated_w, spread * load.rated_w)
+        return _Usual(power, load.rated_w, USUAL_CYCLE_S)
     mean_w = min(max(known.mean_w, 0.0), load.rated_w)
-    return Power(mean_w, max(known.sd_w, DOUBT_SHARE * load.rated_w))
+    duty = mean_w / load.rated_w if load.rated_w else USUAL_SHARE
+    cycle = cycle_s(known.sd_w, load.rated_w, duty, window.hours * 3600)
+    power = Power(mean_w, max(known.sd_w, DOUBT_SHARE * load.rated_w))
+    return _Usual(power, load.rated_w, cycle)
 
 
 def _blend(usual: Power, now_w: float | None, window: Window) -> Power:

@@ -5,7 +5,7 @@ person's tenant. A preview holds, as JSON types:
 
 ============= ============================================================================
 slot_s        length of a slot [s]; the first begins with the event
-expected_kw   what is held back by slot
+expected_kw   what is held back by slot; below 0: what comes back of earlier slots
 sd_kw         its standard deviation by slot
 missing_kw    what lacks of what is wanted by slot, at the lower end of the band
 peak_kw       the most that is held back at a time, or that a limit could cut
@@ -34,7 +34,7 @@ from balans.storage.models import Event
 from balans.storage.response_candidates import Place, Places, find_places
 from balans.storage.response_events import event_for, event_infos, note_change
 from balans.storage.response_members import sync_members
-from balans.storage.response_powers import Power, Window, available
+from balans.storage.response_powers import Available, Window, available
 from balans.storage.response_programmes import programme_by_id
 from balans.storage.response_records import EventInfo, ResponseRefusedError
 from balans.storage.response_whole import as_one
@@ -110,6 +110,7 @@ def _plan(row: Event) -> EventPlan:
         steps=tuple(Asked(start, end, value) for start, end, value in row.steps),
         wanted_w=None if row.wanted_kw is None else float(row.wanted_kw * 1000),
         release_spread_s=float(row.release_spread_s),
+        start_spread_s=float(row.start_spread_s),
     )
 
 
@@ -126,8 +127,8 @@ def _offers(places: Sequence[Place], window: Window, now: datetime) -> list[Offe
         offers.append(
             Offer(
                 name=str(place.node_id),
-                green=_offered(green.power),
-                yellow=_offered(yellow.power),
+                green=_offered(green),
+                yellow=_offered(yellow),
                 base_w=None if base is None else base.mean_w,
                 yellow_off_s=float(min(yellow_off, default=YELLOW_OFF_S)),
                 given_kwmin=given.get(place.node_id, 0.0),
@@ -137,8 +138,8 @@ def _offers(places: Sequence[Place], window: Window, now: datetime) -> list[Offe
     return offers
 
 
-def _offered(power: Power) -> Offered:
-    return Offered(max(power.mean_w, 0.0), power.sd_w)
+def _offered(one: Available) -> Offered:
+    return Offered(max(one.power.mean_w, 0.0), one.power.sd_w, one.duty, one.cycle_s)
 
 
 def _resting(node_ids: Sequence[int], at: datetime) -> dict[int, float]:

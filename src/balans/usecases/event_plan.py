@@ -26,6 +26,8 @@ SPREAD_OF_TURNS_S: Final = 300.0
 """Yellow returns by its own timer; so much of a turn is left to a spread release at most."""
 REDUCE_STEP_W: Final = 10.0
 """A reduction that is asked is rounded up to a multiple of this."""
+USUAL_DUTY: Final = 0.3
+"""Of loads of which nothing is known."""
 EVERYTHING: Final = 10.0
 """Where as much as there is is wanted, so many times of it are asked for."""
 YELLOW: Final = ":yellow"
@@ -52,22 +54,32 @@ class EventPlan:
         What is asked, in order of time.
     wanted_w
         What shall be held back by all together; None: as much as there is.
-    release_spread_s
-        Over which places let go.
+    release_spread_s, start_spread_s
+        Over which places let go, and begin.
     """
 
     kind: StepKind
     steps: tuple[Asked, ...]
     wanted_w: float | None = None
     release_spread_s: float = 0.0
+    start_spread_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A mean power with its standard deviation [W]."""
+    """A mean power with its standard deviation [W], and how its loads come to it.
+
+    Parameters
+    ----------
+    duty, cycle_s
+        Share of the time they run, and length of their cycle (0: not known): what says how soon
+        that which they were held back comes back.
+    """
 
     mean_w: float = 0.0
     sd_w: float = 0.0
+    duty: float = USUAL_DUTY
+    cycle_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +125,8 @@ class Part:
 class Planned:
     """Who is asked when, and what that gives by slot of `slot_s` from the start on [W].
 
-    `bound_w` is what a limit could cut at a time beyond what is wanted.
+    Below 0 more is drawn than without the event: what was held back before comes back. `bound_w` is
+    what a limit could cut at a time beyond what is wanted.
     """
 
     parts: tuple[Part, ...]
@@ -172,7 +185,7 @@ def plan_event(plan: EventPlan, offers: Sequence[Offer]) -> Planned:
         parts=tuple(_parts(plan, chosen.turns)),
         start_s=start_s,
         slot_s=slot_s,
-        expected_w=tuple(np.maximum(chosen.expected_w, 0.0).tolist()),
+        expected_w=tuple(chosen.expected_w.tolist()),
         sd_w=tuple(chosen.sd_w.tolist()),
         missing_w=tuple(_missing_w(chosen, asked=asked).tolist()),
         discomfort=chosen.price,
@@ -222,6 +235,8 @@ def _candidates(
             given_kwmin=offer.given_kwmin,
             free_from_s=offer.rests_until_s,
             max_off_s=offer.yellow_off_s,
+            duty=offered.duty,
+            cycle_s=offered.cycle_s,
         )
 
 
@@ -254,7 +269,8 @@ def _wanted(
         total_w = sum((np.asarray(one.mean_w) for one in candidates), np.zeros(len(values)))
         most_w = np.maximum(EVERYTHING * total_w, 1.0)
         power_w, rules = np.where(asked, most_w, 0.0), Rules(z=0.0)
-    return Wanted(start_s, power_w, slot_s, LONGEST_S, spread_s), rules
+    wanted = Wanted(start_s, power_w, slot_s, LONGEST_S, spread_s, plan.start_spread_s)
+    return wanted, rules
 
 
 def _parts(plan: EventPlan, turns: Iterable[Turn]) -> Iterable[Part]:

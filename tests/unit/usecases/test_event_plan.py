@@ -4,6 +4,7 @@ import pytest
 
 from balans.core.words import StepKind
 from balans.usecases.event_plan import Asked, EventPlan, Offer, Offered, plan_event
+from balans.usecases.event_whole import plan_whole
 
 HOUR_S = 3600.0
 GREEN = Offered(2000.0, 300.0)
@@ -91,3 +92,13 @@ def test_gaps_between_steps_ask_nothing() -> None:
     steps = (Asked(0.0, 900.0, 0.0), Asked(1800.0, 2700.0, 500.0))
     (part,) = plan_event(EventPlan(StepKind.LIMIT, steps), offers(1)).parts
     assert part.steps == steps
+
+
+def test_a_whole_place_begins_somewhere_in_the_spread() -> None:
+    steps = (Asked(0.0, 1800.0, 500.0), Asked(1800.0, HOUR_S, 400.0))
+    spread = EventPlan(StepKind.LIMIT, steps, 1_000.0, start_spread_s=600.0)
+    found = plan_whole(spread, Offer("p", GREEN, Offered(), base_w=2_500.0))
+    assert found.expected_w[:3] == pytest.approx((250.0, 750.0, 1_000.0))
+    assert found.expected_w[6] == pytest.approx(1_000.0)  # its steps touch: it has begun long ago
+    assert found.met
+    assert found.bound_w == pytest.approx(2_000.0)

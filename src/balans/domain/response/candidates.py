@@ -12,6 +12,7 @@ from balans.core.errors import InputError
 from balans.core.words import LoadClass
 from balans.domain.response.release import recovery_s
 from balans.domain.response.rotation import LONGEST_S, SHORTEST_S, turn_length_s
+from balans.domain.response.spread import waited_out_s
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -99,6 +100,8 @@ class Wanted:
         How long a yellow turn is asked, 7 to 15 minutes, where the loads bear it.
     release_spread_s
         Over which each turn is let go; it shortens the turns (`rotation.turn_length_s`).
+    start_spread_s
+        Over which each turn begins.
     """
 
     start_s: float
@@ -106,6 +109,7 @@ class Wanted:
     slot_s: float = 300.0
     turn_s: float = LONGEST_S
     release_spread_s: float = 0.0
+    start_spread_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Check that slots and turns fit each other.
@@ -126,10 +130,10 @@ class Wanted:
             raise InputError(
                 f"wanted: slot of {self.slot_s:g} s: expected more than 0, at most a turn"
             )
-        if not self.release_spread_s >= 0:
-            raise InputError(
-                f"wanted: release spread {self.release_spread_s:g} s: expected 0 or more"
-            )
+        for name in ("release", "start"):
+            spread_s = getattr(self, f"{name}_spread_s")
+            if not 0 <= spread_s < math.inf:
+                raise InputError(f"wanted: {name} spread {spread_s:g} s: expected 0 or more")
 
     @classmethod
     def level(cls, start_s: float, end_s: float, power_w: float, slot_s: float = 300.0) -> "Wanted":
@@ -141,6 +145,17 @@ class Wanted:
     def slots(self) -> int:
         """How many slots there are."""
         return len(self.power_w)
+
+    @property
+    def goal_w(self) -> Floats:
+        """What can be wanted while starts are spread: it grows with those that have begun [W]."""
+        asked = np.asarray(self.power_w) > 0
+        slot_s = np.arange(self.slots) * self.slot_s
+        begins = asked & ~np.r_[False, asked[:-1]]
+        since_s = slot_s - np.maximum.accumulate(np.where(begins, slot_s, 0.0))
+        begun_s = waited_out_s(since_s + self.slot_s, self.start_spread_s)
+        share = (begun_s - waited_out_s(since_s, self.start_spread_s)) / self.slot_s
+        return np.asarray(self.power_w * share, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +171,8 @@ class Options:
         What the event gains by slot, (options, slots): what is given, less what comes back.
     sd_w
         Standard deviation of what is given, (options, slots).
-    kwmin
-        Energy that is held back.
+    held_s, kwmin
+        For how long it is held in the event, in the mean of all delays, and the energy of that.
     """
 
     who: Ints
@@ -166,16 +181,16 @@ class Options:
     blocked: Ints
     net_w: Floats
     sd_w: Floats
+    held_s: Floats
     kwmin: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class _Turns:
-    """The turns of one candidate: first slots, whole slots held, slots until free again."""
+    """The turns of one candidate: first slots, lengths, and first slots after the rest."""
 
     first: Ints
     length_s: Floats
-    held: Ints
     blocked: Ints
 
 
@@ -208,8 +223,9 @@ def find_options(
     """Return the turns that those who are not barred could take.
 
     A yellow turn begins at a multiple of its length, and one more ends with the event, so that
-    turns hand over to each other. Only the slots that it fills wholly count as given. A green one
-    lasts from the first slot in which something is wanted to the last.
+    turns hand over to each other. A green one lasts from the first slot in which something is
+    wanted to the last. What a turn gives in a slot is the mean over the delays with which it
+    begins and is let go, so it is less in its first slot and lasts beyond its end.
     """
     rows: list[tuple[int, _Turns]] = []
     for number, one in enumerate(candidates):
@@ -219,19 +235,32 @@ def find_options(
     if not rows:
         nothing = np.zeros((0, wanted.slots))
         whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
-        return Options(whole, whole, real, whole, nothing, nothing, real)
+        return Options(whole, whole, real, whole, nothing, nothing, real, real)
     who = np.concatenate([np.full(len(turns.first), number) for number, turns in rows])
-    first, length_s, held, blocked = (
+    first, length_s, blocked = (
         np.concatenate([getattr(turns, name) for _, turns in rows])
-        for name in ("first", "length_s", "held", "blocked")
+        for name in ("first", "length_s", "blocked")
     )
-    slot = np.arange(wanted.slots)
-    is_held = (first[:, None] <= slot) & (slot < (first + held)[:, None])
-    given_w = np.where(is_held, _by_slot(candidates, "mean_w", wanted)[who], 0.0)
-    sd_w = np.where(is_held, _by_slot(candidates, "sd_w", wanted)[who], 0.0)
-    back_w = _back_w(candidates, wanted, (who, first, length_s), given_w.sum(axis=1))
+    share = _held_share(wanted, first, length_s)
+    given_w = share * _by_slot(candidates, "mean_w", wanted)[who]
+    sd_w = share * _by_slot(candidates, "sd_w", wanted)[who]
+    held_s = share.sum(axis=1) * wanted.slot_s
     kwmin = given_w.sum(axis=1) * wanted.slot_s / W_S_PER_KWMIN
-    return Options(who, first, length_s, blocked, given_w - back_w, sd_w, kwmin)
+    power_w = np.divide(kwmin * W_S_PER_KWMIN, held_s, out=np.zeros(len(who)), where=held_s > 0)
+    back_w = _back_w(candidates, wanted, (who, first, length_s), power_w)
+    return Options(who, first, length_s, blocked, given_w - back_w, sd_w, held_s, kwmin)
+
+
+def _held_share(wanted: Wanted, first: Ints, length_s: Floats) -> Floats:
+    """Return what share of each slot each turn is held, in the mean of all delays.
+
+    Who would begin after the turn does not: a delay that is longer than the turn ends with it.
+    """
+    edges_s = np.arange(wanted.slots + 1) * wanted.slot_s - (first * wanted.slot_s)[:, None]
+    begun_s = waited_out_s(np.minimum(edges_s, length_s[:, None]), wanted.start_spread_s)
+    after_s = edges_s - length_s[:, None]
+    lasting_s = np.maximum(after_s, 0.0) - waited_out_s(after_s, wanted.release_spread_s)
+    return np.diff(begun_s + lasting_s, axis=1) / wanted.slot_s
 
 
 def _turns(one: Candidate, wanted: Wanted) -> _Turns | None:
@@ -244,7 +273,7 @@ def _turns(one: Candidate, wanted: Wanted) -> _Turns | None:
         first = np.array([max(earliest, int(asked[0]))] if last > earliest else [], dtype=np.int64)
         held = last - first
         length_s = held.astype(np.float64) * wanted.slot_s
-        return _Turns(first, length_s, held, np.full(len(first), wanted.slots))
+        return _Turns(first, length_s, np.full(len(first), wanted.slots))
     asked_s = turn_length_s(one.max_off_s, wanted.turn_s, wanted.release_spread_s)
     if asked_s is None or asked_s < wanted.slot_s:
         return None
@@ -253,9 +282,7 @@ def _turns(one: Candidate, wanted: Wanted) -> _Turns | None:
     first = np.unique(starts).astype(np.int64)
     first = first[(first >= earliest) & (first < last)]
     rest = math.ceil(2 * asked_s / wanted.slot_s - 1e-9)
-    return _Turns(
-        first, np.full(len(first), asked_s), np.full(len(first), held_slots), first + rest
-    )
+    return _Turns(first, np.full(len(first), asked_s), first + rest)
 
 
 def _by_slot(candidates: Sequence[Candidate], field: str, wanted: Wanted) -> Floats:
@@ -281,23 +308,22 @@ def _back_w(
     candidates: Sequence[Candidate],
     wanted: Wanted,
     turns: tuple[Ints, Ints, Floats],
-    given_w: Floats,
+    power_w: Floats,
 ) -> Floats:
     """Return what each turn draws more by slot after it, (options, slots) [W].
 
-    The energy held back comes back evenly from the end of the turn over the time of recovery and
-    the spread of the release.
+    The energy held back comes back evenly over the time of recovery, which begins with the delay
+    of each release.
     """
     who, first, length_s = turns
+    spread_s = wanted.release_spread_s
     duty = np.array([one.duty for one in candidates])[who]
     returned = np.array([one.returned for one in candidates])[who]
     cycle_s = np.array([one.cycle_s for one in candidates])[who]
-    over_s = np.maximum(recovery_s(duty, length_s, cycle_s) + wanted.release_spread_s, 1.0)
-    begin_s = first * wanted.slot_s + length_s
-    slot_s = np.arange(wanted.slots) * wanted.slot_s
-    overlap_s = np.minimum(slot_s + wanted.slot_s, (begin_s + over_s)[:, None]) - np.maximum(
-        slot_s, begin_s[:, None]
-    )
-    share = np.maximum(overlap_s, 0.0) / wanted.slot_s
-    power_w = returned * given_w * wanted.slot_s / over_s
-    return np.asarray(power_w[:, None] * share, dtype=np.float64)
+    held_s = waited_out_s(length_s, wanted.start_spread_s) + spread_s / 2
+    over_s = np.maximum(recovery_s(duty, held_s, cycle_s), 1.0)[:, None]
+    edges_s = np.arange(wanted.slots + 1) * wanted.slot_s - (first * wanted.slot_s)[:, None]
+    after_s = edges_s - length_s[:, None]
+    back_s = waited_out_s(after_s, spread_s) - waited_out_s(after_s - over_s, spread_s)
+    share = np.diff(back_s, axis=1) / over_s / wanted.slot_s
+    return np.asarray((returned * power_w * held_s)[:, None] * share, dtype=np.float64)

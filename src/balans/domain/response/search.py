@@ -24,7 +24,7 @@ class Search:
         self, candidates: Sequence[Candidate], wanted: Wanted, rules: Rules, options: Options
     ) -> None:
         self.candidates, self.wanted, self.rules, self.options = candidates, wanted, rules, options
-        self.goal_w = np.asarray(wanted.power_w, dtype=np.float64)
+        self.goal_w = wanted.goal_w
         self.asked = self.goal_w > 0
         self.given = np.array([one.given_kwmin for one in candidates])
         weights = np.array([one.discomfort for one in candidates])
@@ -202,7 +202,7 @@ class Search:
         turns = sorted(map(self._turn, self.taken), key=lambda turn: (turn.start_s, turn.target))
         return Selection(
             tuple(turns),
-            np.asarray(self.wanted.power_w, dtype=np.float64),
+            self.wanted.goal_w,
             self.net_w,
             self._sd_w(),
             self.rules.z,
@@ -220,8 +220,8 @@ class Search:
         options, wanted = self.options, self.wanted
         start_s = wanted.start_s + float(options.first[row]) * wanted.slot_s
         length_s = float(options.length_s[row])
-        held = max(1, int(length_s // wanted.slot_s))
-        given_w = float(options.kwmin[row]) * W_S_PER_KWMIN / (held * wanted.slot_s)
-        sd_w = float(options.sd_w[row].sum()) / held
+        held_s = float(options.held_s[row])
+        given_w = float(options.kwmin[row]) * W_S_PER_KWMIN / held_s
+        sd_w = float(options.sd_w[row].sum()) * wanted.slot_s / held_s
         name = self.candidates[options.who[row]].name
         return Turn(name, start_s, start_s + length_s, given_w, sd_w)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from balans.core.errors import InputError
 
@@ -74,3 +74,19 @@ def release_delay_s(seed: int, target: str, width_s: float) -> float:
 def release_delays_s(seed: int, targets: Sequence[str], width_s: float) -> NDArray[np.float64]:
     """Return the delays of many targets, in their order [s]."""
     return np.array([release_delay_s(seed, one, width_s) for one in targets], dtype=np.float64)
+
+
+def waited_out_s(time_s: ArrayLike, width_s: float) -> NDArray[np.float64]:
+    """Return for how long one device of many has waited out its delay by `time_s`, on average [s].
+
+    Delays are uniform over [0, width_s): of many devices the share ``t / width_s`` has, at t, and
+    this is the integral of that share up to `time_s`.
+
+    >>> waited_out_s([-60.0, 0.0, 150.0, 300.0, 600.0], 300.0).tolist()
+    [0.0, 0.0, 37.5, 150.0, 450.0]
+    """
+    time = np.maximum(np.asarray(time_s, dtype=np.float64), 0.0)
+    if width_s <= 0:
+        return time
+    while_spread = np.minimum(time, width_s)
+    return np.asarray(while_spread**2 / (2 * width_s) + (time - while_spread), dtype=np.float64)

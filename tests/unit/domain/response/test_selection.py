@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from balans.core.errors import InputError
 from balans.core.words import LoadClass, StepKind
 from balans.domain.demand.fairness import jain
-from balans.domain.response.candidates import Bar, Candidate, Wanted
+from balans.domain.response.candidates import Bar, Candidate, Wanted, find_options
 from balans.domain.response.rotation import Turn, broken_rule, steps_of, turn_length_s
 from balans.domain.response.selection import Rules, choose
 
@@ -140,6 +140,36 @@ def test_what_comes_back_in_the_event_is_made_up_for_by_more() -> None:
     counts = [sum(turn.start_s == at for turn in hard.turns) for at in (0, 900, 1800)]
     assert [sum(turn.start_s == at for turn in easy.turns) for at in (0, 900, 1800)] == [10] * 3
     assert counts[0] < counts[1] < counts[2]
+
+
+def test_while_starts_are_spread_as_much_less_is_given() -> None:
+    """Over 300 s half of the first slot is held in the mean, and a release of 240 s lasts on."""
+    one = Candidate("a", YELLOW, 1000.0, 100.0, returned=0.0)
+    wanted = Wanted(0.0, np.full(4, 1000.0), release_spread_s=300.0, start_spread_s=300.0)
+    assert wanted.goal_w.tolist() == [500.0, 1000.0, 1000.0, 1000.0]
+    options = find_options([one], wanted, {})
+    at_once = options.first == 0
+    assert options.net_w[at_once].tolist() == [[500.0, 1000.0, 500.0, 0.0]]
+    assert options.sd_w[at_once].tolist() == [[50.0, 100.0, 50.0, 0.0]]
+    (turn,) = [turn for turn in choose([one], wanted, PLAIN).turns if turn.start_s == 0]
+    assert (turn.expected_w, turn.sd_w) == (1000.0, 100.0)
+
+
+def test_a_spread_wanted_again_after_a_gap_begins_anew() -> None:
+    wanted = Wanted(0.0, np.array([8.0, 8.0, 0.0, 8.0]), start_spread_s=600.0)
+    assert wanted.goal_w.tolist() == [2.0, 6.0, 0.0, 2.0]
+    with pytest.raises(InputError, match="start spread"):
+        Wanted(0.0, np.array([8.0]), start_spread_s=-1.0)
+
+
+def test_what_comes_back_is_what_was_held() -> None:
+    """Long after its turn all that a place gave has come back, whatever the spread."""
+    one = Candidate("a", YELLOW, 1000.0, duty=0.3, cycle_s=3600.0)
+    wanted = Wanted(
+        0.0, np.array([1000.0] * 3 + [1e-9] * 30), release_spread_s=200.0, start_spread_s=100.0
+    )
+    options = find_options([one], wanted, {})
+    assert options.net_w[options.first == 0].sum() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_what_cannot_be_had_is_told_and_what_there_is_is_chosen() -> None:
