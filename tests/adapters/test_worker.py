@@ -94,7 +94,8 @@ class Bench:
     ) -> tuple[int | None, str]:
         """Send a signal; return the exit code and the log."""
         self.processes.remove(process)
-        process.send_signal(number)
+        if process.returncode is None:
+            process.send_signal(number)
         _, log = await process.communicate()
         return process.returncode, log.decode()
 

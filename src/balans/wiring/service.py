@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
+LAST_S = 20.0
+"""Longer than any daemon grants what it has begun."""
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 log = logging.getLogger(__name__)
 
@@ -17,17 +20,44 @@ def log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level, format=FORMAT, stream=sys.stderr)
 
 
-def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run `main` with an event that SIGTERM and SIGINT set; it ends cleanly then."""
+def run_until_stopped(
+    main: Callable[[asyncio.Event], Awaitable[None]], last_s: float = LAST_S
+) -> None:
+    """Run `main` with an event that SIGTERM and SIGINT set; it ends cleanly then.
+
+    Whatever does not heed its end is left behind `last_s` seconds later: nothing of a daemon is
+    lost when it is killed, and one that lingers on is in the way of the next.
+    """
 
     async def guarded() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def heed() -> None:
+            stop.set()
+            loop.call_later(last_s, _give_up, last_s)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, heed)
         await main(stop)
 
     asyncio.run(guarded())
+
+
+def _give_up(last_s: float) -> None:
+    places = sorted(_place(task.get_coro()) for task in asyncio.all_tasks())
+    log.error("not ended %.0f s after it was told to; still at: %s", last_s, "; ".join(places))
+    logging.shutdown()
+    os._exit(1)
+
+
+def _place(waiting: Any) -> str:
+    """Return where a coroutine waits: the functions down to the innermost, and its line."""
+    names = [waiting.cr_code.co_qualname]
+    while getattr(waiting.cr_await, "cr_frame", None) is not None:
+        waiting = waiting.cr_await
+        names.append(waiting.cr_code.co_qualname)
+    return f"{' > '.join(names)}, line {waiting.cr_frame.f_lineno}"
 
 
 async def run_beside(stop: asyncio.Event, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -1,6 +1,8 @@
 """A daemon works with all its jobs or not at all."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -60,3 +62,31 @@ async def test_a_job_that_ends_by_itself_is_a_failure(how: str) -> None:
             run_beside(asyncio.Event(), [jobs.work(), getattr(jobs, how)()]), LIMIT_S
         )
     assert jobs.cancelled == 1
+
+
+STUBBORN = """
+import asyncio, os, signal
+from balans.wiring.service import log_to_stderr, run_until_stopped
+
+async def main(stop):
+    os.kill(os.getpid(), signal.SIGTERM)
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+log_to_stderr("INFO")
+run_until_stopped(main, last_s=0.2)
+"""
+
+
+def test_what_does_not_heed_its_end_is_left_behind() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STUBBORN], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    assert (
+        "not ended 0 s after it was told to; still at: run_until_stopped.<locals>.guarded > main > sleep, line"
+        in done.stderr
+    )
