@@ -24,9 +24,16 @@ from balans.core.words import CallState
 from balans.domain.response.life import TargetState
 from balans.storage.access import NotVisibleError
 from balans.storage.lookups import nodes_by_code, tenant_ids
+from balans.storage.models import Event
 from balans.storage.registry import apply_plan
-from balans.storage.response_acts import announce, cancel
-from balans.storage.response_calls import calls_to_clear, live_calls, mark_sent, note_topics
+from balans.storage.response_acts import announce, cancel, change_call
+from balans.storage.response_calls import (
+    build_calls,
+    calls_to_clear,
+    live_calls,
+    mark_sent,
+    note_topics,
+)
 from balans.storage.response_candidates import find_places
 from balans.storage.response_events import draft_event, event_for, events_of
 from balans.storage.response_life import advance_events, settle_events
@@ -103,7 +110,8 @@ def test_who_was_never_heard_has_failed_until_he_is_heard(alice: int) -> None:
         assert target.failed_at == after
     result = event_now(alice, event.code).result
     assert result is not None
-    assert (result["coverage"], result["given_kwmin"]) == (0.0, 0.0)
+    assert (result["coverage"], result["given_kwmin"]) == (0.0, None)
+    assert (result["achieved_kw"], result["known"], result["targets"]) == (None, 0, 1)
 
     late = after + HOUR
     take(
@@ -124,6 +132,38 @@ def test_who_was_never_heard_has_failed_until_he_is_heard(alice: int) -> None:
         assert given[node.id] == pytest.approx(2.0 * asked_s / 60, rel=0.05)
         (own,) = own_events(person("alice-consumer"), "alice-flat-1")
         assert own.given_kwmin == given[node.id]
+
+
+def test_what_was_not_measured_is_not_zero(alice: int) -> None:
+    """Of two that obeyed one has no meter: it is in no sum, and not in the ledger."""
+    event = called(alice)
+    with system_scope(), connection.cursor() as cursor:
+        cursor.execute(
+            "insert into dr_target (tenant_id, event_id, site_id, node_id, hub_id, shard, steps,"
+            " expected_w, sd_w, state) select t.tenant_id, t.event_id, t.site_id, n.id, t.hub_id,"
+            " t.shard, t.steps, t.expected_w, t.sd_w, 'sent' from dr_target t, node n"
+            " where n.code = 'alice-flat-2' and n.tenant_id = t.tenant_id"
+        )
+    blind = {"node": "alice-flat-2", "before_w": None, "now_w": None}
+    advance_events(BEGINS)
+    for more in ({}, blind):
+        take(alice, told(event, CallState.ACTIVE, BEGINS, **more))
+        take(alice, told(event, CallState.DONE, BEGINS + MINUTE, **more))
+    with tenant_scope(alice):
+        found = progress_of(event)
+    assert (found.now_kw, found.now_known, found.holding) == (2.0, 1, 2)
+    assert (found.achieved_kw, found.known, found.targets) == (2.0, 1, 2)
+    for more in ({}, blind):
+        take(alice, told(event, CallState.RELEASED, ENDS, **more))
+    advance_events(ENDS)
+    assert settle_events(ENDS + HOUR) == 1
+    with tenant_scope(alice), connection.cursor() as cursor:
+        cursor.execute("select n.code from dr_ledger l join node n on n.id = l.node_id")
+        assert cursor.fetchall() == [("alice-flat-1",)]
+    result = event_now(alice, event.code).result
+    assert result is not None
+    assert (result["achieved_kw"], result["known"]) == (2.0, 1)
+    assert result["given_kwmin"] > 0
 
 
 def test_latency_runs_from_the_call_or_the_turn(alice: int) -> None:
@@ -271,3 +311,43 @@ def test_keys_end_when_they_are_rotated(alice: int) -> None:
         assert [one.holds(NOW + 3 * HOUR) for one in keys_of(alice)] == [False, True]
         end_keys(alice, NOW + 4 * HOUR, but="")
         assert not has_key(alice, NOW + 5 * HOUR)
+
+
+def test_who_missed_that_an_event_was_shortened_finds_it_until_its_first_end(alice: int) -> None:
+    """A gateway that was away goes by the older call, so the newer one outlasts the event."""
+    event = called(alice)
+    note_topics(event.id, ["balans/1/group/x/call/e/0"])
+    advance_events(BEGINS)
+    sooner = BEGINS + 20 * MINUTE
+    with tenant_scope(alice), connection.cursor() as cursor:
+        row = Event.objects.get(id=event.id)
+        row.ends, row.expires = sooner, sooner + 5 * MINUTE
+        row.save(update_fields=["ends", "expires"])
+        steps = f"[[{BEGINS.timestamp()}, {sooner.timestamp()}, 500]]"
+        cursor.execute("update dr_target set steps = %s::jsonb", [steps])
+        change_call(row, BEGINS + 10 * MINUTE)
+    advance_events(sooner)
+    assert event_now(alice, event.code).state == "ended"
+    back_at = sooner + 6 * MINUTE
+    (live,) = live_calls(back_at)
+    assert live.epoch == row.epoch > event.epoch
+    assert calls_to_clear(back_at) == []
+    (call,) = build_calls(event.id)
+    assert event.expires is not None
+    assert call.expires == event.expires.timestamp()  # a gateway takes it as long as the older one
+    assert call.targets[0].steps[-1].end == sooner.timestamp()
+    assert live_calls(event.expires) == []
+    assert [one.event_id for one in calls_to_clear(event.expires)] == [event.id]
+
+
+def test_who_missed_a_call_off_after_a_shortening_finds_it_too(alice: int) -> None:
+    event = called(alice)
+    note_topics(event.id, ["balans/1/group/x/call/e/0"])
+    advance_events(BEGINS)
+    with tenant_scope(alice):
+        row = Event.objects.get(id=event.id)
+        row.ends, row.expires = BEGINS + 20 * MINUTE, BEGINS + 25 * MINUTE
+        row.save(update_fields=["ends", "expires"])
+        change_call(row, BEGINS + 10 * MINUTE)
+        cancel(person("alice-operator"), event.code, "warm", BEGINS + 12 * MINUTE)
+    assert [one.event_id for one in live_calls(BEGINS + 30 * MINUTE)] == [event.id]

@@ -190,12 +190,19 @@ def drop_targets(row: Event, paths: list[str], now: datetime) -> int:
 
 
 def change_call(row: Event, now: datetime) -> None:
-    """Give the event's call a new epoch: gateways take it for newer than what they have."""
+    """Give the event's call a new epoch: gateways take it for newer than what they have.
+
+    How long the longest of its calls holds is noted: the newest must not be forgotten before.
+    """
     with connection.cursor() as cursor:
         cursor.execute("select nextval('dr_epoch')")
         row.epoch = cursor.fetchone()[0]
-    row.called_at = now
-    row.save(update_fields=["epoch", "called_at"])
+        row.called_at = now
+        row.save(update_fields=["epoch", "called_at"])
+        cursor.execute(
+            "update dr_event set held_until = greatest(held_until, %s) where id = %s",
+            [row.expires, row.pk],
+        )
 
 
 def _locked(event: EventInfo) -> Event:

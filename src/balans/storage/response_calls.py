@@ -39,7 +39,11 @@ class LiveCall:
 
 
 def live_calls(now: datetime) -> list[LiveCall]:
-    """Return the events that gateways have to know of at `now`: announced, active, called off."""
+    """Return the events that gateways have to know of at `now`: announced, active, called off.
+
+    And those that ended earlier than a call of them had said: a gateway that was away meanwhile
+    goes by the older call, and has to find the newer one as long as that lasts.
+    """
     return _of_events(_LIVE, now)
 
 
@@ -50,6 +54,8 @@ def calls_to_clear(now: datetime) -> list[LiveCall]:
 
 def build_calls(event_id: int) -> list[Call]:
     """Return the messages of an event's call: one for each group, or several parts of it.
+
+    A call that ends earlier than one before it expires with that one: so long it has to be taken.
 
     What they say depends on the event's epoch alone, so a repetition is the same to the byte.
     """
@@ -162,10 +168,12 @@ def _of_events(question: str, now: datetime) -> list[LiveCall]:
     return [LiveCall(pk, tenant, epoch, tuple(topics)) for pk, tenant, epoch, topics in rows]
 
 
-# Called off before anything was sent: there is nobody to tell.
+# Called off before anything was sent: there is nobody to tell. One that was shortened is told until
+# its longest call is over: who was away goes by that one.
 _IS_LIVE = """
-(e.state in ('announced', 'active') or e.state = 'cancelled' and e.topics <> '[]'::jsonb)
-  and e.expires > %(now)s
+(e.state in ('announced', 'active') or e.topics <> '[]'::jsonb
+   and (e.state = 'cancelled' or e.state = 'ended' and e.held_until > e.expires))
+  and coalesce(e.held_until, e.expires) > %(now)s
 """
 _COLUMNS = """
 e.id, e.tenant_id, e.epoch, array(select jsonb_array_elements_text(e.topics) order by 1)
@@ -177,7 +185,8 @@ _OVER = f"""
 select {_COLUMNS} from dr_event e where e.topics <> '[]'::jsonb and not ({_IS_LIVE}) order by e.id
 """
 _EVENT = """
-select e.tenant_id, p.code, e.code, e.kind, e.state, e.epoch, e.called_at, e.expires, e.priority,
+select e.tenant_id, p.code, e.code, e.kind, e.state, e.epoch, e.called_at,
+  coalesce(e.held_until, e.expires), e.priority,
   e.reason, e.seed, e.start_spread_s, e.release_spread_s
 from dr_event e join dr_programme p on p.id = e.programme_id
 where e.id = %s and e.called_at is not null
