@@ -195,8 +195,12 @@ def test_the_own_part_beside_the_others(browser: Callable[[str], Client]) -> Non
     shown = browser("alice-of-01").get("/nodes/alice-flat-01/response/").context["past"]
     assert [(one["state"], one["others"]) for one in shown] == [("over", "")]
     assert float(shown[0]["given"]) > 0
-    result = browser("alice-operator").get("/response/?state=ended").context["history"]
-    assert float(result[0]["achieved"]) > 0
+    operator = browser("alice-operator")
+    result = operator.get("/response/?state=ended").context["history"]
+    assert result[0]["achieved"] == "2.0 (measured: 1 of 3 places)"
+    shown = operator.get(f"/response/events/{event.code}/").context["progress"]
+    assert shown["held_word"] == "Achieved (measured: 1 of 3 places)"
+    assert shown["held"] == "2.0"
 
 
 def test_too_late_is_said(visit: Callable[[str], Client]) -> None:

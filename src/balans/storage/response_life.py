@@ -105,7 +105,8 @@ def _result(row: Event, now: datetime) -> dict[str, Any]:
 
 
 def _short(result: dict[str, Any]) -> dict[str, Any]:
-    return {name: result[name] for name in ("target_kw", "achieved_kw", "coverage", "given_kwmin")}
+    names = ("target_kw", "achieved_kw", "known", "coverage", "given_kwmin")
+    return {name: result[name] for name in names}
 
 
 def _rebound_kw(row: Event, now: datetime) -> float | None:
@@ -165,21 +166,24 @@ measured as (
 update dr_target t set achieved_w = greatest(m.before_w - m.mean_w, 0), measured = true
 from measured m where m.id = t.id
 """
-# Power held back times the time it was held: from when the place obeyed until it let go.
+# Power held back times the time it was held: from when the place obeyed until it let go. Where the
+# power is not known there is no row: who was not measured is neither credited nor taken for one who
+# gave nothing.
 _LEDGER = """
 insert into dr_ledger (event_id, node_id, tenant_id, site_id, at, given_kwmin)
 select e.id, t.node_id, t.tenant_id, t.site_id, e.starts,
-  greatest(coalesce(t.achieved_w, 0), 0) / 1000 * coalesce((
+  greatest(t.achieved_w, 0) / 1000 * coalesce((
     select sum(greatest(extract(epoch from
       least(to_timestamp((s->>1)::float8), coalesce(t.released_at, to_timestamp((s->>1)::float8)))
       - greatest(to_timestamp((s->>0)::float8), coalesce(t.active_at, t.done_at))), 0))
     from jsonb_array_elements(t.steps) as s), 0) / 60
 from dr_target t join dr_event e on e.id = t.event_id
 where e.id = %(event)s and coalesce(t.active_at, t.done_at) is not null
+  and t.achieved_w is not null
 on conflict (event_id, node_id) do update set given_kwmin = excluded.given_kwmin
 """
 _TOTALS = """
-select coalesce((select sum(given_kwmin) from dr_ledger where event_id = e.id), 0),
+select (select sum(given_kwmin) from dr_ledger where event_id = e.id),
   (select count(*) from dr_target t where t.event_id = e.id and t.measured)
 from dr_event e where e.id = %s
 """

@@ -19,6 +19,7 @@ from balans.storage.response_events import event_infos, steps_from_json
 from balans.storage.response_records import EventInfo, ReportInfo, TargetInfo
 
 TARGETS_SHOWN: Final = 1_000
+_HOLDING: Final = frozenset({TargetState.ACTIVE, TargetState.DONE, TargetState.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,18 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where an event stands. `now_kw` is what is held back by the newest reports.
+    """Where an event stands.
 
-    `coverage` is the share of the targets, without those that left, that have answered.
+    Parameters
+    ----------
+    targets, heard, coverage
+        How many are asked, without those that left, how many of them have answered, and the share.
+    achieved_kw, known
+        What was held back by the targets of which that is known, and how many these are; None
+        where it is known of none. What is not known is not 0: it is not in the sum.
+    now_kw, now_known, holding
+        What is held back at present by the newest reports, by how many targets, and how many hold
+        at present.
     """
 
     states: dict[TargetState, int]
@@ -41,8 +51,11 @@ class Progress:
     heard: int
     coverage: float | None
     expected_kw: float
-    now_kw: float
-    achieved_kw: float
+    now_kw: float | None
+    now_known: int
+    holding: int
+    achieved_kw: float | None
+    known: int
     latency_s: Latency
 
     def as_json(self) -> dict[str, Any]:
@@ -70,15 +83,19 @@ def progress_of(event: EventInfo) -> Progress:
         states[TargetState(state)] = states.get(TargetState(state), 0) + 1
     asked = [row for row in rows if row[0] != TargetState.OPTED_OUT]
     heard = sum(row[1] is not None for row in asked)
-    holding = {TargetState.ACTIVE, TargetState.DONE, TargetState.FAILED}
+    holding = [row for row in asked if row[0] in _HOLDING]
+    now_w, achieved_w = _known_w(holding), _known_w(asked)
     return Progress(
         states=states,
         targets=len(asked),
         heard=heard,
         coverage=heard / len(asked) if asked else None,
         expected_kw=sum(row[3] for row in asked) / 1000,
-        now_kw=sum(row[4] or 0.0 for row in asked if row[0] in holding) / 1000,
-        achieved_kw=sum(row[4] or 0.0 for row in asked) / 1000,
+        now_kw=_sum_kw(now_w),
+        now_known=len(now_w),
+        holding=len(holding),
+        achieved_kw=_sum_kw(achieved_w),
+        known=len(achieved_w),
         latency_s=_latency(event, asked),
     )
 
@@ -130,6 +147,15 @@ def _latency(event: EventInfo, rows: Sequence[Sequence[Any]]) -> Latency:
         if done_at is not None
     )
     return Latency(_quantile(found, 0.5), _quantile(found, 0.95))
+
+
+def _known_w(rows: Sequence[Sequence[Any]]) -> list[float]:
+    """Return what was achieved, of the targets of which it is known [W]."""
+    return [row[4] for row in rows if row[4] is not None]
+
+
+def _sum_kw(known_w: Sequence[float]) -> float | None:
+    return sum(known_w) / 1000 if known_w else None
 
 
 def _delay_s(event: EventInfo, node: str) -> float:

@@ -127,7 +127,9 @@ class CallPlaceOut(Schema):
 class CallProgressOut(Schema):
     """An event and how it goes.
 
-    `coverage` is the share of the places that have answered; the latencies are how long half and
+    `coverage` is the share of the places that have answered. `achieved_kw` is the sum of the
+    `achieved_known` places of which it is known, null where it is of none; so is `now_kw`, of the
+    `now_known` of those `holding` at present. The latencies are how long half and
     95 of 100 of those that obeyed took [s]; `rebound_kw` is known after the account.
     """
 
@@ -135,8 +137,11 @@ class CallProgressOut(Schema):
     coverage: float | None
     heard: int
     asked: int
-    now_kw: float
-    achieved_kw: float
+    now_kw: float | None
+    now_known: int
+    holding: int
+    achieved_kw: float | None
+    achieved_known: int
     latency_p50_s: float | None
     latency_p95_s: float | None
     rebound_kw: float | None
@@ -218,7 +223,10 @@ def get_call(request: ApiRequest, code: EventCode) -> CallProgressOut:
         heard=progress.heard,
         asked=progress.targets,
         now_kw=progress.now_kw,
+        now_known=progress.now_known,
+        holding=progress.holding,
         achieved_kw=progress.achieved_kw,
+        achieved_known=progress.known,
         latency_p50_s=progress.latency_s.p50,
         latency_p95_s=progress.latency_s.p95,
         rebound_kw=(event.result or {}).get("rebound_kw"),

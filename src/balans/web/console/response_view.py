@@ -49,7 +49,7 @@ def event_view(event: EventInfo, zone: ZoneInfo) -> dict[str, Any]:
         "emergency": event.emergency,
         "expected": expected_text(event),
         "wanted": "" if event.wanted_kw is None else decimal(float(event.wanted_kw), 1),
-        "achieved": decimal((event.result or {}).get("achieved_kw"), 1),
+        "achieved": _achieved(event.result or {}),
         "needs_approval": event.needs_approval,
     }
 
@@ -106,12 +106,16 @@ def live_view(event: EventInfo, progress: Progress, now: datetime) -> dict[str, 
     latency, result = progress.latency_s, event.result or {}
     is_active = event.state == EventState.ACTIVE
     held_kw = progress.now_kw if is_active else result.get("achieved_kw", progress.achieved_kw)
+    held_word = _("Held back now") if is_active else _("Achieved")
+    known = (progress.now_known, progress.holding)
+    if not is_active:
+        known = progress.known, progress.targets
     target_kw = event.wanted_kw if event.wanted_kw is not None else event.expected_kw
     slot_kw = expected_now(event, now) if is_active and event.wanted_kw is None else target_kw
     return {
         "target": decimal(None if slot_kw is None else float(slot_kw), 1),
         "held": "" if event.state == EventState.ANNOUNCED else decimal(held_kw, 1),
-        "held_word": _("Held back now") if is_active else _("Achieved"),
+        "held_word": _measured(held_word, *known),
         "share": _share(held_kw, slot_kw),
         "coverage": _percent(progress.coverage),
         "heard": str(progress.heard),
@@ -205,6 +209,21 @@ def _band(found: Mapping[str, Any]) -> tuple[list[float], list[float]]:
     pairs = list(zip(found["expected_kw"], found["sd_kw"], strict=True))
     low = [round(max(0.0, mean - BAND * sd), 3) for mean, sd in pairs]
     return low, [round(mean + BAND * sd, 3) for mean, sd in pairs]
+
+
+def _achieved(result: Mapping[str, Any]) -> str:
+    """Return what an event achieved, and at how many places that was measured."""
+    told = decimal(result.get("achieved_kw"), 1)
+    places = result.get("targets", 0)
+    return _measured(told, result.get("known", places), places)
+
+
+def _measured(text: str, known: int, places: int) -> str:
+    """Return `text` with the number of places that it is measured at, where not at all."""
+    if known >= places:
+        return text
+    told = {"what": text, "known": known, "places": places}
+    return _("%(what)s (measured: %(known)s of %(places)s places)") % told
 
 
 def _missing(found: Mapping[str, Any]) -> str:
