@@ -86,7 +86,5 @@ def test_what_does_not_heed_its_end_is_left_behind() -> None:
         [sys.executable, "-c", STUBBORN], capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 1
-    assert (
-        "not ended 0 s after it was told to; still at: run_until_stopped.<locals>.guarded > main > sleep, line"
-        in done.stderr
-    )
+    assert "not ended 0 s after it was told to; still at: " in done.stderr
+    assert "guarded > main > sleep, line" in done.stderr
