@@ -1,8 +1,13 @@
-"""Which groups the hubs of a tenant belong to.
+"""Which groups the hubs of a tenant belong to, and the numbered word of it that each hub is told.
 
 A programme has groups of up to `GROUP_HUBS` hubs: one message to a group asks every site in it, so
 a hub hears of no more than so many others. A hub is a member while a place of its site takes part;
 where no consent is needed, while its site and the programme's subtree meet. It keeps its group.
+
+What a hub is told has a version, which grows whenever any of it changes, for whatever reason: what
+was told last is kept and compared. Numbers come from a sequence, so none is used twice, also where
+rows were deleted; a gateway refuses what is older than what it knows, and what is as old and says
+something else.
 """
 
 from dataclasses import dataclass
@@ -65,7 +70,8 @@ def hub_groups(hub_codes: list[str] | None = None) -> list[HubGroups]:
     The fallback is the strictest of the hub's programmes: the smallest limit, the soonest.
     """
     with system_scope(ACTOR, durable=True), connection.cursor() as cursor:
-        sync_members()
+        sync_members()  # it locks: of two head-ends the second finds what the first has told
+        cursor.execute(_TELL, {"hubs": hub_codes})
         cursor.execute(_GROUPS, {"hubs": hub_codes})
         return [
             HubGroups(
@@ -135,18 +141,32 @@ from added a join room r on r.programme_id = a.programme_id
   and a.n > r.upto - r.free and a.n <= r.upto
 on conflict do nothing
 """
-_GROUPS = """
-select h.code, h.tenant_id,
-  coalesce((select max(id) from registry_history r
-    where r.table_name in ('dr_programme', 'dr_enrolment', 'hub') and r.tenant_id = h.tenant_id),
-    0),
-  coalesce(array_agg(p.code order by p.code, m.shard) filter (where p.id is not null), '{}'),
-  coalesce(array_agg(m.shard order by p.code, m.shard) filter (where p.id is not null), '{}'),
-  coalesce(min(p.fallback_after_s), 120), coalesce(max(p.fallback_hold_s), 0), min(p.fallback_w)
-from hub h
-left join dr_member m on m.hub_id = h.id
-left join dr_programme p on p.id = m.programme_id and p.state <> 'draft'
-where h.controls and (%(hubs)s::text[] is null or h.code = any(%(hubs)s))
-  and exists (select from signing_key k where k.tenant_id = h.tenant_id)
-group by h.id, h.code, h.tenant_id order by h.code
+_TOLD = """
+told as (
+  select h.id, h.code, h.tenant_id,
+    coalesce(array_agg(p.code order by p.code, m.shard) filter (where p.id is not null), '{}')
+      as programmes,
+    coalesce(array_agg(m.shard order by p.code, m.shard) filter (where p.id is not null), '{}')
+      as shards,
+    coalesce(min(p.fallback_after_s), 120) as after_s,
+    coalesce(max(p.fallback_hold_s), 0) as hold_s, min(p.fallback_w) as limit_w
+  from hub h
+  left join dr_member m on m.hub_id = h.id
+  left join dr_programme p on p.id = m.programme_id and p.state <> 'draft'
+  where h.controls and (%(hubs)s::text[] is null or h.code = any(%(hubs)s))
+    and exists (select from signing_key k where k.tenant_id = h.tenant_id)
+  group by h.id, h.code, h.tenant_id)
+"""
+_TELL = f"""
+with {_TOLD}, worded as (select t.id, t.tenant_id, to_jsonb(t) as told from told t)
+insert into dr_told_groups (hub_id, tenant_id, version, told)
+select w.id, w.tenant_id, nextval('dr_groups_version'), w.told from worded w
+where not exists (select from dr_told_groups k where k.hub_id = w.id and k.told = w.told)
+on conflict (hub_id) do update set tenant_id = excluded.tenant_id, version = excluded.version,
+  told = excluded.told
+"""
+_GROUPS = f"""
+with {_TOLD}
+select t.code, t.tenant_id, k.version, t.programmes, t.shards, t.after_s, t.hold_s, t.limit_w
+from told t join dr_told_groups k on k.hub_id = t.id order by t.code
 """

@@ -238,6 +238,16 @@ def test_old_settings_are_played_again(house: House, server: Server) -> None:
         assert house.hear(recorded) == Why.REPLAYED
 
 
+def test_groups_of_the_same_number_with_other_words(house: House, server: Server) -> None:
+    """He has recorded two lists of groups, and the server has numbered both alike."""
+    house.hear(server.groups(GROUP, version=4, limit_w=500.0))
+    assert house.hear(server.groups(GROUP, version=4)) == Why.REPLAYED
+    assert house.hear(server.groups(version=4)) == Why.REPLAYED
+    assert house.calls.memory.fallback.limit_w == 500.0
+    assert not house.hear(server.groups(GROUP, version=4, limit_w=500.0)), "told again: no harm"
+    assert not house.hear(server.groups(GROUP, version=5))
+
+
 # --- who moves true messages elsewhere ---
 
 

@@ -180,6 +180,8 @@ class Gate:
                     )
                 if isinstance(message, Keys) and not _lasts(message, now_s):
                     raise RefusedError(Why.EXPIRED, "none of the keys counts any more")
+                if isinstance(message, Groups) and not self._is_new(message):
+                    raise RefusedError(Why.REPLAYED, f"groups {known}: with other words")
             case Beat() if message.count <= self.memory.beat:
                 raise RefusedError(Why.REPLAYED, f"beat {message.count}")
             case Command() | SupplyOrder() if (
@@ -190,6 +192,11 @@ class Gate:
                 self._check_call(message, now_s)
             case _:
                 pass
+
+    def _is_new(self, message: Groups) -> bool:
+        """Tell whether `message` is newer than what is known, or repeats it word for word."""
+        known = self.memory.groups
+        return known is None or message == known or message.version > known.version
 
     def _check_call(self, call: Call, now_s: float) -> None:
         known = self.memory.events.get(call.event)
