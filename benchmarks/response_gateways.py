@@ -69,6 +69,7 @@ class Gateway:
         self._memory, self._server = CalledMemory().of(pinned), ServerClock()
         self._gate = Gate(self._topics, pinned, verify, self._memory, self._server)
         self._journal, self._offset, self._seq = 1000 + number, 0, 0
+        self._unheard: dict[int, bytes] = {}
         self._on = dict.fromkeys(load_names(), True)
         self._reports: list[hub.CallReport] = []
         self.link = Link(url, uuid4().hex, self._filters(), self._on_message)
@@ -99,6 +100,10 @@ class Gateway:
         now_s = CLOCK.now().timestamp()
         self._take(self._control.sample(self._sample(now_s), now_s))
         await self._tell()
+        while self._unheard:  # a journal sends again what is not acknowledged
+            await asyncio.sleep(AGAIN_S)
+            for data in list(self._unheard.values()):
+                await self.link.publish(self._topics.batch, data, qos=1)
 
     def _filters(self) -> list[tuple[str, int]]:
         groups = self._memory.groups
@@ -126,6 +131,9 @@ class Gateway:
         except RefusedError as error:
             logging.getLogger(__name__).warning("%s: %s", self._code, error)
             return
+        await self._obey_server(message, heard_s, now_s)
+
+    async def _obey_server(self, message: hub.Message, heard_s: float, now_s: float) -> None:
         match message:
             case hub.Groups():
                 await self.link.listen(self._filters())
@@ -133,6 +141,10 @@ class Gateway:
                     self.ready.set()
             case hub.Beat():
                 self._control.beat(now_s)
+            case hub.Ack():
+                self._unheard = {
+                    at: d for at, d in self._unheard.items() if at >= message.contiguous
+                }
             case hub.Poll():
                 await self.hello()
             case hub.Call() if not message.cancelled and not self.off_s:
@@ -178,9 +190,10 @@ class Gateway:
             return
         data = [hub.encode_call_report(report) for report in told]
         entries = tuple(hub.Entry(hub.EntryKind.CALL, one) for one in data)
-        batch = hub.Batch.of(self._journal, self._offset, entries)
+        batch = hub.Batch.of(self._journal, self._offset, entries, hub.Rank.COMMAND)
+        self._unheard[self._offset] = encoded = hub.encode(batch)
         self._offset += len(entries)
-        await self.link.publish(self._topics.batch, hub.encode(batch), qos=1)
+        await self.link.publish(self._topics.batch, encoded, qos=1)
 
 
 def run_gateways(numbers: range, url: str, public: bytes, pipe: Connection) -> None:
@@ -211,9 +224,9 @@ async def _do(order: str, gateways: list[Gateway]) -> object:
         for gateway in gateways:
             await gateway.obeyed.wait()
         return [(one.heard_s, list(one.off_s.values())) for one in gateways]
-    for gateway in gateways:
-        if order == "prepare":
+    if order == "prepare":
+        for gateway in gateways:
             gateway.prepare()
-        else:
-            await gateway.settle()
+    else:
+        await asyncio.gather(*(gateway.settle() for gateway in gateways))
     return order

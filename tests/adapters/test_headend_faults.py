@@ -10,11 +10,11 @@ import pytest
 
 from balans.core.errors import UnavailableError
 from balans.headend.database import RejectedError
-from balans.headend.intake import Identities, Intake
+from balans.headend.intake import Identities, Intake, Message, Queue
 from balans.headend.metrics import Metrics
 from balans.headend.outbox import Outbox
 from balans.headend.rounds import Findings, Flusher, LivePictures
-from balans.protocols.hub import Ack, Command, Hello, SiteStatus, Topics
+from balans.protocols.hub import Ack, Batch, Command, Entry, EntryKind, Hello, SiteStatus, Topics
 from balans.storage.commands import QueuedCommand
 from balans.storage.flush import FlushResult
 
@@ -245,3 +245,18 @@ def test_a_doubled_hub_is_told_once_for_each_time_it_was_heard() -> None:
     assert identities.take_doubled() == {}
     identities.hear("hub", 2)
     assert identities.take_doubled() == {"hub": (2, 1)}
+
+
+async def test_what_waits_is_bounded_by_number_and_by_bytes() -> None:
+    def big(hub: str, rank: int = 2) -> Message:
+        batch = Batch.of(1, 0, (Entry(EntryKind.CALL, bytes(600)),), rank=rank)
+        return Message(hub, batch, NOW)
+
+    queue = Queue(bound=3, bound_bytes=1000)
+    assert [queue.put(big(f"hub-{n}")) for n in range(3)] == [True, True, False]
+    assert queue.put(big("urgent", rank=0)), "another rank has room of its own"
+    assert [one.hub for one in await queue.get()] == ["urgent"]
+    assert [one.hub for one in await queue.get()] == ["hub-0", "hub-1"]
+    hello = [queue.put(Message(f"hub-{n}", Hello(1, 0, 0), NOW)) for n in range(4)]
+    assert hello == [True, True, True, False]
+    assert queue.put(big("later"))

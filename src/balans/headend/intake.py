@@ -22,8 +22,8 @@ from balans.protocols.hub import Ack, Batch, Hello, Rank
 from balans.storage.hub_state import note_doubled
 from balans.storage.inbox import JOURNALS_KEPT, HubUnknownError, store_batches, take_hello
 
-WAITING_MAX = 200
-"""Of each rank."""
+WAITING_MAX, WAITING_BYTES = 5_000, 64_000_000
+"""Of each rank: the word of every hub of a town that comes at once, and no archive of them all."""
 WORKERS = 2
 GROUP_MAX, GROUP_BYTES = 50, 2_000_000
 """So many batches of any hubs are committed together, when they wait."""
@@ -61,9 +61,11 @@ class Message:
 
 @dataclass(slots=True)
 class Queue:
-    """Messages by rank, those of a rank in the order of their coming; each rank has its bound."""
+    """Messages by rank, those of a rank in the order of their coming; each rank has its bounds."""
 
     bound: int = WAITING_MAX
+    bound_bytes: int = WAITING_BYTES
+    _bytes: dict[Rank, int] = field(default_factory=lambda: dict.fromkeys(Rank, 0))
     _waiting: dict[Rank, deque[Message]] = field(
         default_factory=lambda: {rank: deque() for rank in Rank}
     )
@@ -74,10 +76,11 @@ class Queue:
 
     def put(self, message: Message) -> bool:
         """Let `message` wait; return whether there was room."""
-        queue = self._waiting[message.rank]
-        if len(queue) >= self.bound:
+        queue, rank = self._waiting[message.rank], message.rank
+        if len(queue) >= self.bound or self._bytes[rank] >= self.bound_bytes:
             return False
         queue.append(message)
+        self._bytes[rank] += message.size
         self._filled.set()
         return True
 
@@ -86,13 +89,14 @@ class Queue:
         while not len(self):
             self._filled.clear()
             await self._filled.wait()
-        queue = next(queue for queue in self._waiting.values() if queue)
+        rank, queue = next((rank, queue) for rank, queue in self._waiting.items() if queue)
         taken, size = [queue.popleft()], 0
         while queue and len(taken) < GROUP_MAX and size < GROUP_BYTES:
             if isinstance(taken[-1].content, Hello) or isinstance(queue[0].content, Hello):
                 break
             taken.append(queue.popleft())
             size += taken[-1].size
+        self._bytes[rank] -= sum(one.size for one in taken)
         return taken
 
 
