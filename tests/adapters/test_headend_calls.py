@@ -379,6 +379,30 @@ def calls(gateway: FakeGateway) -> list[tuple[str, bytes]]:
     return [(topic, data) for topic, data in gateway.raw if "/call/" in topic]
 
 
+async def test_a_head_end_whose_clock_was_set_back_is_heard(town: Town) -> None:
+    """Its last run was eleven days ahead, and so are the numbers that gateways know."""
+    gateway = town.gateway
+    await until(lambda: gateway.of(Beat), "beat")
+    await town.bench.stop()
+    ahead = gateway.of(Beat)[-1].count + 10**9
+    await asyncio.to_thread(set_number, ahead)
+    gateway.gate.memory.beat = ahead
+    town.bench.health.unlink(missing_ok=True)
+    await start(town.bench)
+    await until(lambda: gateway.of(Beat)[-1].count > ahead, "a beat that is taken")
+    assert gateway.refused == []
+
+
+def set_number(count: int) -> None:
+    from django.db import connection
+
+    from balans.storage.scope import system_scope
+
+    with system_scope(), connection.cursor() as cursor:
+        cursor.execute("update dr_beat set count = %s", [count])
+    connection.close()
+
+
 async def test_another_utility_is_not_called(
     town: Town, make_plan: Callable[..., RegistryPlan]
 ) -> None:

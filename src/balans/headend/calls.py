@@ -8,14 +8,15 @@ head-ends may do this beside each other, since the same call is the same to the 
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from balans.core.clock import Clock
 from balans.core.errors import UnavailableError
+from balans.headend.beats import BeatNumbers
 from balans.headend.database import Database, RejectedError
+from balans.headend.greeted import Greeted
 from balans.headend.metrics import Metrics
 from balans.headend.seals import Publish, Seals
 from balans.protocols.hub import Beat, Topics, beat_topic, call_topic, encode
@@ -45,7 +46,7 @@ class _Message:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What a hub's topic holds, before it is signed, and the key that signs it."""
+    """What a hub's topic holds, before it is signed, and the key that signs it; b"": nothing."""
 
     topic: str
     key: str
@@ -96,13 +97,12 @@ class Calls:
         self._on_keys = on_keys
         self._news = asyncio.Event()
         self._beat_now = asyncio.Event()
-        self._hubs: set[str] = set()
-        self._greeted: set[str] = set()
+        self._hubs = Greeted()
         self._events: dict[int, _Event] = {}
         self._settings: dict[str, dict[str, _Setting]] = {}
         """What the topics of each hub hold."""
         self._settings_due = True
-        self._beats = 0
+        self._numbers = BeatNumbers(database)
 
     def wake(self) -> None:
         """Look at events: one has changed."""
@@ -115,9 +115,10 @@ class Calls:
 
     def greet(self, hub: str) -> None:
         """Note that `hub` has introduced itself: it wants to know its groups, and the time."""
-        self._hubs.add(hub)
-        self._greeted.add(hub)
-        self._settings.pop(hub, None)
+        self._hubs.greet(hub)
+        if hub in self._settings:  # but what was cleared there stays so
+            kept = self._settings[hub].items()
+            self._settings[hub] = {topic: one for topic, one in kept if not one.data}
         self._news.set()
 
     def forget(self) -> None:
@@ -153,7 +154,7 @@ class Calls:
             await self._refresh_keys()
         await self._database.call(response_life.advance_events, self._clock.now())
         await self._clear(await self._send_calls())
-        if self._settings_due or self._greeted:
+        if self._settings_due or self._hubs.waiting:
             await self._send_groups()
 
     async def _refresh_keys(self) -> None:
@@ -165,10 +166,10 @@ class Calls:
     async def beat(self) -> None:
         """Tell the gateways of tenants with keys that the server is there, until cancelled."""
         while True:
-            for tenant_id in list(self._seals.rings):
+            for tenant_id, number in (await self._numbers.next(self._seals.rings)).items():
                 now_s = self._clock.now().timestamp()
                 topic = beat_topic(tenant_id)
-                data = self._seals.seal(tenant_id, topic, encode(Beat(now_s, self._count())))
+                data = self._seals.seal(tenant_id, topic, encode(Beat(now_s, number)))
                 if data is not None and await self._publish(topic, data, False):  # noqa: FBT003
                     self._metrics.beats.inc()
             self._beat_now.clear()
@@ -178,14 +179,6 @@ class Calls:
                     await self._beat_now.wait()
             except TimeoutError:
                 pass
-
-    def _count(self) -> int:
-        """Return a number that grows with every beat, of this head-end or the next [ms].
-
-        A clock that is set back must not make hubs take beats for replayed ones.
-        """
-        self._beats = max(self._beats + 1, time.time_ns() // 1_000_000)
-        return self._beats
 
     async def _send_calls(self) -> list[LiveCall]:
         live = await self._database.call(response_calls.live_calls, self._clock.now())
@@ -277,17 +270,20 @@ class Calls:
 
     async def _send_groups(self) -> None:
         """Let the broker retain what hubs must know of their groups, and of the keys."""
-        due, greeted = self._settings_due, frozenset(self._greeted)
+        due, greeted = self._settings_due, self._hubs.waiting
         self._settings_due = False  # what changes from here on is looked at in the next round
-        hubs = self._hubs if due else greeted
+        hubs = self._hubs.all if due else greeted
         missed: set[str] = set()
+        registered: set[str] = set()
         try:
-            if hubs and self._seals.rings:
-                missed = await self._retain_groups(sorted(hubs))
+            if hubs:
+                registered = await self._database.call(response_members.registered, sorted(hubs))
+            if registered and self._seals.rings:
+                missed = await self._retain_groups(sorted(registered))
         except UnavailableError:
             self._settings_due = due
             raise
-        self._greeted -= greeted - missed
+        self._hubs.answered(hubs - missed, registered)
         if greeted:
             self._beat_now.set()  # who knows its groups takes the time too
 
@@ -300,21 +296,27 @@ class Calls:
             for setting in self._settings_of(one)
             if self._settings.get(one.hub_code, {}).get(setting.topic) != setting
         ]
-        taken = await self._publish_all(
-            (it.topic, self._seals.sign_with(one.tenant_id, it.key, it.topic, it.data))
-            for one, it in news
-        )
+        taken = await self._publish_all((it.topic, self._sealed(one, it)) for one, it in news)
         for (one, setting), done in zip(news, taken, strict=True):
             if done:
                 self._settings.setdefault(one.hub_code, {})[setting.topic] = setting
         return {one.hub_code for (one, _), done in zip(news, taken, strict=True) if not done}
 
     def _settings_of(self, one: HubGroups) -> list[_Setting]:
-        """Return what a hub must know of keys and of its groups."""
+        """Return what a hub must know of keys and of its groups, and what it is to find no more."""
         topics, tenant_id = Topics(one.hub_code), one.tenant_id
         keys = self._seals.announcements(tenant_id)
         found = [_Setting(topics.keys(ident), ident, data) for ident, data in keys]
         signer = self._seals.signer(tenant_id)
         if signer is not None:
             found.append(_Setting(topics.groups, signer.id, encode(one.groups)))
-        return found
+        told = {setting.topic for setting in found}
+        gone = {topics.keys(ident) for ident in self._seals.ended(tenant_id)}
+        gone |= self._settings.get(one.hub_code, {}).keys()
+        return [*found, *(_Setting(topic, "", b"") for topic in sorted(gone - told))]
+
+    def _sealed(self, one: HubGroups, setting: _Setting) -> bytes:
+        """Return what is published; nothing clears the topic."""
+        if not setting.data:
+            return b""
+        return self._seals.sign_with(one.tenant_id, setting.key, setting.topic, setting.data)

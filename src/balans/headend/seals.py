@@ -102,6 +102,12 @@ class Seals:
         private = self._private.get(tenant_id, {})
         return [(key.id, keys) for key in signers_of(ring, private, now)]
 
+    def ended(self, tenant_id: int) -> list[str]:
+        """Return the names of a tenant's keys that do not count any more."""
+        ring, now = self._rings.get(tenant_id), self._clock.now()
+        keys = ring.keys if ring is not None else ()
+        return [one.ident for one in keys if one.not_after is not None and one.not_after <= now]
+
     def sign_with(self, tenant_id: int, ident: str, topic: str, data: bytes) -> bytes:
         """Return the envelope of `data` signed with one of the keys of `announcements`."""
         key = self._private[tenant_id][ident]

@@ -64,6 +64,13 @@ def sync_members(programme_id: int | None = None) -> int:
         return int(changed + cursor.rowcount)
 
 
+def registered(hub_codes: list[str]) -> set[str]:
+    """Return those of `hub_codes` that somebody has registered. Opens a scope of its own."""
+    with system_scope(ACTOR), connection.cursor() as cursor:
+        cursor.execute("select code from hub where code = any(%s)", [hub_codes])
+        return {code for (code,) in cursor.fetchall()}
+
+
 def hub_groups(hub_codes: list[str] | None = None) -> list[HubGroups]:
     """Return for the hubs with `hub_codes`, of tenants with keys, what they must know; commits.
 
