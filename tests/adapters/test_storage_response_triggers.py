@@ -111,7 +111,7 @@ class TestKeeping:
         assert (made.kind, made.mode, made.cap_kw) == ("overload", Mode.ACT, Decimal(5))
         assert [one.code for one in triggers_of(operator())] == ["trafo"]
         with pytest.raises(NotVisibleError):
-            set_trigger_enabled(person("alice-consumer"), "trafo", enabled=False)
+            set_trigger_enabled(person("alice-consumer"), "trafo", NOW, enabled=False)
 
     @pytest.mark.parametrize(
         ("more", "code"),
@@ -136,7 +136,7 @@ class TestKeeping:
     def test_one_that_is_switched_off_does_not_look(self) -> None:
         open_programme()
         a_trigger()
-        set_trigger_enabled(operator(), "trafo", enabled=False)
+        set_trigger_enabled(operator(), "trafo", NOW, enabled=False)
         assert [look(minute, 8000) for minute in range(4)] == [{}] * 4
         assert state().looked_at is None
 

@@ -8,7 +8,7 @@ own scopes; it may be repeated, and several processes may call it.
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ from balans.storage.response_trigger_events import (
     withdraw,
 )
 from balans.storage.response_trigger_seen import Notes, see
+from balans.storage.response_trigger_sight import Did, Sight, logged
 from balans.storage.scope import system_scope
 from balans.usecases.trigger_rules import read_settings
 
@@ -55,6 +56,8 @@ class State:
         The local day, and how many events it has begun on it.
     last_end_s
         When its last event ended, or when somebody called off what it proposed.
+    last, log
+        The last look, and those at which something happened, the newest last.
     """
 
     memory: Memory = field(default_factory=Memory)
@@ -64,6 +67,12 @@ class State:
     day: str = ""
     begun: int = 0
     last_end_s: float | None = None
+    last: dict[str, Any] = field(default_factory=dict)
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, sight: Sight) -> None:
+        """Keep what a look came to."""
+        self.last, self.log = asdict(sight), logged(self.log, sight)
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "State":
@@ -103,6 +112,7 @@ def look_at_trigger(trigger_id: int, now: datetime) -> dict[str, str]:
             did, outcome = _look(watch, state)
         except (InputError, ResponseRefusedError) as error:
             did, outcome = "", f"failed: {error}"
+            state.note(Sight(now.timestamp(), Did.FAILED, (error.code,)))
         _store(row, state, now, outcome)
     return {row.code: did} if did else {}
 
@@ -118,13 +128,22 @@ def _look(watch: Watch, state: State) -> tuple[str, str]:
     is_called = event is not None and event.state == EventState.ACTIVE.value
     seen = see(watch.node, watch.settings, state.notes, watch.now, is_called=is_called)
     state.memory, wish = look(watch.settings.rule, state.memory, seen)
-    found = told(seen, wish)
+    found, sight = told(seen, wish), Sight.of(seen, wish)
     if event is not None:
         did = follow_event(watch, event, wish)
+        state.note(replace(sight, did=Did.CHANGED if did else Did.FOLLOWS, event=event.code))
         return did, f"event {event.code} {did or event.state}: {found}"
     if wish is None:
-        return _let_go(watch, state), found
-    return _want(watch, state, wish, found)
+        return _let_go(watch, state, sight), found
+    return _want(watch, state, wish, _Found(found, sight))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look has found: in words, and for the page."""
+
+    words: str
+    sight: Sight
 
 
 def _event_of(watch: Watch, state: State) -> Event | None:
@@ -155,16 +174,18 @@ def _ended_s(event: Event, watch: Watch) -> float:
     return (event.ended_at or watch.now).timestamp()
 
 
-def _let_go(watch: Watch, state: State) -> str:
+def _let_go(watch: Watch, state: State, sight: Sight) -> str:
     proposal = _row(state.proposal)
     state.proposal = None
     if proposal is None:
+        state.note(sight)
         return ""
+    state.note(replace(sight, did=Did.WITHDREW, event=proposal.code))
     withdraw(proposal, watch.author, "no longer wanted", watch.now)
     return f"withdrew its proposal {proposal.code}"
 
 
-def _want(watch: Watch, state: State, wish: Wish, found: str) -> tuple[str, str]:
+def _want(watch: Watch, state: State, wish: Wish, found: _Found) -> tuple[str, str]:
     """Begin an event, or propose it; return what was done, and what is found."""
     caps = Caps(
         Mode(watch.row.mode),
@@ -180,36 +201,43 @@ def _want(watch: Watch, state: State, wish: Wish, found: str) -> tuple[str, str]
 
 
 def _act(
-    watch: Watch, state: State, result: Bounded, proposal: Event | None, found: str
+    watch: Watch, state: State, result: Bounded, proposal: Event | None, found: _Found
 ) -> tuple[str, str]:
     try:
         with transaction.atomic():
             if proposal is not None and proposal.approver:
                 event = announce_proposal(watch, proposal)
             else:
-                event = call_event(watch, result.wish, found)
+                event = call_event(watch, result.wish, found.words)
     except ResponseRefusedError as error:
         if error.code != "approval":
-            return "", f"refused ({error}): {found}"
-        waits = Bounded(result.wish, acts=False, because=(str(error),))
+            return _refused(state, error, found)
+        waits = Bounded(result.wish, acts=False, because=(str(error),), codes=(error.code,))
         return _propose(watch, state, waits, proposal, found)
     if proposal is not None and proposal.pk != event.pk:
         withdraw(proposal, watch.author, f"event {event.code} was called instead", watch.now)
     state.event, state.proposal, state.begun = event.pk, None, state.begun + 1
-    return f"called event {event.code}", f"called event {event.code}: {found}"
+    state.note(replace(found.sight, did=Did.CALLED, event=event.code))
+    return f"called event {event.code}", f"called event {event.code}: {found.words}"
 
 
 def _propose(
-    watch: Watch, state: State, result: Bounded, proposal: Event | None, found: str
+    watch: Watch, state: State, result: Bounded, proposal: Event | None, found: _Found
 ) -> tuple[str, str]:
     why = "; ".join(result.because)
     try:
         with transaction.atomic():
-            kept, did = keep_proposal(watch, result.wish, proposal, f"{found}; {why}")
+            kept, did = keep_proposal(watch, result.wish, proposal, f"{found.words}; {why}")
     except ResponseRefusedError as error:
-        return "", f"refused ({error}): {found}"
+        return _refused(state, error, found)
     state.proposal = kept.pk
-    return did, f"proposes event {kept.code} ({why}): {found}"
+    state.note(replace(found.sight, did=Did.PROPOSES, why=result.codes, event=kept.code))
+    return did, f"proposes event {kept.code} ({why}): {found.words}"
+
+
+def _refused(state: State, error: ResponseRefusedError, found: _Found) -> tuple[str, str]:
+    state.note(replace(found.sight, did=Did.REFUSED, why=(error.code,)))
+    return "", f"refused ({error}): {found.words}"
 
 
 def told(seen: Seen, wish: Wish | None) -> str:

@@ -14,6 +14,7 @@ from django.db import IntegrityError, connection, transaction
 
 from balans.core.errors import InputError
 from balans.core.text import printable
+from balans.domain.response.life import EventState
 from balans.domain.response.triggers import Mode
 from balans.protocols.fields import NAME
 from balans.storage import access, lookups
@@ -22,6 +23,7 @@ from balans.storage.commands import Author
 from balans.storage.models import Event, Trigger
 from balans.storage.response_programmes import programme_for
 from balans.storage.response_records import ResponseRefusedError
+from balans.storage.response_trigger_events import withdraw
 from balans.usecases.trigger_rules import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class TriggerOrder:
         As `usecases.trigger_rules` describes them.
     mode, cap_kw
         Whether it acts, and up to which reduction; beyond that it proposes.
+    enabled
+        Whether it is at work at once; it can be switched on later.
     """
 
     programme: str
@@ -52,13 +56,15 @@ class TriggerOrder:
     title: str = ""
     mode: Mode = Mode.PROPOSE
     cap_kw: Decimal = Decimal(0)
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerInfo:
     """A trigger, and what it found when it last looked.
 
-    `event_code` is the event that it has called and that is not over, or the one it proposes.
+    `event_code` is the event that it has called and that is not over, or the one it proposes. One
+    that has ended never looks again.
     """
 
     id: int
@@ -66,6 +72,7 @@ class TriggerInfo:
     code: str
     title: str
     kind: str
+    programme_id: int
     programme_code: str
     node_id: int
     node_code: str
@@ -80,10 +87,11 @@ class TriggerInfo:
     outcome: str = ""
     event_code: str = ""
     memory: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    ended_at: datetime | None = None
 
 
 def create_trigger(user: Author, code: str, order: TriggerOrder, now: datetime) -> TriggerInfo:
-    """Let a trigger watch a node of a programme; it is at work at once.
+    """Let a trigger watch a node of a programme.
 
     Raises
     ------
@@ -112,6 +120,7 @@ def create_trigger(user: Author, code: str, order: TriggerOrder, now: datetime) 
                 parameters=dict(order.settings),
                 mode=order.mode.value,
                 cap_kw=order.cap_kw,
+                enabled=order.enabled,
                 author=user.get_username(),
                 created=now,
             )
@@ -121,14 +130,14 @@ def create_trigger(user: Author, code: str, order: TriggerOrder, now: datetime) 
 
 
 def edit_trigger(user: Author, code: str, order: TriggerOrder) -> TriggerInfo:
-    """Change what a trigger looks for and may do; its programme and its node stay.
+    """Change what a trigger looks for and may do; its programme, node and state stay.
 
     Raises
     ------
     NotVisibleError, ForbiddenError, ResponseRefusedError
-        As `create_trigger`.
+        As `create_trigger`; ``ended``.
     """
-    found = trigger_for(user, code, Right.RESPONSE)
+    found = _kept(user, code)
     settings = _checked(order)
     Trigger.objects.filter(id=found.id).update(
         title=printable(order.title.strip())[:200],
@@ -140,17 +149,47 @@ def edit_trigger(user: Author, code: str, order: TriggerOrder) -> TriggerInfo:
     return _infos(Trigger.objects.filter(id=found.id))[0]
 
 
-def set_trigger_enabled(user: Author, code: str, *, enabled: bool) -> TriggerInfo:
+def set_trigger_enabled(user: Author, code: str, now: datetime, *, enabled: bool) -> TriggerInfo:
     """Switch a trigger on or off; an event that it has called goes on to its end.
+
+    What it proposes is withdrawn when it is switched off.
 
     Raises
     ------
     NotVisibleError, ForbiddenError
         As `trigger_for`.
+    ResponseRefusedError
+        ``ended``.
     """
-    found = trigger_for(user, code, Right.RESPONSE)
+    found = _kept(user, code)
     Trigger.objects.filter(id=found.id).update(enabled=enabled)
+    if not enabled:
+        _withdraw_proposal(found.id, user.get_username(), "its trigger was switched off", now)
     return _infos(Trigger.objects.filter(id=found.id))[0]
+
+
+def end_trigger(user: Author, code: str, now: datetime) -> TriggerInfo:
+    """Take a trigger out of use for good; its events and its history stay. Errors as above."""
+    found = _kept(user, code)
+    Trigger.objects.filter(id=found.id).update(enabled=False, ended_at=now)
+    _withdraw_proposal(found.id, user.get_username(), "its trigger has ended", now)
+    return _infos(Trigger.objects.filter(id=found.id))[0]
+
+
+def _kept(user: Author, code: str) -> TriggerInfo:
+    """Return a trigger that `user` may change, locked against the look of a worker."""
+    found = trigger_for(user, code, Right.RESPONSE)
+    row = Trigger.objects.select_for_update(of=("self",)).get(id=found.id)
+    if row.ended_at is not None:
+        raise ResponseRefusedError("ended", f"trigger {code} has ended")
+    return found
+
+
+def _withdraw_proposal(trigger_id: int, author: str, why: str, now: datetime) -> None:
+    """Take the draft back that a trigger, which is locked, proposes."""
+    drafts = Event.objects.filter(trigger_id=trigger_id, state=EventState.DRAFT.value)
+    for row in drafts.select_for_update(of=("self",)):
+        withdraw(row, author, why, now)
 
 
 def trigger_for(user: Person, code: str, right: Right = Right.AUDIT) -> TriggerInfo:
@@ -172,9 +211,10 @@ def trigger_for(user: Person, code: str, right: Right = Right.AUDIT) -> TriggerI
 
 
 def triggers_of(user: Person) -> list[TriggerInfo]:
-    """Return the triggers on whose nodes `user` may follow events, by code."""
+    """Return the triggers on whose nodes `user` may follow events, by code; the ended ones last."""
     paths = access.granted_paths(user, Right.AUDIT)
-    return _infos(Trigger.objects.filter(node__path__under=paths)) if paths else []
+    found = _infos(Trigger.objects.filter(node__path__under=paths)) if paths else []
+    return sorted(found, key=lambda one: one.ended_at is not None)
 
 
 def _checked(order: TriggerOrder) -> Settings:
@@ -218,6 +258,7 @@ def _info(
         code=row.code,
         title=row.title or row.code,
         kind=row.kind,
+        programme_id=row.programme_id,
         programme_code=row.programme.code,
         node_id=row.node_id,
         node_code=row.node.code,
@@ -232,4 +273,5 @@ def _info(
         outcome=outcome,
         event_code=next((codes[pk] for pk in _event_ids(memory) if pk in codes), ""),
         memory=memory,
+        ended_at=row.ended_at,
     )

@@ -322,11 +322,15 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A wish after the caps: whether it may become an event by itself, and why not."""
+    """A wish after the caps: whether it may become an event by itself, and why not.
+
+    `codes` names what `because` says in words: ``proposes``, ``cap``, ``per_day``, ``pause``.
+    """
 
     wish: Wish
     acts: bool
     because: tuple[str, ...] = field(default=())
+    codes: tuple[str, ...] = field(default=())
 
 
 def bounded(wish: Wish, caps: Caps, begun_today: int, last_end_s: float | None) -> Bounded:
@@ -344,13 +348,18 @@ def bounded(wish: Wish, caps: Caps, begun_today: int, last_end_s: float | None) 
     )
     too_soon = f"the last event ended less than {caps.pause_s / 60:.0f} min before"
     checks = (
-        (caps.mode is Mode.ACT, "the trigger only proposes"),
-        (wish.reduction_w <= caps.reduction_w, too_much),
-        (begun_today < caps.per_day, f"it has begun {begun_today} events today"),
-        (last_end_s is None or wish.start_s - last_end_s >= caps.pause_s, too_soon),
+        (caps.mode is Mode.ACT, "proposes", "the trigger only proposes"),
+        (wish.reduction_w <= caps.reduction_w, "cap", too_much),
+        (begun_today < caps.per_day, "per_day", f"it has begun {begun_today} events today"),
+        (last_end_s is None or wish.start_s - last_end_s >= caps.pause_s, "pause", too_soon),
     )
-    because = tuple(reason for passed, reason in checks if not passed)
-    return Bounded(wish, acts=not because, because=because)
+    failed = [(code, reason) for passed, code, reason in checks if not passed]
+    return Bounded(
+        wish,
+        acts=not failed,
+        because=tuple(reason for _code, reason in failed),
+        codes=tuple(code for code, _reason in failed),
+    )
 
 
 def heat_told(heating: Heating, outlook: Outlook) -> float:

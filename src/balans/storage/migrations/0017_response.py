@@ -320,6 +320,7 @@ class Migration(migrations.Migration):
                 ("enabled", models.BooleanField(default=True)),
                 ("author", models.CharField(max_length=150)),
                 ("created", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "node",
                     models.ForeignKey(

@@ -230,6 +230,7 @@ class Trigger(TenantRow):
     enabled = models.BooleanField(default=True)
     author = models.CharField(max_length=150)
     created = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "dr_trigger"

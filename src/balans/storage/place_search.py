@@ -1,0 +1,122 @@
+"""Find a place by what people call it: its code, its name, the names of what it lies in.
+
+Bounded for trees of any size: a search reads names once and hands out a few hits. Call inside a
+scope of the person's tenant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from django.db.models import Case, IntegerField, Q, Value, When
+from django.db.models.functions import Length
+
+from balans.storage import access, lookups
+from balans.storage.access import Person, Right
+from balans.storage.models import Node
+from balans.storage.records import NodeInfo
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+WORDS_MAX: Final = 6
+AROUND_MAX: Final = 50
+"""So many places are tried as what another one lies in."""
+Words = Sequence[Sequence[str]]
+"""What was typed, word by word; of each word what it may be called in the registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceHit:
+    """A place that was found; `above` is what the person may see above it, from the top down."""
+
+    node: NodeInfo
+    above: tuple[NodeInfo, ...]
+
+
+def search_places(
+    user: Person, words: Words, limit: int, right: Right = Right.VIEW, within: str = ""
+) -> list[PlaceHit]:
+    """Return up to `limit` places on which `user` has `right`, the best first.
+
+    Each word is part of the code or the name of the place, or the first ones are of a place that it
+    lies in. Without words the topmost places are given.
+
+    Parameters
+    ----------
+    within
+        Path of the node in or below which they lie; "": anywhere.
+    """
+    paths = access.granted_paths(user, right)
+    if not paths:
+        return []
+    rows = Node.objects.filter(tenant_id=user.tenant_id, path__under=paths)
+    rows = rows.filter(path__under=within) if within else rows
+    if not words:
+        return _hits(user, _topmost(rows, [*paths, within], limit))
+    asked = list(words[:WORDS_MAX])
+    found = _best(rows.filter(_all_of(asked)), asked, limit)
+    seen = access.granted_paths(user, Right.VIEW)
+    for cut in range(len(asked) - 1, 0, -1):
+        if len(found) >= limit:
+            break
+        around = list(
+            Node.objects.filter(_all_of(asked[:cut]), path__under=seen)
+            .order_by("path")
+            .values_list("path", flat=True)[:AROUND_MAX]
+        )
+        below = rows.filter(_all_of(asked[cut:]), path__under=around).exclude(pk__in=found)
+        found += _best(below, asked[cut:], limit - len(found)) if around else []
+    return _hits(user, found)
+
+
+def place_hit(user: Person, code: str, right: Right = Right.VIEW) -> PlaceHit:
+    """Return the place with `code`; errors as `access.node_for`."""
+    node = access.node_for(user, code, right)
+    return PlaceHit(node, tuple(access.ancestors_of(user, node)))
+
+
+def _topmost(rows: "QuerySet[Node]", tops: Sequence[str], limit: int) -> list[int]:
+    """Return the ids of `tops` and of what lies below them, level after level."""
+    level = list(rows.filter(path__in=[top for top in tops if top]).order_by("path")[:limit])
+    found: list[int] = []
+    while level and len(found) < limit:
+        found += [node.pk for node in level if node.pk not in found]
+        below = rows.filter(parent_id__in=[node.pk for node in level]).exclude(pk__in=found)
+        level = list(below.order_by("code")[:limit])
+    return found[:limit]
+
+
+def _all_of(words: Words) -> Q:
+    found = Q()
+    for names in words:
+        one = Q()
+        for name in names:
+            one |= Q(code__icontains=name) | Q(name__icontains=name)
+        found &= one
+    return found
+
+
+def _best(rows: "QuerySet[Node]", words: Words, limit: int) -> list[int]:
+    """Return the ids of the best of `rows`: named exactly so, beginning so, the shorter names."""
+    whole = " ".join(names[-1] for names in words)
+    rank = Case(
+        When(Q(code__iexact=whole) | Q(name__iexact=whole), then=Value(0)),
+        When(Q(code__istartswith=whole) | Q(name__istartswith=whole), then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    ordered = rows.annotate(rank=rank, letters=Length("name")).order_by("rank", "letters", "code")
+    return list(ordered.values_list("pk", flat=True)[:limit])
+
+
+def _hits(user: Person, ids: Sequence[int]) -> list[PlaceHit]:
+    nodes = {node.id: node for node in lookups.nodes(Node.objects.filter(pk__in=list(ids)))}
+    wanted = {above for node in nodes.values() for above in node.ancestor_ids}
+    seen = access.granted_paths(user, Right.VIEW)
+    rows = Node.objects.filter(pk__in=wanted, path__under=seen)
+    above = {node.id: node for node in lookups.nodes(rows)}
+    return [
+        PlaceHit(nodes[pk], tuple(above[up] for up in nodes[pk].ancestor_ids if up in above))
+        for pk in ids
+    ]
