@@ -72,7 +72,8 @@ class Gateway:
         self._unheard: dict[int, bytes] = {}
         self._on = dict.fromkeys(load_names(), True)
         self._reports: list[hub.CallReport] = []
-        self.link = Link(url, uuid4().hex, self._filters(), self._on_message)
+        self._listening = self._filters()
+        self.link = Link(url, uuid4().hex, self._listening, self._on_message)
         self.prepare()
 
     async def be_ready(self) -> None:
@@ -136,7 +137,9 @@ class Gateway:
     async def _obey_server(self, message: hub.Message, heard_s: float, now_s: float) -> None:
         match message:
             case hub.Groups():
-                await self.link.listen(self._filters())
+                if self._filters() != self._listening:  # a broker repeats what it retains
+                    self._listening = self._filters()
+                    await self.link.listen(self._listening)
                 if message.groups:
                     self.ready.set()
             case hub.Beat():
