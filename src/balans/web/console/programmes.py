@@ -23,7 +23,8 @@ from balans.storage.response_records import (
     ResponseRefusedError,
 )
 from balans.web.clock import site_clock
-from balans.web.console.response_forms import MINUTES, NewProgrammeForm, ProgrammeForm
+from balans.web.console.programme_marks import DEEDS, decide_mark, mark_view, tell_waiting
+from balans.web.console.response_forms import MINUTES, ExemptForm, NewProgrammeForm, ProgrammeForm
 from balans.web.console.response_view import event_view
 from balans.web.shown import response_words, words
 from balans.web.shown.days import full_moment
@@ -46,9 +47,10 @@ def programmes(request: HttpRequest) -> HttpResponse:
     """List the programmes and the places that are never asked; add a place, or end it."""
     user = person(request)
     _demand(user)
-    trouble = ""
+    trouble, form = "", ExemptForm(user)
     if request.method == "POST":
-        trouble = _change_exemptions(request, user)
+        form = ExemptForm(user, request.POST)
+        trouble = _change_exemptions(request, user, form)
         if not trouble:
             return redirect(f"{reverse('response-programmes')}#exempt")
     rows = [
@@ -64,7 +66,7 @@ def programmes(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "exemptions": _exemptions(user),
         "kinds": list(response_words.EXEMPTIONS.items()),
-        "given": request.POST,
+        "form": form,
         "trouble": trouble,
     }
     status = 422 if trouble else 200
@@ -77,9 +79,9 @@ def new_programme(request: HttpRequest) -> HttpResponse:
     user = person(request)
     _demand(user)
     plain = ProgrammeTerms(title="")
-    form: forms.Form = NewProgrammeForm.of(plain)
+    form: forms.Form = NewProgrammeForm(user, plain)
     if request.method == "POST":
-        sent = form = NewProgrammeForm(request.POST)
+        sent = form = NewProgrammeForm(user, plain, request.POST)
         if sent.is_valid():
             try:
                 code, node = sent.cleaned_data["code"], sent.cleaned_data["node"]
@@ -104,8 +106,10 @@ def edit_programme(request: HttpRequest, code: str) -> HttpResponse:
         form = ProgrammeForm(request.POST)
         if form.is_valid():
             try:
-                response_programmes.edit_programme(user, code, form.terms(found.terms))
+                now = site_clock().now()
+                response_programmes.edit_programme(user, code, form.terms(found.terms), now)
                 messages.success(request, _("The programme is changed."))
+                tell_waiting(request, found)
                 return redirect(reverse("response-programme", args=[code]))
             except ResponseRefusedError as error:
                 _blame(form, error)
@@ -121,18 +125,17 @@ def programme(request: HttpRequest, code: str) -> HttpResponse:
     found = response_programmes.programme_for(user, code)
     trouble = ""
     if request.method == "POST":
-        wanted = ProgrammeState.OPEN if request.POST.get("do") == "open" else ProgrammeState.CLOSED
-        try:
-            response_programmes.set_programme_state(user, code, wanted)
+        marks = request.POST.get("do") in DEEDS
+        trouble = decide_mark(request, user, found) if marks else _set_state(request, user, found)
+        if not trouble:
             return redirect(reverse("response-programme", args=[code]))
-        except ResponseRefusedError as error:
-            trouble = words.word(response_words.REFUSALS, error.code)
     node = lookups.node(found.node_id)
     zone = node.timezone
     context = {
         "programme": _head(found),
         "crumbs": [_programmes_crumb(), Crumb(named(found.terms.title))],
         "terms": term_rows(found.terms),
+        "mark": mark_view(user, found, zone),
         "members": [
             {
                 "place": named(one.node_name),
@@ -152,6 +155,19 @@ def programme(request: HttpRequest, code: str) -> HttpResponse:
     }
     status = 422 if trouble else 200
     return render(request, "console/response_programme.html", context, status=status)
+
+
+def _set_state(request: HttpRequest, user: Author, found: ProgrammeInfo) -> str:
+    """Open or close a programme; return what is wrong."""
+    opens = request.POST.get("do") == "open"
+    wanted = ProgrammeState.OPEN if opens else ProgrammeState.CLOSED
+    try:
+        response_programmes.set_programme_state(user, found.code, wanted, site_clock().now())
+    except ResponseRefusedError as error:
+        return words.word(response_words.REFUSALS, error.code)
+    if opens:
+        tell_waiting(request, found)
+    return ""
 
 
 def _demand(user: Author) -> None:
@@ -208,16 +224,17 @@ def _exemptions(user: Author) -> list[Mapping[str, str]]:
     ]
 
 
-def _change_exemptions(request: HttpRequest, user: Author) -> str:
+def _change_exemptions(request: HttpRequest, user: Author, form: ExemptForm) -> str:
     """Exempt a place or end that; return what is wrong."""
-    post, now = request.POST, site_clock().now()
-    node = post.get("node", "").replace("\0", "").strip()[:64]
+    if not form.is_valid():
+        return _("Not saved yet: see what is marked.")
+    given, now = form.cleaned_data, site_clock().now()
     try:
-        kind = ExemptionKind(post.get("kind", ""))
-        if post.get("do") == "end":
-            response_places.end_exemption(user, node, kind, now)
+        kind = ExemptionKind(given["kind"])
+        if request.POST.get("do") == "end":
+            response_places.end_exemption(user, given["node"], kind, now)
         else:
-            response_places.exempt(user, node, kind, post.get("reason", ""), now)
+            response_places.exempt(user, given["node"], kind, given["reason"], now)
     except ValueError:
         return _("Choose why.")
     except (NotVisibleError, ForbiddenError):

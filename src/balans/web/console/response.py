@@ -85,11 +85,11 @@ def new_event(request: HttpRequest) -> HttpResponse:
     found = [one for one in programmes_of(user) if one.state == ProgrammeState.OPEN]
     now = site_clock().now()
     zone = _zone(found, request.POST.get("programme", ""))
-    form = EventForm(found, zone)
+    form = EventForm(user, found, zone)
     form.initial["starts"] = local_text(now, zone)
     form.initial["programme"] = request.GET.get("programme", "")
     if request.method == "POST":
-        form = EventForm(found, zone, request.POST)
+        form = EventForm(user, found, zone, request.POST)
         if form.is_valid():
             try:
                 event = response_events.draft_event(user, form.order(), now)

@@ -104,6 +104,9 @@ def _may(visit: Visit, found: EventInfo, rights: frozenset[Right]) -> dict[str, 
 
 
 def _announce(visit: Visit) -> str:
+    found = event_for(visit.user, visit.code, Right.RESPONSE)
+    if found.emergency and visit.request.POST.get("sure") != "on":
+        raise ResponseRefusedError("sure", "an emergency is confirmed once more")
     response_acts.announce(visit.user, visit.code, visit.now)
     return _("The event is announced: its places are being told.")
 

@@ -12,9 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
 from balans.core.words import LoadClass, StepKind
+from balans.storage.commands import Author
 from balans.storage.response_events import ECO_LEVELS, EventOrder
 from balans.storage.response_programmes import RANGES
 from balans.storage.response_records import ProgrammeInfo, ProgrammeTerms, StepInfo
+from balans.web.console.place_field import PlaceField
 from balans.web.shown import response_words, words
 from balans.web.shown.fields import LocalTime, short
 
@@ -99,6 +101,11 @@ class ProgrammeForm(forms.Form):
     @classmethod
     def of(cls, terms: ProgrammeTerms) -> "ProgrammeForm":
         """Return the form filled with what `terms` say."""
+        return cls(initial=cls.values_of(terms))
+
+    @staticmethod
+    def values_of(terms: ProgrammeTerms) -> dict[str, Any]:
+        """Return the values of the form that say `terms`."""
         plain = ["title", "incentive", "consent_needed", "priority", "max_per_day"]
         plain += ["max_per_month", "opt_out_within", "second_person_kw"]
         initial = {name: getattr(terms, name) for name in plain}
@@ -107,7 +114,7 @@ class ProgrammeForm(forms.Form):
         initial["tariffs"] = ", ".join(terms.tariffs)
         if terms.fallback_w is not None:
             initial["fallback_kw"] = Decimal(str(terms.fallback_w)) / 1000
-        return cls(initial=initial)
+        return initial
 
     def terms(self, before: ProgrammeTerms) -> ProgrammeTerms:
         """Return the terms of the valid form; `before` says what it leaves open."""
@@ -135,23 +142,40 @@ class ProgrammeForm(forms.Form):
 class NewProgrammeForm(ProgrammeForm):
     """A programme that begins: also its code and its place."""
 
-    field_order = ("code", "node")
     code = forms.CharField(max_length=32)
-    node = forms.CharField(max_length=64)
+
+    def __init__(self, user: Author, terms: ProgrammeTerms, data: Any = None) -> None:
+        super().__init__(data, initial=self.values_of(terms))
+        self.fields["node"] = PlaceField(user)
+        self.order_fields(("code", "node"))
+
+
+class ExemptForm(forms.Form):
+    """A place that shall never be asked."""
+
+    reason = forms.CharField(max_length=500, required=False)
+    kind = forms.CharField(max_length=32, required=False)
+
+    def __init__(self, user: Author, data: Any = None) -> None:
+        super().__init__(data, auto_id="id_exempt_%s")
+        self.fields["node"] = PlaceField(user)
 
 
 class EventForm(forms.Form):
     """What an event asks: up to three steps, one after the other, each as long as it says."""
 
     programme = forms.ChoiceField()
-    node = forms.CharField(max_length=64, required=False)
     kind = forms.ChoiceField(choices=[(one.value, response_words.KINDS[one]) for one in StepKind])
     reason = forms.CharField(max_length=500)
     wanted_kw = Power(required=False)
     priority = forms.IntegerField(min_value=0, max_value=9, required=False)
+    emergency = forms.BooleanField(required=False)
 
-    def __init__(self, programmes: list[ProgrammeInfo], zone: ZoneInfo, data: Any = None) -> None:
+    def __init__(
+        self, user: Author, programmes: list[ProgrammeInfo], zone: ZoneInfo, data: Any = None
+    ) -> None:
         super().__init__(data, initial={"minutes_1": 60})
+        self.fields["node"] = PlaceField(user, required=False, empty=_("the whole programme"))
         self.fields["starts"] = LocalTime(zone)
         choices = [(one.code, one.terms.title) for one in programmes]
         self.fields["programme"].choices = choices  # type: ignore[attr-defined]
@@ -200,4 +224,5 @@ class EventForm(forms.Form):
             node=given["node"],
             wanted_kw=given["wanted_kw"],
             priority=given["priority"],
+            emergency=given["emergency"],
         )

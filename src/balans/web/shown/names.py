@@ -30,6 +30,8 @@ NUMBERED: Final[dict[str, Promise]] = {
     "Riser": _("Riser %(number)s"),
     "own limit": _("own limit %(number)s"),
 }
+KIND_LETTERS: Final = 3
+"""From so many letters on a word is taken for the beginning of a kind."""
 RECORDED: Final = re.compile(r"(.+) \(recorded week of (\d{4}-\d\d-\d\d)\)")
 """How the demo labels what is played by a recording."""
 
@@ -50,3 +52,24 @@ def named(name: str) -> str:
         label = _("recorded week of %(date)s") % {"date": recorded[2]}
         return f"{named(recorded[1])} ({label})"
     return name
+
+
+def asked_words(text: str) -> list[list[str]]:
+    """Return the words of a search, each with what it may be called in the registry.
+
+    >>> asked_words("Linden 12"), asked_words(" ")
+    ([['Linden'], ['12']], [])
+    """
+    return [[word, *_kinds(word)] for word in text.replace("\0", "").split()]
+
+
+def _kinds(word: str) -> list[str]:
+    """Return the numbered kinds that begin with `word` in the reader's language."""
+    begun = word.casefold()
+    return [
+        kind
+        for kind, label in NUMBERED.items()
+        if len(begun) >= KIND_LETTERS
+        and not kind.casefold().startswith(begun)
+        and (str(label) % {"number": ""}).strip().casefold().startswith(begun)
+    ]

@@ -116,6 +116,8 @@ REFUSALS: Final[dict[str, Promise]] = {
     "taken": _("There is one with this code already."),
     "code": _("Give 1 to 32 Latin letters, digits, dots or dashes."),
     "closed": _("The programme is closed."),
+    "sure": _("It is an emergency: tick that you know what it does."),
+    "ended": _("The trigger has ended for good."),
 }
 DETAILS: Final[dict[str, Promise]] = {
     "not_heard": _("its gateway was never heard"),

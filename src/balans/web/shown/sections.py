@@ -30,6 +30,10 @@ RESPONSE = frozenset(
         "response-programme",
         "response-programme-new",
         "response-programme-edit",
+        "response-triggers",
+        "response-trigger",
+        "response-trigger-new",
+        "response-trigger-edit",
     }
 )
 SUPPLY = frozenset({"supply-orders", "supply-order"})
