@@ -59,7 +59,7 @@ class Scope(StrEnum):
     READ_BALANCES = "read:balances"
     READ_EVENTS = "read:events"  # events of channels, findings
     WRITE_MARKS = "write:marks"  # mark points as temporarily incorrect
-    WRITE_RESPONSE = "write:response"  # draft, announce and cancel events of demand response
+    WRITE_RESPONSE = "write:response"  # draft, announce, cancel events of demand response; triggers
 
 
 SCOPES: dict[Scope, frozenset[Right]] = {
