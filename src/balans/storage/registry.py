@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.contrib.auth.hashers import make_password
@@ -22,14 +23,16 @@ from balans.storage.models import (
     MeterMounting,
     Module,
     Node,
+    SupplyDevice,
     TariffZone,
     Tenant,
     User,
 )
 from balans.storage.scope import system_scope, tenant_scope
+from balans.storage.supply_plans import SupplyDevices, lock_devices, places_of
 from balans.storage.upsert import RowRefusedError, Table, Values
 from balans.usecases.check_registry import Known, check_plan, nodes_in_order
-from balans.usecases.registry_plan import MeterPlan, RegistryPlan
+from balans.usecases.registry_plan import BEGINNING, MeterPlan, RegistryPlan
 
 SHOWN_FINDINGS = 20
 M = TypeVar("M", bound=Model)
@@ -43,6 +46,14 @@ class Applied:
     created: int
     updated: int
     unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who applies a plan, and when."""
+
+    name: str
+    now: datetime
 
 
 class PlanRefusedError(InputError):
@@ -59,7 +70,10 @@ class PlanRefusedError(InputError):
 
 
 def apply_plan(
-    plan: RegistryPlan, actor: str = "registry", progress: Callable[[str], None] | None = None
+    plan: RegistryPlan,
+    actor: str = "registry",
+    progress: Callable[[str], None] | None = None,
+    now: datetime = BEGINNING,
 ) -> Applied:
     """Make the registry hold what `plan` says, in one transaction.
 
@@ -71,6 +85,8 @@ def apply_plan(
         Whom the history names as author.
     progress
         Is told which kind of items comes next.
+    now
+        When supply devices are put in and taken away.
 
     Raises
     ------
@@ -81,7 +97,8 @@ def apply_plan(
         tenants = Table(Tenant, "tenant", {}, ("code",))
         tenant = tenants.save([asdict(plan.tenant)])[0]
         with tenant_scope(tenant.pk, actor):
-            application = _Application(plan, tenant.pk, progress or (lambda _: None))
+            progress = progress or (lambda _: None)
+            application = _Application(plan, tenant.pk, progress, Author(actor, now))
             application.run()
     tables = [tenants, *application.tables]
     return Applied(
@@ -109,6 +126,7 @@ def known_of(tenant_id: int) -> Known:
         channels=frozenset(channels.values_list("module__serial", "input")),
         customers=codes(Customer, "code"),
         accounts=codes(User, "username"),
+        supplies=places_of(tenant_id),
     )
 
 
@@ -129,6 +147,7 @@ class _Application:
     plan: RegistryPlan
     tenant_id: int
     progress: Callable[[str], None]
+    author: Author
     tables: list[Table[Any]] = field(default_factory=list)
     nodes: dict[str | None, int] = field(default_factory=dict)
     points: dict[str | None, int] = field(default_factory=dict)
@@ -143,19 +162,26 @@ class _Application:
         self._modules()
         self._mountings()
         self._contracts()
+        devices = self._devices()
+        devices.take_away()  # before loads: what is gone leaves its module to one
         self._loads()
+        devices.put_in(_blame)
         self._prices_and_limits()
         self._accounts()
 
     def _check(self) -> None:
+        lock_devices(self.tenant_id, self.plan.supply_devices)
         found = check_plan(self.plan, known_of(self.tenant_id))
         wrong = [finding for finding in found if finding.severity == "error"]
         if wrong:
             raise PlanRefusedError(wrong)
 
-    def _table(self, model: type[M], label: str, *key: str) -> Table[M]:
+    def _table(
+        self, model: type[M], label: str, *key: str, there: Values | None = None
+    ) -> Table[M]:
+        """Return the rows of the tenant, or those whose fields are as `there`."""
         self.progress(label)
-        table = Table(model, label, {"tenant_id": self.tenant_id}, key)
+        table = Table(model, label, {"tenant_id": self.tenant_id, **(there or {})}, key)
         self.tables.append(table)
         return table
 
@@ -227,6 +253,11 @@ class _Application:
                 )
                 for mounting in self.plan.mountings
             )
+
+    def _devices(self) -> SupplyDevices:
+        table = self._table(SupplyDevice, "supply device", "point_id", there={"removed_at": None})
+        at = self.points, self.modules, self.author.name, self.author.now
+        return SupplyDevices(self.plan.supply_devices, table, *at)
 
     def _contracts(self) -> None:
         customers = self._table(Customer, "customer", "code")

@@ -26,6 +26,7 @@ from balans.storage.models import (
     Tenant,
     User,
 )
+from balans.storage.supply_plans import device_plans
 from balans.usecases.registry_plan import (
     AccountPlan,
     ContractPlan,
@@ -64,6 +65,7 @@ class _Present:
         self.hubs = self._codes(Hub, "code")
         self.modules = self._codes(Module, "serial")
         self.customers = self._codes(Customer, "code")
+        self.devices = device_plans(tenant_id)
         channels = self._rows(Channel, "module_id", "input").values_list("id", "module_id", "input")
         self.channels = {pk: (self.modules[module], number) for pk, module, number in channels}
 
@@ -89,6 +91,7 @@ class _Present:
             ),
             hubs=self._hub_plans(),
             modules=self._module_plans(),
+            supply_devices=self.devices,
             customers=tuple(
                 CustomerPlan(code=row.code, name=row.name) for row in self._rows(Customer, "code")
             ),
@@ -134,6 +137,7 @@ class _Present:
 
     def _module_plans(self) -> tuple[ModulePlan, ...]:
         inputs: dict[int, list[int]] = defaultdict(list)
+        switching = {one.module for one in self.devices}
         for serial, number in self.channels.values():
             inputs[serial].append(number)
         return tuple(
@@ -146,7 +150,7 @@ class _Present:
                 removed_at=row.removed_at,
             )
             for row in self._rows(Module, "serial")
-            if row.removed_at is None or inputs[row.serial]
+            if row.removed_at is None or inputs[row.serial] or row.serial in switching
         )
 
     def _contract(self, row: Contract) -> ContractPlan:

@@ -7,7 +7,7 @@ approval by the author, and an order on its way without the second person it nee
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -33,7 +33,7 @@ from balans.storage import access, findings, lookups, supply, supply_checks
 from balans.storage.access import NotVisibleError, Right
 from balans.storage.commands import Author
 from balans.storage.findings import Noticed, Severity
-from balans.storage.models import SupplyOrder
+from balans.storage.models import SupplyDevice, SupplyOrder
 from balans.storage.records import PointInfo
 from balans.storage.supply_checks import Situation
 from balans.storage.supply_lists import infos, order_for
@@ -115,6 +115,7 @@ def submit(user: Author, order: str, confirmed: Collection[Check], now: datetime
     row, point = _locked(user, order, now)
     if row.user_id != user.pk:
         raise NotVisibleError(f"order {order}: not found")
+    _lock_device(row)
     situation = supply_checks.situation_of(point, now)
     _demand(row, OrderState.DRAFT)
     facts = facts_of(row, situation, now)
@@ -201,7 +202,10 @@ def facts_for(user: Author, order: str, now: datetime) -> Facts:
 
 
 def facts_of(row: SupplyOrder, situation: Situation, now: datetime) -> Facts:
-    """Return what the rules judge an order by; an open order of its own does not count."""
+    """Return what the rules judge an order by; an open order of its own does not count.
+
+    Nor does a device that took the place of the one that it was drafted for.
+    """
     wish = Wish(
         action=SupplyAction(row.action),
         reason=SupplyReason(row.reason),
@@ -209,6 +213,8 @@ def facts_of(row: SupplyOrder, situation: Situation, now: datetime) -> Facts:
         not_before=row.not_before,
     )
     is_open = situation.is_open and OrderState(row.state) not in OPEN
+    if situation.device is not None and situation.device.id != row.device_id:
+        situation = replace(situation, device=None)  # another one stands there meanwhile
     return _facts(wish, situation, now, row.expires, is_open=is_open)
 
 
@@ -262,6 +268,12 @@ def _locked(user: Author, order: str, now: datetime) -> tuple[SupplyOrder, Point
     if now >= _end_of(row):
         raise SupplyRefusedError("state", f"order {order}: its time is over")
     return row, point
+
+
+def _lock_device(row: SupplyOrder) -> None:
+    """Keep the device of an order from being taken away until the transaction ends."""
+    devices = SupplyDevice.objects.select_for_update(of=("self",))
+    devices.filter(pk=row.device_id).values_list("pk", flat=True).first()
 
 
 def _end_of(row: SupplyOrder) -> datetime:

@@ -2,15 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Any, TypeVar
 
 from balans.core.errors import Finding
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
 from balans.protocols.hub import LimitPeriod
 from balans.usecases import registry_fields as fields
+from balans.usecases.check_supplies import SupplyPlaces, check_supplies
 from balans.usecases.registry_plan import (
     AccountPlan,
     ContractPlan,
@@ -60,6 +61,7 @@ class Known:
     customers: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
     hubs_allowed: frozenset[str] | None = None
+    supplies: SupplyPlaces = field(default_factory=SupplyPlaces)
 
     def with_plan(self, plan: RegistryPlan) -> "Known":
         """Return what the tenant has once `plan` is applied."""
@@ -73,6 +75,7 @@ class Known:
             self.customers | {c.code for c in plan.customers},
             self.accounts,
             self.hubs_allowed,
+            self.supplies,
         )
 
 
@@ -166,9 +169,11 @@ def _mountings(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
         if expected and found and expected != found and {expected, found} != OF_ONE_METER:
             what = f"point: {mounting.point} measures {expected}, the meter {found}"
             yield Finding(f"mounting of meter {mounting.meter}", what, item=mounting)
-    yield from _overlaps(plan.mountings, "point", lambda m: m.point)
+    yield from fields.overlaps(plan.mountings, "point", lambda m: m.point)
     yield from _meter_in_two_places(plan)
-    yield from _overlaps(plan.mountings, "channel", lambda m: m.module and (m.module, m.input))
+    yield from fields.overlaps(
+        plan.mountings, "channel", lambda m: m.module and (m.module, m.input)
+    )
 
 
 def _mounting(mounting: MountingPlan, there: Known) -> Iterator[Finding]:
@@ -242,7 +247,7 @@ def _module(module: ModulePlan, there: Known) -> Iterator[Finding]:
 def _contracts(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
     yield from _each(plan.customers, _customer, there)
     yield from _each(plan.contracts, _contract, there)
-    yield from _overlaps(plan.contracts, "node", lambda c: (c.node, c.resource))
+    yield from fields.overlaps(plan.contracts, "node", lambda c: (c.node, c.resource))
 
 
 def _customer(customer: CustomerPlan, _there: Known) -> Iterator[Finding]:
@@ -286,8 +291,8 @@ def _load(load: LoadPlan, there: Known) -> Iterator[Finding]:
 def _prices_and_limits(plan: RegistryPlan, there: Known) -> Iterator[Finding]:
     yield from _each(plan.zones, _zone, there)
     yield from _each(plan.limits, _limit, there)
-    yield from _overlaps(plan.zones, "name", lambda z: (z.node, z.name))
-    yield from _overlaps(plan.limits, "name", lambda i: (i.node, i.name))
+    yield from fields.overlaps(plan.zones, "name", lambda z: (z.node, z.name))
+    yield from fields.overlaps(plan.limits, "name", lambda i: (i.node, i.name))
 
 
 def _zone(zone: ZonePlan, there: Known) -> Iterator[Finding]:
@@ -363,6 +368,7 @@ KEYS: dict[str, tuple[str, str, Callable[[Any], Hashable]]] = {
     ),
     "hubs": ("hub", "code", lambda item: item.code),
     "modules": ("module", "serial", lambda item: item.serial),
+    "supply_devices": ("supply device", "point", lambda item: item.point),
     "customers": ("customer", "code", lambda item: item.code),
     "contracts": ("contract", "number", lambda item: item.number),
     "loads": ("load", "site, name", lambda item: f"{item.site}/{item.name}"),
@@ -379,21 +385,9 @@ CHECKS: tuple[Callable[[RegistryPlan, Known], Iterator[Finding]], ...] = (
     _mountings,
     _hubs,
     _modules,
+    lambda plan, there: check_supplies(plan, there.supplies, there.points, there.modules),
     _contracts,
     _loads,
     _prices_and_limits,
     _accounts,
 )
-
-
-def _overlaps(items: Iterable[Any], name: str, key: Callable[[Any], Any]) -> Iterator[Finding]:
-    """Yield a finding for each pair of neighbours with the same key whose periods overlap."""
-    groups: dict[Any, list[Any]] = defaultdict(list)
-    for item in items:
-        if key(item) is not None and not any(fields.period("", item.valid_from, item.valid_to)):
-            groups[key(item)].append(item)
-    for value, found in groups.items():
-        for one, other in pairwise(sorted(found, key=lambda item: item.valid_from)):
-            if one.valid_to is None or one.valid_to > other.valid_from:
-                text = f"{name}: periods overlap at {other.valid_from.isoformat()}"
-                yield Finding(f"{name} {value}", text, item=other)

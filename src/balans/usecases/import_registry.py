@@ -151,7 +151,8 @@ def _read_sheet(
             for name, kind in _absent(sheet, columns, values, old)
         ]
         if wrong:
-            item = f"{sheet.name.removesuffix('s')} {values.get(sheet.key[0], '')}".strip()
+            label = sheet.name.removesuffix("s").replace("_", " ")
+            item = f"{label} {values.get(sheet.key[0], '')}".strip()
             found.findings += [
                 LineFinding(line, what.partition(":")[0], item, what, sheet=sheet.name)
                 for what in wrong

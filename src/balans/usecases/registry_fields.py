@@ -1,9 +1,10 @@
 """Rules for single fields of a registry plan; each yields what is wrong."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -79,3 +80,16 @@ def period(where: str, start: datetime, end: datetime | None) -> Iterator[Findin
         yield Finding(where, "valid_from, valid_to: need a UTC offset")
     elif end is not None and end <= start:
         yield Finding(where, f"valid_to: {end.isoformat()} is not after valid_from")
+
+
+def overlaps(items: Iterable[Any], name: str, key: Callable[[Any], Any]) -> Iterator[Finding]:
+    """Yield a finding for each pair of neighbours with the same key whose periods overlap."""
+    groups: dict[Any, list[Any]] = defaultdict(list)
+    for item in items:
+        if key(item) is not None and not any(period("", item.valid_from, item.valid_to)):
+            groups[key(item)].append(item)
+    for value, found in groups.items():
+        for one, other in pairwise(sorted(found, key=lambda item: item.valid_from)):
+            if one.valid_to is None or one.valid_to > other.valid_from:
+                text = f"{name}: periods overlap at {other.valid_from.isoformat()}"
+                yield Finding(f"{name} {value}", text, item=other)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from balans.core.words import LimitSource, PointRole, Resource
+from balans.domain.supply import ReconnectMode
 from balans.protocols.hub import LimitPeriod
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -102,6 +103,22 @@ class ModulePlan:
     hub: str | None = None
     has_adapter: bool = False
     inputs: tuple[int, ...] = (1,)
+    removed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyDevicePlan:
+    """A contactor or valve behind an output of a module: it interrupts the supply of a point.
+
+    With the `reconnect` ``manual_only`` a person at the place turns it on. Another module at the
+    same point is another device in place of the first.
+    """
+
+    point: str
+    module: int
+    kind: str
+    reconnect: str = ReconnectMode.REMOTE
+    output: int = 1
     removed_at: datetime | None = None
 
 
@@ -211,6 +228,7 @@ class RegistryPlan:
     mountings: tuple[MountingPlan, ...] = ()
     hubs: tuple[HubPlan, ...] = ()
     modules: tuple[ModulePlan, ...] = ()
+    supply_devices: tuple[SupplyDevicePlan, ...] = ()
     customers: tuple[CustomerPlan, ...] = ()
     contracts: tuple[ContractPlan, ...] = ()
     loads: tuple[LoadPlan, ...] = ()

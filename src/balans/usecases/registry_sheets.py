@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
+from balans.domain.supply import ReconnectMode, SupplyKind
 from balans.protocols.hub import LimitPeriod
 from balans.usecases import cells
 from balans.usecases.cells import Kind, word_kind
@@ -24,6 +25,7 @@ from balans.usecases.registry_plan import (
     MountingPlan,
     NodePlan,
     PointPlan,
+    SupplyDevicePlan,
     TenantPlan,
     ZonePlan,
 )
@@ -180,6 +182,20 @@ SHEETS: tuple[Sheet, ...] = (
             REMOVED_AT,
         ),
         "radio modules; each input in use becomes a channel",
+    ),
+    Sheet(
+        "supply_devices",
+        SupplyDevicePlan,
+        ("point",),
+        (
+            Column("point", cells.TEXT, "code of the metering point whose supply it interrupts"),
+            Column("module", cells.NUMBER, "module with an adapter at the node of the point"),
+            Column("output", cells.NUMBER, "output of the module, 1 to 4; empty: 1"),
+            Column("kind", word_kind(SupplyKind), "what interrupts the supply"),
+            Column("reconnect", word_kind(ReconnectMode), "how it comes back; empty: remote"),
+            REMOVED_AT,
+        ),
+        "contactors and valves that disconnect a whole metering point",
     ),
     Sheet(
         "mountings",

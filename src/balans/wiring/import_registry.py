@@ -116,7 +116,7 @@ def _apply(
     for _ in range(TRIES_MAX):
         try:
             with _taken_back(wanted=wish.check_only):
-                return apply_plan(read.plan(tenant), wish.author, _progress(wish))
+                return apply_plan(read.plan(tenant), wish.author, _progress(wish), wish.now)
         except PlanRefusedError as error:
             findings += read.located(error.findings)
             if not (wish.partial and read.drop(error.findings)):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from balans.core.errors import InputError
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
+from balans.domain.supply import ReconnectMode, SupplyKind
 from balans.protocols.hub import LimitPeriod
 from balans.usecases.check_registry import Known
 from balans.usecases.export_registry import csv_text, registry_sheets
@@ -24,6 +25,7 @@ from balans.usecases.registry_plan import (
     MountingPlan,
     PointPlan,
     RegistryPlan,
+    SupplyDevicePlan,
     TenantPlan,
 )
 from balans.usecases.registry_sheets import SHEETS
@@ -42,6 +44,10 @@ KNOWN = {
     "grants": st.lists(st.tuples(st.sampled_from(["operator", "consumer"]), st.just("n"))).map(
         tuple
     ),
+}
+OF_DEVICES = {
+    "kind": st.sampled_from([*SupplyKind]).map(str),
+    "reconnect": st.sampled_from([*ReconnectMode]).map(str),
 }
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=12
@@ -69,9 +75,10 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
 def plans_of(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Return any plans of a kind, with text in every field that takes some."""
     cells = {}
+    known = KNOWN | OF_DEVICES if kind is SupplyDevicePlan else KNOWN
     for one in fields(kind):
         name = re.sub(r"\b\w+\.", "", getattr(one.type, "__name__", str(one.type)))
-        cells[one.name] = KNOWN[one.name] if one.name in KNOWN else BY_TYPE[name]
+        cells[one.name] = known[one.name] if one.name in known else BY_TYPE[name]
     return st.builds(kind, **cells)
 
 
@@ -130,6 +137,10 @@ NODES = "[nodes]\ncode,name,kind,parent,timezone\ncity,City,city,,Europe/Chisina
         (
             "[meters]\nserial,resource,pulses_per_unit\nm,gas,0\n",
             "meter m: pulses_per_unit: '0': expected a number above 0",
+        ),
+        (
+            "[supply_devices]\npoint,module,kind\np,7,fuse\n",
+            "supply_devices, line 3: supply device p: kind: 'fuse': expected one of contactor,",
         ),
         ("[modules]\nserial,node,inputs\n7,city,1 x\n", "inputs: '1 x': expected whole numbers"),
         (
