@@ -161,7 +161,7 @@ class Town:
         with tenant_scope(self.tenant_id, "bench"):
             add_key(self.tenant_id, self.key.public, "bench", now - timedelta(minutes=1))
             create_programme(self.operator, "city", PROGRAMME, terms, now)
-            set_programme_state(self.operator, PROGRAMME, ProgrammeState.OPEN)
+            set_programme_state(self.operator, PROGRAMME, ProgrammeState.OPEN, now)
 
     def _start(self, folder: Path) -> "subprocess.Popen[bytes]":
         env = {**os.environ, **environment_of(self._settings, self._pg.url)}

@@ -48,7 +48,7 @@ def open_programme(tenant: str = "alice", **terms: Any) -> ProgrammeInfo:
     values: dict[str, Any] = {"title": "Evening peak", "max_per_day": 4}
     said = ProgrammeTerms(**(values | terms))
     create_programme(operator, f"{tenant}-city", "evening", said, NOW)
-    programme = set_programme_state(operator, "evening", ProgrammeState.OPEN)
+    programme = set_programme_state(operator, "evening", ProgrammeState.OPEN, NOW)
     response_places.join(person(f"{tenant}-consumer"), "evening", f"{tenant}-flat-1", NOW)
     return programme
 

@@ -113,9 +113,9 @@ class TestProgramme:
     def test_a_programme_opens_once_and_is_edited(self) -> None:
         programme = open_programme()
         terms = replace(programme.terms, title="Winter evenings", notice_s=600)
-        edited = response_programmes.edit_programme(operator(), "evening", terms)
+        edited = response_programmes.edit_programme(operator(), "evening", terms, NOW)
         assert edited.terms == terms
-        again = (operator(), "evening", ProgrammeState.DRAFT)
+        again = (operator(), "evening", ProgrammeState.DRAFT, NOW)
         assert refusal(response_programmes.set_programme_state, *again) == "state"
         made = (operator(), "alice-city", "evening", terms, NOW)
         assert refusal(response_programmes.create_programme, *made) == "taken"
@@ -123,7 +123,7 @@ class TestProgramme:
     def test_a_programme_with_live_events_cannot_be_closed(self) -> None:
         open_programme()
         event = announced()
-        closed = (operator(), "evening", ProgrammeState.CLOSED)
+        closed = (operator(), "evening", ProgrammeState.CLOSED, NOW)
         assert refusal(response_programmes.set_programme_state, *closed) == "live_events"
         cancel(operator(), event.code, "warm after all", NOW)
         found = response_programmes.set_programme_state(*closed)

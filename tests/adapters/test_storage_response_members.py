@@ -46,7 +46,7 @@ def join() -> None:
 def set_fallback() -> None:
     operator = person("alice-operator")
     terms = programme_for(operator, "evening").terms
-    edit_programme(operator, "evening", replace(terms, fallback_w=500.0))
+    edit_programme(operator, "evening", replace(terms, fallback_w=500.0), NOW)
 
 
 def test_what_is_the_same_has_the_same_number(alice: int) -> None:

@@ -67,7 +67,7 @@ def open_programme(code: str = "evening", **terms: Any) -> None:
             add_key(operator.tenant_id, bytes(range(32)), "root", town.NOW)
         said = ProgrammeTerms(**(values | terms))
         create_programme(operator, "alice-city", code, said, town.NOW)
-        set_programme_state(operator, code, ProgrammeState.OPEN)
+        set_programme_state(operator, code, ProgrammeState.OPEN, town.NOW)
         for flat in FLATS:
             response_places.join(person(f"alice-of-{flat[-2:]}"), code, flat, town.NOW)
 

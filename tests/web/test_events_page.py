@@ -125,6 +125,51 @@ def test_an_event_in_two_steps(browser: Callable[[str], Client]) -> None:
     assert not operator.get("/response/?state=ended").context["history"]
 
 
+def test_an_emergency_is_asked_for_twice(browser: Callable[[str], Client]) -> None:
+    operator = browser("alice-operator")
+    page = operator.post("/response/new/", EVENT | {"emergency": "on", "value_1": "0"})["Location"]
+    shown = operator.get(page)
+    assert (shown.context["event"]["emergency"], shown.context["event"]["priority"]) == (True, "0")
+    assert "Consumers cannot opt out of it." in text_of(shown)
+    refused = operator.post(page, {"do": "announce"})
+    assert refused.status_code == 422
+    assert "tick that you know what it does" in text_of(refused)
+    assert operator.get(page).context["event"]["state"] == "draft"
+    assert operator.post(page, {"do": "announce", "sure": "on"}).status_code == 302
+    assert operator.get(page).context["event"]["state"] == "announced"
+    code = page.split("/")[-2]
+    left = browser("alice-of-01").post(
+        "/nodes/alice-flat-01/response/", {"do": "opt_out", "event": code}
+    )
+    assert left.status_code == 422
+
+
+def test_an_emergency_still_needs_its_second_person(visit: Callable[[str], Client]) -> None:
+    events_town.open_programme(second_person_kw=Decimal("0.1"))
+    operator = visit("alice-operator")
+    page = operator.post("/response/new/", EVENT | {"emergency": "on"})["Location"]
+    assert operator.post(page, {"do": "announce", "sure": "on"}).status_code == 422
+    assert visit("alice-second").post(page, {"do": "approve"}).status_code == 302
+    assert operator.post(page, {"do": "announce"}).status_code == 422
+    assert operator.post(page, {"do": "announce", "sure": "on"}).status_code == 302
+
+
+@pytest.mark.parametrize("username", ["alice-resident", "alice-manager", "bob-operator"])
+def test_nobody_else_calls_an_emergency(browser: Callable[[str], Client], username: str) -> None:
+    answer = browser(username).post("/response/new/", EVENT | {"emergency": "on"})
+    assert answer.status_code == (422 if username == "bob-operator" else 403)
+    assert not browser("alice-operator").get("/response/").context["live"]
+
+
+def test_a_place_by_its_name(browser: Callable[[str], Client]) -> None:
+    operator = browser("alice-operator")
+    page = operator.post("/response/new/", EVENT | {"node": "flat 2"})["Location"]
+    assert operator.get(page).context["event"]["place"] == "Flat 2"
+    wrong = operator.post("/response/new/", EVENT | {"node": "flat"})
+    assert set(wrong.context["form"].errors) == {"node"}
+    assert len(wrong.context["form"]["node"].options) == 4
+
+
 def test_a_big_event_needs_a_second_person(visit: Callable[[str], Client]) -> None:
     events_town.open_programme(second_person_kw=Decimal("0.1"))
     operator, second = visit("alice-operator"), visit("alice-second")
@@ -264,3 +309,39 @@ def test_why_a_place_failed_in_words() -> None:
     assert detail_text("not_heard") == "its gateway was never heard"
     assert detail_text("something new: 5") == "something new"
     assert detail_text("") == ""
+
+
+def test_a_looser_mark_waits_for_a_second_person(visit: Callable[[str], Client]) -> None:
+    """Who may announce takes the mark away that guards him: it stays until another has agreed."""
+    events_town.open_programme(second_person_kw=Decimal("0.1"))
+    operator, second = visit("alice-operator"), visit("alice-second")
+    page = "/response/programmes/evening/"
+    form = operator.get(f"{page}edit/").context["form"]
+    sent = {name: "" if value is None else value for name, value in form.initial.items()}
+    changed = operator.post(f"{page}edit/", sent | {"second_person_kw": "", "title": "Evenings"})
+    assert changed["Location"] == page
+    shown = operator.get(page)
+    assert "counts once another has agreed" in text_of(shown)
+    mark = shown.context["mark"]
+    assert (mark["now"], mark["wanted"], mark["author"]) == ("0.1 kW", "never", "alice-operator")
+    assert (mark["approves"], mark["withdraws"]) == (False, True)
+    event = operator.post("/response/new/", EVENT)["Location"]
+    assert operator.post(event, {"do": "announce"}).status_code == 422
+    agree = {"do": "approve_mark", "seen": mark["seen"]}
+    assert operator.post(page, agree).status_code == 422
+    assert second.post(page, agree | {"seen": "7"}).status_code == 422
+    assert operator.post(event, {"do": "announce"}).status_code == 422
+    assert second.get(page).context["mark"]["approves"]
+    assert second.post(page, agree).status_code == 302
+    assert operator.get(page).context["mark"] is None
+    assert operator.post(event, {"do": "announce"}).status_code == 302
+
+
+def test_a_looser_mark_is_withdrawn(visit: Callable[[str], Client]) -> None:
+    events_town.open_programme(second_person_kw=Decimal("0.1"))
+    events_town.open_programme("winter")
+    operator, page = visit("alice-operator"), "/response/programmes/winter/"
+    assert operator.get(page).context["mark"]["now"] == "0.1 kW"
+    assert operator.post(page, {"do": "withdraw_mark"}).status_code == 302
+    assert operator.get(page).context["mark"] is None
+    assert "0.1 kW" in dict(operator.get(page).context["terms"])["Second person above"]

@@ -85,7 +85,7 @@ def set_up(spec: "TownSpec") -> None:
             release_spread_s=RELEASE_SPREAD_S,
         )
         create_programme(operator, site.code, PROGRAMME, terms, start)
-        set_programme_state(operator, PROGRAMME, ProgrammeState.OPEN)
+        set_programme_state(operator, PROGRAMME, ProgrammeState.OPEN, start)
         for flat in spec.flats:
             join(household, PROGRAMME, flat.code, start)
         order = TriggerOrder(

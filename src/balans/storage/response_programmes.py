@@ -13,6 +13,7 @@ from balans.storage.access import ForbiddenError, NotVisibleError, Person, Right
 from balans.storage.commands import Author
 from balans.storage.models import Event, Programme
 from balans.storage.records import NodeInfo
+from balans.storage.response_marks import guard_opening, set_mark
 from balans.storage.response_records import (
     ProgrammeInfo,
     ProgrammeState,
@@ -74,8 +75,10 @@ def create_programme(
     return _programmes(Programme.objects.filter(id=row.pk))[0]
 
 
-def edit_programme(user: Author, code: str, terms: ProgrammeTerms) -> ProgrammeInfo:
+def edit_programme(user: Author, code: str, terms: ProgrammeTerms, now: datetime) -> ProgrammeInfo:
     """Change what a programme says. Events that were announced keep what they were called with.
+
+    A looser mark for a second person waits for one, see `response_marks`.
 
     Raises
     ------
@@ -86,15 +89,21 @@ def edit_programme(user: Author, code: str, terms: ProgrammeTerms) -> ProgrammeI
     check_terms(terms)
     if programme.state == ProgrammeState.CLOSED:
         raise ResponseRefusedError("closed", f"programme {code} is closed")
-    row = Programme.objects.get(id=programme.id)
-    for name, value in _columns(terms).items():
+    row = Programme.objects.select_for_update().get(id=programme.id)
+    columns = _columns(terms)
+    set_mark(row, columns.pop("second_person_kw"), user, now)
+    for name, value in columns.items():
         setattr(row, name, value)
     row.save()
     return _programmes(Programme.objects.filter(id=row.pk))[0]
 
 
-def set_programme_state(user: Author, code: str, state: ProgrammeState) -> ProgrammeInfo:
+def set_programme_state(
+    user: Author, code: str, state: ProgrammeState, now: datetime
+) -> ProgrammeInfo:
     """Open a programme, close it, or open it again; it never becomes a draft again.
+
+    Opened beside others it begins with the strictest mark of theirs, see `response_marks`.
 
     Raises
     ------
@@ -111,8 +120,10 @@ def set_programme_state(user: Author, code: str, state: ProgrammeState) -> Progr
     if state == ProgrammeState.CLOSED and _has_live_events(row.pk):
         raise ResponseRefusedError("live_events", f"programme {code} has events that are not over")
     if row.state != state:
+        if row.state == ProgrammeState.DRAFT and state == ProgrammeState.OPEN:
+            guard_opening(row, user, now)
         row.state = state.value
-        row.save(update_fields=["state"])
+        row.save(update_fields=["state", "second_person_kw"])
     return _programmes(Programme.objects.filter(id=row.pk))[0]
 
 

@@ -19,6 +19,7 @@ from balans.storage import lookups, response_acts, response_events, response_pre
 from balans.storage.access import Right
 from balans.storage.api_keys import Scope
 from balans.storage.response_events import STEPS_MAX, VALUE_MAX, EventOrder
+from balans.storage.response_marks import waiting_marks
 from balans.storage.response_programmes import programme_for, programmes_of
 from balans.storage.response_progress import progress_of, targets_of
 from balans.storage.response_records import (
@@ -71,6 +72,7 @@ class ProgrammeOut(Schema):
     opt_out_s: int
     opt_out_within: bool
     second_person_kw: float | None
+    looser_mark_waits: bool
 
 
 class CallStepOut(Schema):
@@ -199,7 +201,9 @@ class LeftOut(Schema):
 @operations.get("/programmes", Scope.READ_EVENTS, list[ProgrammeOut])
 def list_programmes(request: ApiRequest) -> list[ProgrammeOut]:
     """List the programmes of demand response, by code."""
-    return [_programme(one) for one in programmes_of(request.auth.person, Right.AUDIT)]
+    found = programmes_of(request.auth.person, Right.AUDIT)
+    waits = waiting_marks([one.id for one in found])
+    return [_programme(one, waits=one.id in waits) for one in found]
 
 
 @operations.get("/calls", Scope.READ_EVENTS, list[CallOut])
@@ -298,7 +302,7 @@ def _order(body: CallIn, zone: ZoneInfo) -> EventOrder:
     )
 
 
-def _programme(one: ProgrammeInfo) -> ProgrammeOut:
+def _programme(one: ProgrammeInfo, *, waits: bool) -> ProgrammeOut:
     terms = one.terms
     most = terms.second_person_kw
     return ProgrammeOut(
@@ -319,6 +323,7 @@ def _programme(one: ProgrammeInfo) -> ProgrammeOut:
         opt_out_s=terms.opt_out_s,
         opt_out_within=terms.opt_out_within,
         second_person_kw=None if most is None else float(most),
+        looser_mark_waits=waits,
     )
 
 
