@@ -24,7 +24,7 @@ from balans.storage.response_records import (
 )
 from balans.web.clock import site_clock
 from balans.web.console.programme_marks import DEEDS, decide_mark, mark_view, tell_waiting
-from balans.web.console.response_forms import MINUTES, NewProgrammeForm, ProgrammeForm
+from balans.web.console.response_forms import MINUTES, ExemptForm, NewProgrammeForm, ProgrammeForm
 from balans.web.console.response_view import event_view
 from balans.web.shown import response_words, words
 from balans.web.shown.days import full_moment
@@ -47,9 +47,10 @@ def programmes(request: HttpRequest) -> HttpResponse:
     """List the programmes and the places that are never asked; add a place, or end it."""
     user = person(request)
     _demand(user)
-    trouble = ""
+    trouble, form = "", ExemptForm(user)
     if request.method == "POST":
-        trouble = _change_exemptions(request, user)
+        form = ExemptForm(user, request.POST)
+        trouble = _change_exemptions(request, user, form)
         if not trouble:
             return redirect(f"{reverse('response-programmes')}#exempt")
     rows = [
@@ -65,7 +66,7 @@ def programmes(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "exemptions": _exemptions(user),
         "kinds": list(response_words.EXEMPTIONS.items()),
-        "given": request.POST,
+        "form": form,
         "trouble": trouble,
     }
     status = 422 if trouble else 200
@@ -78,9 +79,9 @@ def new_programme(request: HttpRequest) -> HttpResponse:
     user = person(request)
     _demand(user)
     plain = ProgrammeTerms(title="")
-    form: forms.Form = NewProgrammeForm.of(plain)
+    form: forms.Form = NewProgrammeForm(user, plain)
     if request.method == "POST":
-        sent = form = NewProgrammeForm(request.POST)
+        sent = form = NewProgrammeForm(user, plain, request.POST)
         if sent.is_valid():
             try:
                 code, node = sent.cleaned_data["code"], sent.cleaned_data["node"]
@@ -223,16 +224,17 @@ def _exemptions(user: Author) -> list[Mapping[str, str]]:
     ]
 
 
-def _change_exemptions(request: HttpRequest, user: Author) -> str:
+def _change_exemptions(request: HttpRequest, user: Author, form: ExemptForm) -> str:
     """Exempt a place or end that; return what is wrong."""
-    post, now = request.POST, site_clock().now()
-    node = post.get("node", "").replace("\0", "").strip()[:64]
+    if not form.is_valid():
+        return _("Not saved yet: see what is marked.")
+    given, now = form.cleaned_data, site_clock().now()
     try:
-        kind = ExemptionKind(post.get("kind", ""))
-        if post.get("do") == "end":
-            response_places.end_exemption(user, node, kind, now)
+        kind = ExemptionKind(given["kind"])
+        if request.POST.get("do") == "end":
+            response_places.end_exemption(user, given["node"], kind, now)
         else:
-            response_places.exempt(user, node, kind, post.get("reason", ""), now)
+            response_places.exempt(user, given["node"], kind, given["reason"], now)
     except ValueError:
         return _("Choose why.")
     except (NotVisibleError, ForbiddenError):
