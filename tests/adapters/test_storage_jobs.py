@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from balans.adapters.clock import SystemClock
+from balans.core.errors import UnavailableError
 from balans.storage import jobs
 from balans.storage.scope import system_scope
 from balans.worker.duties import DUTIES, Duty, Turn
@@ -40,6 +41,20 @@ def begin(name: str, silent_s: float) -> int:
         name,
     )
     return int(job)
+
+
+def test_a_database_that_goes_away_while_a_job_is_queued_is_told_as_such() -> None:
+    """Procrastinate has a word of its own for it; a worker that took it for a fault would end."""
+    rows(
+        "create function pg_temp.crash() returns trigger language plpgsql as"
+        " $$ begin raise exception 'terminating' using errcode = '57P02'; end $$"
+    )
+    rows(
+        "create trigger crash before insert on procrastinate_jobs"
+        " for each row execute function pg_temp.crash()"
+    )
+    with pytest.raises(UnavailableError, match="database: terminating"):
+        jobs.hand_out({"seal": 7})
 
 
 def test_a_duty_is_handed_out_once_a_period() -> None:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from django.db import connection, transaction
 from procrastinate.contrib.django import app
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 
+from balans.core.errors import UnavailableError
 from balans.core.text import printable
 from balans.storage.scope import system_scope
 
@@ -46,6 +48,11 @@ def defer(name: str, *, lock: str | None = None, **arguments: Any) -> bool:
         Of jobs with the same lock one waits and one runs at most; None: the name of the job.
     arguments
         Values that JSON can hold. Nobody seals them: ids, no data of a tenant.
+
+    Raises
+    ------
+    UnavailableError
+        If the database cannot be used now.
     """
     lock = lock or name
     task = app.configure_task(name, allow_unknown=True, queue=QUEUE, lock=lock, queueing_lock=lock)
@@ -54,6 +61,10 @@ def defer(name: str, *, lock: str | None = None, **arguments: Any) -> bool:
             task.defer(**arguments)
     except AlreadyEnqueued:
         return False
+    except ConnectorException as error:  # procrastinate's word for any fault of the database
+        if isinstance(error.__cause__, psycopg.OperationalError | psycopg.InterfaceError):
+            raise UnavailableError(f"database: {str(error.__cause__).strip()}") from error
+        raise
     return True
 
 
