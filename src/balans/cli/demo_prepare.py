@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,8 @@ def check_town(spec: "TownSpec", home: Path) -> None:
         state.load(home / "town" / STATE_FILE, spec)
     except state.StateError as error:
         raise InputError(
-            f"{error}: go on with the --seed it was begun with, or begin anew with --reset"
+            f"{error}: go on with the release and --seed it was begun with, or begin anew"
+            " with --reset"
         ) from error
 
 
@@ -99,6 +101,8 @@ def register(spec: "TownSpec", more: "Sequence[AccountPlan]" = ()) -> None:
         "operator": (("operator", spec.nodes[0].code),),
         "resident": (("consumer", spec.flats[0].code),),
         "installer": (("installer", spec.nodes[0].code),),
+        "dispatcher": (("dispatcher", spec.nodes[0].code),),
+        "colleague": (("dispatcher", spec.nodes[0].code),),
     }
     accounts = tuple(
         AccountPlan(
@@ -106,7 +110,8 @@ def register(spec: "TownSpec", more: "Sequence[AccountPlan]" = ()) -> None:
         )
         for account in DEMO_ACCOUNTS
     )
-    apply_plan(registry_plan(spec, (*accounts, *more)), actor="demo")
+    start = datetime.fromtimestamp(spec.start_s, UTC)
+    apply_plan(registry_plan(spec, (*accounts, *more)), actor="demo", now=start)
 
 
 def write_gateways(

@@ -8,7 +8,15 @@ from fractions import Fraction
 from pathlib import Path
 
 from balans.core.words import LimitSource, LoadClass, NodeKind, Phase, PointRole, Resource
-from balans.simulator.spec import ChannelSpec, HubSpec, LoadSpec, ModuleSpec, TownSpec
+from balans.domain.supply import ReconnectMode, SupplyKind
+from balans.simulator.spec import (
+    ChannelSpec,
+    HubSpec,
+    LoadSpec,
+    ModuleSpec,
+    SupplySpec,
+    TownSpec,
+)
 from balans.usecases.registry_plan import (
     AccountPlan,
     ContractPlan,
@@ -22,6 +30,7 @@ from balans.usecases.registry_plan import (
     NodePlan,
     PointPlan,
     RegistryPlan,
+    SupplyDevicePlan,
     TenantPlan,
     ZonePlan,
 )
@@ -102,6 +111,7 @@ def registry_plan(
             )
             for module in spec.modules
         ),
+        supply_devices=tuple(_supply_device(spec, one) for one in spec.supplies),
         customers=tuple(
             CustomerPlan(code=f"customer-{flat.code}", name=flat.customer) for flat in spec.flats
         ),
@@ -151,6 +161,18 @@ def _mounting(module: ModuleSpec, channel: ChannelSpec, start: datetime) -> Moun
         valid_from=start,
         register_at_mount=channel.start_register,
         dial_at_mount=Decimal(channel.start_register * channel.pulse_weight),
+    )
+
+
+def _supply_device(spec: TownSpec, supply: SupplySpec) -> SupplyDevicePlan:
+    module = next(one for one in spec.modules if one.serial == supply.module)
+    (channel,) = module.channels
+    electric = channel.resource is Resource.ELECTRICITY
+    return SupplyDevicePlan(
+        point=channel.point,
+        module=module.serial,
+        kind=SupplyKind.CONTACTOR if electric else SupplyKind.VALVE,
+        reconnect=ReconnectMode.MANUAL_ONLY if supply.by_hand else ReconnectMode.REMOTE,
     )
 
 

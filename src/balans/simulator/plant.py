@@ -120,13 +120,13 @@ class Plant:
         """Let a minute pass with the contacts of the loads at `on`."""
         at = self.minute % WEEK_MIN
         wanted, rest = self._profile.wanted_w[at], self._profile.rest_w[at]
-        if not self.supplied[0].all():
-            fed = (self._flat_of_load.T @ self.supplied[0]).astype(np.bool_)
-            on, wanted, rest = on & fed, wanted * fed, rest * self.supplied[0]
+        fed = (self._flat_of_load.T @ self.supplied[0]).astype(np.bool_)
+        on, wanted, rest = on & fed, wanted * fed, rest * self.supplied[0]
         drawn = np.where(on, np.minimum(self.backlog_wmin + wanted, self.rated_w), 0)
         if self.driven:
-            wanted, rows = wanted.copy(), self.driven.at
+            rows = self.driven.at
             wanted[rows], drawn[rows] = self.driven.step(on[rows])
+            wanted[rows] *= fed[rows]
         self.backlog_wmin = np.maximum(self.backlog_wmin + wanted - drawn, 0)
         self._note_red_cut(self.backlog_wmin > 0)
         flat_w = rest + self._flat_of_load @ drawn

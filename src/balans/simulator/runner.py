@@ -174,6 +174,7 @@ class TownRunner:
             sample = world.advance()
             self._pace.boundary(world.now_s)
             self._send_states(world.tick())
+            self._send_supplies(world.press_supplies())
             if self.options.speed_at is not None:
                 speed = await asyncio.to_thread(self.options.speed_at, world.now_s, sample.site_w)
                 self._pace.change(speed, world.now_s)
@@ -268,6 +269,11 @@ class TownRunner:
         for state in states:
             self._link.send(self._topics.state(state.load), module.encode(state), 1)
 
+    def _send_supplies(self, states: list[module.SupplyState]) -> None:
+        for state in states:
+            topic = self._topics.supplied(self.world.supply.hub_of(state.serial))
+            self._send_of_module(topic, state)
+
     def _tell_hour(self, sample: module.PowerSample) -> None:
         self._report_now.set()
         world = self.world
@@ -341,9 +347,7 @@ class TownRunner:
         else:
             state = world.obey_supply(message, clock_s)
             states = [] if state is None else [state]
-        for state in states:
-            topic = self._topics.supplied(world.supply.hub_of(state.serial))
-            self._send_of_module(topic, state)
+        self._send_supplies(states)
 
     def _reply(self, reply: Reply | None) -> None:
         if reply is not None:

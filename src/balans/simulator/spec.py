@@ -117,6 +117,22 @@ class FlatSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SupplySpec:
+    """A contactor or valve of a flat: it interrupts what its module counts.
+
+    Parameters
+    ----------
+    module
+        Serial of a module with an adapter that switches no load.
+    by_hand
+        Whether a person at the place must turn it on again.
+    """
+
+    module: int
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HubSpec:
     """A hub of a site; `gateway` marks the one that also controls the site's loads."""
 
@@ -164,6 +180,7 @@ class TownSpec:
     flats: tuple[FlatSpec, ...] = ()
     loads: tuple[LoadSpec, ...] = ()
     zones: tuple[ZoneSpec, ...] = ()
+    supplies: tuple[SupplySpec, ...] = field(default=(), repr=False)
 
     @property
     def channels(self) -> tuple[tuple[ModuleSpec, ChannelSpec], ...]:

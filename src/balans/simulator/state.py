@@ -24,12 +24,13 @@ class StateError(InputError):
 def digest_of(spec: TownSpec) -> str:
     """Return a fingerprint of everything that `spec` says.
 
-    Plants and limits that do not stand are no part of the representation, so that a town without
-    any keeps its fingerprint.
+    Plants, limits that do not stand and supplies are no part of the representation, so that a
+    town without any keeps its fingerprint.
     """
     free = "".join(f" free={site.code}" for site in spec.sites if not site.standing)
     plants = " ".join(f"{load.name}={load.plant}" for load in spec.loads if load.plant)
-    return hashlib.sha256(f"{FORMAT} {spec!r}{plants}{free}".encode()).hexdigest()
+    cut = "".join(f" supply={one.module} {one.by_hand}" for one in spec.supplies)
+    return hashlib.sha256(f"{FORMAT} {spec!r}{plants}{free}{cut}".encode()).hexdigest()
 
 
 def save(path: Path, spec: TownSpec, parts: dict[str, Snapshot]) -> None:

@@ -12,6 +12,8 @@ armed               (a person presses or turns)                    on
 any but stuck       (a person switches off at the place)           off
 ==================  =============================================  ==========================
 
+Somebody is at home: what is armed is pressed `PRESS_AFTER_S` later.
+
 What a contact says is its feedback, never what was ordered.
 """
 
@@ -28,6 +30,7 @@ from balans.simulator.arrays import Snapshot
 from balans.simulator.spec import LoadSpec, ModuleSpec
 
 REMEMBERED_IDS: Final = 16
+PRESS_AFTER_S: Final = 300.0
 EXPIRED: Final = "expired"
 REPLAYED: Final = "replayed"
 STUCK: Final = "stuck"
@@ -139,6 +142,14 @@ class SupplyBank:
         if adapter is None or adapter.output != switch.output:
             return None
         return adapter.obey(switch, clock_s)
+
+    def press(self, clock_s: float) -> list[SupplyState]:
+        """Let people press what is armed for long enough; return what changed."""
+        return [
+            one.press(clock_s)
+            for one in self.adapters.values()
+            if one.contact == Contact.ARMED and clock_s - one.since_s >= PRESS_AFTER_S
+        ]
 
     def states(self, clock_s: float) -> list[SupplyState]:
         """Return what every contact says."""

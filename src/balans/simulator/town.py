@@ -1,5 +1,6 @@
 """The two towns: the recorded building of the demo, and a generated one of any size."""
 
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from balans.simulator.spec import (
     ModuleSpec,
     NodeSpec,
     SiteSpec,
+    SupplySpec,
     TownSpec,
     ZoneSpec,
 )
@@ -50,7 +52,18 @@ GREEN_DEADLINE = "07:00"
 PHASES = (Phase.L1, Phase.L2, Phase.L3)
 
 BUILDING_SERIAL = 100_000
-FLAT_SERIAL, HEAT_SERIAL, WASH_SERIAL = 101_000, 102_000, 103_000
+FLAT_SERIAL, HEAT_SERIAL, WASH_SERIAL, SUPPLY_SERIAL = 101_000, 102_000, 103_000, 104_000
+
+SUPPLIES = {
+    4: (Resource.ELECTRICITY, False),
+    9: (Resource.ELECTRICITY, True),
+    16: (Resource.ELECTRICITY, False),
+    21: (Resource.COLD_WATER, False),
+}
+"""Flats with a contactor or a valve: what it interrupts, and whether it comes back by hand only.
+
+A module of its own counts what it interrupts; all else of the flat is as without.
+"""
 
 MODULES_MAX = 240
 """Modules a hub can serve."""
@@ -87,7 +100,7 @@ def demo_town(seed: int = 1, *, standing: bool = True) -> TownSpec:
         hub = DEMO_HUBS[2 * (number - 1) // DEMO_FLATS]
         flat_loads = _flat_loads(flat, number, recording)
         loads += flat_loads
-        modules.append(_flat_module(flat, number, hub, random))
+        modules += _flat_modules(flat, number, hub, random)
         modules += [_adapter_module(flat, load, hub, random) for load in flat_loads if load.module]
     return TownSpec(
         name="demo",
@@ -103,6 +116,9 @@ def demo_town(seed: int = 1, *, standing: bool = True) -> TownSpec:
         zones=(
             ZoneSpec("night", "23:00", "07:00", "0.15"),
             ZoneSpec("day", "07:00", "23:00", "0.25"),
+        ),
+        supplies=tuple(
+            SupplySpec(SUPPLY_SERIAL + number, by_hand) for number, (_, by_hand) in SUPPLIES.items()
         ),
     )
 
@@ -187,7 +203,10 @@ def _inflow_module(random: np.random.Generator) -> ModuleSpec:
     return ModuleSpec(BUILDING_SERIAL + 1, DEMO_HUBS[0], adapter=False, channels=(inflow,))
 
 
-def _flat_module(flat: FlatSpec, number: int, hub: str, random: np.random.Generator) -> ModuleSpec:
+def _flat_modules(
+    flat: FlatSpec, number: int, hub: str, random: np.random.Generator
+) -> list[ModuleSpec]:
+    """Return the module that counts what a flat uses; beside it that of its contactor or valve."""
     serial = FLAT_SERIAL + number
     rows = (  # resource, Wh or litres a pulse, range of the register at the start
         (Resource.ELECTRICITY, 1, 5_000_000, 40_000_000),
@@ -208,7 +227,14 @@ def _flat_module(flat: FlatSpec, number: int, hub: str, random: np.random.Genera
         )
         for input_, (resource, weight, low, high) in enumerate(rows, start=1)
     )
-    return ModuleSpec(serial, hub, adapter=False, channels=channels)
+    cut, _ = SUPPLIES.get(number, (None, False))
+    rest = [channel for channel in channels if channel.resource is not cut]
+    own = [replace(channel, input=1) for channel in channels if channel.resource is cut]
+    numbered = tuple(replace(channel, input=n) for n, channel in enumerate(rest, start=1))
+    found = [ModuleSpec(serial, hub, adapter=False, channels=numbered)]
+    if own:
+        found.append(ModuleSpec(SUPPLY_SERIAL + number, hub, adapter=True, channels=tuple(own)))
+    return found
 
 
 def _adapter_module(

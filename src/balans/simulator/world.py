@@ -127,6 +127,13 @@ class World:
         self._cut()
         return state
 
+    def press_supplies(self) -> list[SupplyState]:
+        """Let people at home turn on what waits for them; return what changed."""
+        pressed = self.supply.press(self.now_s)
+        if pressed:
+            self._cut()
+        return pressed
+
     def _cut(self) -> None:
         self.plant.cut(channel for one in self.supply.cut() for channel in one.channels)
 

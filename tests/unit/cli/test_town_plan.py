@@ -56,6 +56,17 @@ def test_loads_have_their_actuators_and_sub_meters() -> None:
         assert (load.max_off_s == 900) is (load.load_class == LoadClass.YELLOW)
 
 
+def test_contactors_and_valves_are_devices_of_their_points() -> None:
+    devices = registry_plan(demo_town()).supply_devices
+    assert [(one.point, one.module, one.kind, one.reconnect) for one in devices] == [
+        ("flat-04-electricity", 104_004, "contactor", "remote"),
+        ("flat-09-electricity", 104_009, "contactor", "manual_only"),
+        ("flat-16-electricity", 104_016, "contactor", "remote"),
+        ("flat-21-cold_water", 104_021, "valve", "remote"),
+    ]
+    assert registry_plan(synthetic_town(1, 1)).supply_devices == ()
+
+
 def test_every_place_of_the_tree_has_its_limit() -> None:
     spec = demo_town()
     limits = registry_plan(spec).limits

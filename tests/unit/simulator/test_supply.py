@@ -1,5 +1,7 @@
 """Contactors and valves of the simulator: once by id, never old, by hand where it must be."""
 
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,11 +9,20 @@ import pytest
 from balans.core.words import Phase, PointRole, Resource
 from balans.protocols.module import SupplySwitch
 from balans.protocols.supply_words import Contact, SupplyAction
+from balans.simulator.driven import with_plants
 from balans.simulator.plant import Plant, Profile
 from balans.simulator.recording import town_minutes
-from balans.simulator.spec import ChannelSpec, ModuleSpec
-from balans.simulator.supply import EXPIRED, REPLAYED, STUCK, SupplyAdapter, SupplyBank
+from balans.simulator.spec import ChannelSpec, ModuleSpec, TownSpec
+from balans.simulator.supply import (
+    EXPIRED,
+    PRESS_AFTER_S,
+    REPLAYED,
+    STUCK,
+    SupplyAdapter,
+    SupplyBank,
+)
 from balans.simulator.town import demo_town
+from balans.simulator.world import World
 
 T0 = 1_000.0
 
@@ -92,7 +103,8 @@ def module_of(flat: str, resource: Resource = Resource.ELECTRICITY) -> ModuleSpe
 
 def test_only_adapters_without_loads_are_there_and_their_state_outlives_the_process() -> None:
     town = demo_town()
-    assert SupplyBank(town.modules, town.loads, T0).adapters == {}
+    found = SupplyBank(town.modules, town.loads, T0).adapters
+    assert list(found) == [supply.module for supply in town.supplies]
     bank = SupplyBank([module_of("flat-01")], town.loads, T0)
     assert bank.obey(msgspec.structs.replace(switch("x"), serial=9), T0) is None
     assert bank.obey(msgspec.structs.replace(switch("x"), output=2), T0) is None
@@ -127,3 +139,80 @@ def test_a_flat_that_is_cut_off_counts_no_more_and_no_other_notices(resource: Re
     assert cut.red_interruptions == 0
     cut.cut(())
     assert cut.supplied.all()
+
+
+CUT, HAND = 104_004, 104_009
+"""Contactors of the demo's flats 4 and 9; the second comes back by hand only."""
+
+
+def order(world: World, serial: int, *, on: bool = False) -> Contact:
+    action = SupplyAction.RECONNECT if on else SupplyAction.DISCONNECT
+    now, name = float(world.now_s), f"{serial}-{world.now_s}-{on}"
+    one = SupplySwitch(name, serial, 1, action, now, now + 60, "dora", "x", serial == HAND)
+    state = world.obey_supply(one, now)
+    assert state is not None
+    return state.contact
+
+
+def evening(spec: TownSpec, minutes: int, folder: Path | None = None) -> World:
+    """Return the town after so many minutes, all contacts of loads closed."""
+    world = World(spec, state_dir=folder)
+    for _ in range(minutes):
+        world.advance()
+    return world
+
+
+@pytest.mark.parametrize("spec", [demo_town(), with_plants(demo_town())], ids=["demo", "plants"])
+def test_a_flat_that_is_off_draws_nothing_its_loads_neither(spec: TownSpec) -> None:
+    world, free = evening(spec, 600), evening(spec, 600)
+    assert order(world, CUT) == Contact.OFF
+    own = [load.name for load in spec.loads if load.flat == "flat-04"]
+    counted = np.array([channel.node == "flat-04" for _, channel in spec.channels])
+    electric = np.array([c.resource is Resource.ELECTRICITY for _, c in spec.channels])
+    before = world.plant.registers()
+    drawn = 0.0
+    for _ in range(120):
+        sample, other = world.advance(), free.advance()
+        assert sample.node_w is not None
+        assert other.node_w is not None
+        assert sample.load_w is not None
+        drawn += other.node_w["flat-04"]
+        assert sample.node_w["flat-04"] == 0
+        assert [sample.load_w[name] for name in own] == [0] * len(own)
+        assert (
+            sample.site_w == sum(sample.node_w.values()) == other.site_w - other.node_w["flat-04"]
+        )
+        assert sample.reference_w == sample.site_w
+    assert drawn > 0
+    after = world.plant.registers()
+    assert (after == before)[counted & electric].all()
+    assert (after > before)[~counted & electric].any()
+    assert world.plant.red_interruptions == 0
+    assert order(world, CUT, on=True) == Contact.ON
+    powers = [(world.advance().node_w or {})["flat-04"] for _ in range(600)]
+    assert max(powers) > 0
+
+
+def test_somebody_at_home_turns_on_what_is_armed() -> None:
+    world = evening(demo_town(), 60)
+    order(world, HAND)
+    world.advance()
+    assert order(world, HAND, on=True) == Contact.ARMED
+    assert world.press_supplies() == []
+    row = [flat.code for flat in world.spec.flats].index("flat-09")
+    for _ in range(int(PRESS_AFTER_S) // 60):
+        assert not world.plant.supplied[0, row]
+        world.advance()
+    (pressed,) = world.press_supplies()
+    assert (pressed.serial, pressed.contact, pressed.order) == (HAND, Contact.ON, "")
+    assert world.plant.supplied.all()
+    assert world.press_supplies() == []
+
+
+def test_what_is_off_stays_off_when_the_town_is_started_again(tmp_path: Path) -> None:
+    world = evening(demo_town(), 90, tmp_path)
+    order(world, CUT)
+    world.close()
+    again = World(demo_town(), state_dir=tmp_path)
+    assert again.supply.adapters[CUT].contact == Contact.OFF
+    assert (again.advance().node_w or {})["flat-04"] == 0

@@ -20,7 +20,7 @@ def town(request: pytest.FixtureRequest) -> TownSpec:
 def test_demo_has_what_the_plan_says() -> None:
     spec = demo_town()
     assert len(spec.flats) == 24
-    assert len(spec.modules) == 1 + 24 * 3
+    assert len(spec.modules) == 1 + 24 * 3 + len(spec.supplies)
     assert len(spec.channels) == 1 + 24 * 5
     assert [hub.code for hub in spec.hubs] == ["hub-1", "hub-2"]
     assert spec.gateway == spec.hubs[0]
@@ -56,7 +56,10 @@ def test_everything_refers_to_something_there(town: TownSpec) -> None:
     assert {module.hub for module in town.modules} == hubs
     assert {channel.node for _, channel in town.channels} <= seen
     adapters = {module.serial for module in town.modules if module.adapter}
-    assert {load.module for load in town.loads if load.module} == adapters
+    switching = {load.module for load in town.loads if load.module}
+    interrupting = {supply.module for supply in town.supplies}
+    assert switching | interrupting == adapters
+    assert not switching & interrupting
 
 
 def test_actuators_belong_to_loads_that_may_be_switched() -> None:
@@ -67,6 +70,22 @@ def test_actuators_belong_to_loads_that_may_be_switched() -> None:
             assert load.module
         if load.load_class is LoadClass.YELLOW:
             assert 420 <= load.max_off_s <= 900
+
+
+def test_a_contactor_or_valve_counts_what_it_interrupts_of_one_flat() -> None:
+    spec = demo_town()
+    modules = {module.serial: module for module in spec.modules}
+    cut = [modules[supply.module].channels for supply in spec.supplies]
+    assert [[(c.node, c.resource, c.input) for c in channels] for channels in cut] == [
+        [("flat-04", Resource.ELECTRICITY, 1)],
+        [("flat-09", Resource.ELECTRICITY, 1)],
+        [("flat-16", Resource.ELECTRICITY, 1)],
+        [("flat-21", Resource.COLD_WATER, 1)],
+    ]
+    assert [supply.by_hand for supply in spec.supplies] == [False, True, False, False]
+    assert {modules[supply.module].hub for supply in spec.supplies} == {"hub-1", "hub-2"}
+    by_flat = [channel.node for _, channel in spec.channels if not channel.load]
+    assert all(by_flat.count(flat.code) == 3 for flat in spec.flats)
 
 
 def test_seed_changes_registers_only() -> None:

@@ -20,4 +20,6 @@ DEMO_ACCOUNTS: Final = (
     DemoAccount("operator", "operator-demo", _("Operator")),
     DemoAccount("resident", "resident-demo", _("Resident of a flat")),
     DemoAccount("installer", "installer-demo", _("Installer")),
+    DemoAccount("dispatcher", "dispatcher-demo", _("Dispatcher of disconnections")),
+    DemoAccount("colleague", "colleague-demo", _("Second dispatcher, who approves")),
 )
