@@ -1,5 +1,6 @@
 """Triggers at work: they call, propose, lengthen, tighten and end events, and a restart goes on."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,11 +27,15 @@ from balans.storage.response_events import changes_of, event_for, events_of
 from balans.storage.response_life import advance_events
 from balans.storage.response_progress import targets_of
 from balans.storage.response_records import EventInfo, ExemptionKind, ResponseRefusedError
+from balans.storage.response_trigger_shown import changes_of_trigger, last_sight, sights_of
+from balans.storage.response_trigger_sight import LOG_MAX, Did
 from balans.storage.response_trigger_work import look_at_triggers
 from balans.storage.response_triggers import (
     TriggerInfo,
     TriggerOrder,
     create_trigger,
+    edit_trigger,
+    end_trigger,
     set_trigger_enabled,
     trigger_for,
     triggers_of,
@@ -132,6 +137,42 @@ class TestKeeping:
         with pytest.raises(ResponseRefusedError) as caught:
             a_trigger()
         assert caught.value.code == "taken"
+
+    def test_one_that_has_ended_never_looks_again(self) -> None:
+        open_programme()
+        a_trigger(mode=Mode.PROPOSE)
+        for minute in range(3):
+            look(minute, 8000)
+        proposal = the_event()
+        ended = end_trigger(operator(), "trafo", at(3))
+        assert (ended.enabled, ended.ended_at) == (False, at(3))
+        assert event_for(operator(), proposal.code).state == EventState.CANCELLED
+        assert [look(minute, 8000) for minute in range(4, 7)] == [{}] * 3
+        only = TriggerOrder(programme="", settings=SETTINGS)
+        changes: list[Callable[[], Any]] = [
+            lambda: set_trigger_enabled(operator(), "trafo", at(8), enabled=True),
+            lambda: end_trigger(operator(), "trafo", at(8)),
+            lambda: edit_trigger(operator(), "trafo", only),
+        ]
+        for change in changes:
+            with pytest.raises(ResponseRefusedError) as caught:
+                change()
+            assert caught.value.code == "ended"
+        assert [one.what for one in changes_of_trigger(state())] == ["ended", "made"]
+
+    def test_switched_off_it_takes_its_proposal_back(self) -> None:
+        open_programme()
+        a_trigger(mode=Mode.PROPOSE)
+        for minute in range(3):
+            look(minute, 8000)
+        proposal = the_event()
+        set_trigger_enabled(operator(), "trafo", at(3), enabled=False)
+        assert event_for(operator(), proposal.code).state == EventState.CANCELLED
+
+    def test_switched_off_it_lets_its_event_run(self) -> None:
+        event = in_overload()
+        set_trigger_enabled(operator(), "trafo", at(3), enabled=False)
+        assert event_for(operator(), event.code).state == EventState.ACTIVE
 
     def test_one_that_is_switched_off_does_not_look(self) -> None:
         open_programme()
@@ -371,3 +412,39 @@ def fill_history(site: NodeInfo, days: int) -> None:
             " from generate_series(%s::timestamptz, %s::timestamptz, interval '5 min') as m",
             [site.id, site.tenant_id, NOW - timedelta(days=days), NOW],
         )
+
+
+class TestSight:
+    def test_what_it_saw_and_did_is_kept(self) -> None:
+        event = in_overload()
+        sight = last_sight(state())
+        assert sight is not None
+        assert (sight.did, sight.causes, sight.power_w) == (Did.CALLED, ("measured",), 8000)
+        look(2.5, 8000)
+        look(3, 5000, on=False)
+        last = last_sight(state())
+        assert last is not None
+        assert (last.did, last.event, last.held_w) == (Did.FOLLOWS, event.code, 2200)
+        assert [one.did for one in sights_of(state())] == [Did.CALLED]
+
+    def test_why_no_more_was_done(self) -> None:
+        open_programme()
+        a_trigger(cap_kw=Decimal(1), mode=Mode.PROPOSE)
+        for minute in range(20):
+            look(minute, 8000)
+        (only,) = sights_of(state())
+        assert (only.did, only.why) == (Did.PROPOSES, ("proposes", "cap"))
+        look(21, 3000)
+        look(24, 3000)
+        assert [one.did for one in sights_of(state())] == [
+            Did.WITHDREW,
+            Did.PROPOSES,
+            Did.PROPOSES,
+        ]
+
+    def test_the_log_is_bounded(self) -> None:
+        open_programme()
+        a_trigger(mode=Mode.PROPOSE, settings={"overload": {"limit_kw": 6, "held_for_s": 0}})
+        for minute in range(40):
+            look(2 * minute, 8000 if minute % 2 else 1000)
+        assert len(sights_of(state())) == LOG_MAX

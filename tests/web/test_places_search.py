@@ -43,7 +43,10 @@ def test_by_name_by_code_and_by_what_it_lies_in(search: Callable[..., list[Any]]
     ]
     assert codes(search("riser flat 3")) == ["alice-flat-03"]
     assert codes(search("linden 12 flat"))[:2] == ["alice-flat-01", "alice-flat-02"]
+    assert codes(search("orhei linden 12 riser flat 4")) == ["alice-flat-04"]
+    assert codes(search("street riser")) == ["alice-riser"]
     assert search("nowhere") == []
+    assert search("riser orhei") == []
 
 
 def test_without_words_the_topmost_come_first(search: Callable[..., list[Any]]) -> None:

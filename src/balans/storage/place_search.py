@@ -56,17 +56,13 @@ def search_places(
         return _hits(user, _topmost(rows, [*paths, within], limit))
     asked = list(words[:WORDS_MAX])
     found = _best(rows.filter(_all_of(asked)), asked, limit)
-    seen = access.granted_paths(user, Right.VIEW)
+    seen = Node.objects.filter(path__under=access.granted_paths(user, Right.VIEW))
     for cut in range(len(asked) - 1, 0, -1):
         if len(found) >= limit:
             break
-        around = list(
-            Node.objects.filter(_all_of(asked[:cut]), path__under=seen)
-            .order_by("path")
-            .values_list("path", flat=True)[:AROUND_MAX]
-        )
-        below = rows.filter(_all_of(asked[cut:]), path__under=around).exclude(pk__in=found)
-        found += _best(below, asked[cut:], limit - len(found)) if around else []
+        if around := _around(seen, asked[:cut]):
+            below = rows.filter(_all_of(asked[cut:]), path__under=around).exclude(pk__in=found)
+            found += _best(below, asked[cut:], limit - len(found))
     return _hits(user, found)
 
 
@@ -85,6 +81,31 @@ def _topmost(rows: "QuerySet[Node]", tops: Sequence[str], limit: int) -> list[in
         below = rows.filter(parent_id__in=[node.pk for node in level]).exclude(pk__in=found)
         level = list(below.order_by("code")[:limit])
     return found[:limit]
+
+
+def _around(rows: "QuerySet[Node]", words: Words) -> list[str]:
+    """Return the paths of places that other ones lie in: one that is named so, or below one."""
+    found = _called(rows.filter(_all_of(words)), words)
+    for cut in range(len(words) - 1, 0, -1):
+        if found:
+            break
+        if above := _around(rows, words[:cut]):
+            below = rows.filter(_all_of(words[cut:]), path__under=above)
+            found = _called(below, words[cut:])
+    return found
+
+
+def _called(rows: "QuerySet[Node]", words: Words) -> list[str]:
+    """Return paths of `rows`; where names have all words whole, only of those."""
+    ordered = rows.annotate(letters=Length("name")).order_by("letters", "path")
+    found = list(ordered.values_list("path", "name")[:AROUND_MAX])
+    whole = [path for path, name in found if _has_whole(name, words)]
+    return whole or [path for path, _name in found]
+
+
+def _has_whole(name: str, words: Words) -> bool:
+    own = set(name.casefold().split())
+    return all(own & {one.casefold() for one in names} for names in words)
 
 
 def _all_of(words: Words) -> Q:

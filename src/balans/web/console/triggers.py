@@ -94,7 +94,12 @@ def edit_trigger(request: HttpRequest, code: str) -> HttpResponse:
             except ResponseRefusedError as error:
                 _blame(form, error)
     back = Crumb(named(found.title), reverse("response-trigger", args=[code]))
-    more = {"trigger": found, "has_programmes": True}
+    more = {
+        "trigger": found,
+        "place": named(found.node_name),
+        "programme": named(_programme_of(found).terms.title),
+        "has_programmes": True,
+    }
     return _form_page(request, form, [_crumb(), back, Crumb(_("Change"))], named(found.title), more)
 
 

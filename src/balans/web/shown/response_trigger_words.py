@@ -105,7 +105,7 @@ CHANGES: Final[dict[str, Promise]] = {
     "ended": pgettext_lazy("trigger change", "ended for good"),
 }
 FIELDS: Final[dict[str, tuple[Any, Any]]] = {
-    "title": (_("Name"), _("What colleagues call it, such as “Transformer of Linden Street”.")),
+    "title": (_("Title"), _("What colleagues call it, such as “Transformer of Linden Street”.")),
     "code": (_("Code"), _("Latin letters, digits, dots and dashes. It cannot be changed later.")),
     "programme": (_("Programme"), _("Its events are called by the rules of this programme.")),
     "limit_kw": (_("The place can carry, kW"), ""),
