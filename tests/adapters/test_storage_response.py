@@ -203,6 +203,27 @@ class TestWhomToAsk:
         open_programme(tariffs=("flat rate",))
         assert targets_of(drafted()) == []
 
+    @pytest.mark.parametrize(
+        ("benefit", "wanted", "refused"),
+        [
+            ("social tariff", ("social tariff", "large family"), {}),
+            ("social tariff", ("none",), {"benefit": 1}),
+            ("", ("none",), {}),
+            ("", ("social tariff",), {"benefit": 1}),
+            ("social tariff", (), {}),
+        ],
+    )
+    def test_whom_a_programme_asks_goes_by_the_benefit_of_the_contract(
+        self, plan: RegistryPlan, benefit: str, wanted: tuple[str, ...], refused: dict[str, int]
+    ) -> None:
+        (contract,) = plan.contracts
+        apply_plan(replace(plan, contracts=(replace(contract, benefit=benefit),)))
+        open_programme(benefits=wanted)
+        event = drafted()
+        assert event.preview is not None
+        assert event.preview["refused"] == refused
+        assert len(targets_of(event)) == 1 - len(refused)
+
     def test_a_reduction_asks_for_no_more_than_there_is(self) -> None:
         open_programme()
         step = StepInfo(NOW + HOUR, NOW + 2 * HOUR, 50_000.0)

@@ -29,14 +29,23 @@ class Refusal(StrEnum):
     EXEMPT = "exempt"
     NOT_JOINED = "not_joined"
     TARIFF = "tariff"
+    BENEFIT = "benefit"
     OPTED_OUT = "opted_out"
     NOT_RELEASED = "not_released"
     NO_GATEWAY = "no_gateway"
     MIXED = "mixed"
 
 
+NO_BENEFIT: Final = "none"
+"""Word for contracts without any benefit in what a programme asks."""
 UNTOUCHABLE: Final = frozenset(
-    {Refusal.EXEMPT, Refusal.NOT_JOINED, Refusal.TARIFF, Refusal.OPTED_OUT}
+    {
+        Refusal.EXEMPT,
+        Refusal.NOT_JOINED,
+        Refusal.TARIFF,
+        Refusal.BENEFIT,
+        Refusal.OPTED_OUT,
+    }
 )
 """Refusals of a place that no limit above it may reach either. What an owner has not released is
 left alone by his gateway itself."""
@@ -152,7 +161,7 @@ class _Rules:
     exempt: Collection[str]
     joined: Collection[str]
     left: Collection[str]
-    tariffs: Mapping[str, str]
+    terms: Mapping[str, tuple[str, str]]
     gateways: Mapping[int, tuple[int, str]]
     codes: Mapping[int, str]
 
@@ -177,7 +186,12 @@ class _Rules:
             frozenset(exempt.values_list("node__path", flat=True)),
             frozenset(joined.values_list("node__path", flat=True)),
             frozenset(left.values_list("node__path", flat=True)),
-            dict(contracts.values_list("node__path", "tariff")),
+            {
+                path: (tariff, benefit or NO_BENEFIT)
+                for path, tariff, benefit in contracts.values_list(
+                    "node__path", "tariff", "benefit"
+                )
+            },
             {
                 site: (pk, code)
                 for site, pk, code in hubs.values_list("site_id", "id", "site__code")
@@ -187,15 +201,15 @@ class _Rules:
 
     def refusal(self, path: str, loads: Sequence[LoadInfo]) -> Refusal | None:
         """Return why the node at `path` with its `loads` is not asked, None if it is."""
-        around = (path, *_above(path))
+        around, asked = (path, *_above(path)), self.programme.terms
         checks = (
             (any(one in self.exempt for one in around) or self._holds_exempt(path), Refusal.EXEMPT),
             (
-                self.programme.terms.consent_needed
-                and not any(one in self.joined for one in around),
+                asked.consent_needed and not any(one in self.joined for one in around),
                 Refusal.NOT_JOINED,
             ),
-            (self._other_tariff(around), Refusal.TARIFF),
+            (self._is_other(around, 0, asked.tariffs), Refusal.TARIFF),
+            (self._is_other(around, 1, asked.benefits), Refusal.BENEFIT),
             (any(one in self.left for one in around), Refusal.OPTED_OUT),
             (not self.usable(loads), Refusal.NOT_RELEASED),
         )
@@ -224,9 +238,9 @@ class _Rules:
     def _holds_exempt(self, path: str) -> bool:
         return any(one.startswith(f"{path}.") for one in self.exempt)
 
-    def _other_tariff(self, around: Iterable[str]) -> bool:
-        wanted = self.programme.terms.tariffs
+    def _is_other(self, around: Iterable[str], term: int, wanted: Collection[str]) -> bool:
+        """Tell whether the nearest contract has another tariff (0) or benefit (1) than wanted."""
         if not wanted:
             return False
-        tariff = next((self.tariffs[one] for one in around if one in self.tariffs), None)
-        return tariff not in wanted
+        found = next((self.terms[one] for one in around if one in self.terms), None)
+        return found is None or found[term] not in wanted

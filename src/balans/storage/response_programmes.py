@@ -210,6 +210,7 @@ def _columns(terms: ProgrammeTerms) -> dict[str, Any]:
     found: dict[str, Any] = {name: getattr(terms, name) for name in _TERMS}
     found["load_classes"] = [word.value for word in terms.load_classes]
     found["tariffs"] = [printable(tariff)[:200] for tariff in terms.tariffs]
+    found["benefits"] = [printable(benefit)[:200] for benefit in terms.benefits]
     found["title"] = printable(terms.title.strip())
     found["incentive"] = printable(terms.incentive)
     return found
@@ -238,4 +239,5 @@ def _terms(row: Programme) -> ProgrammeTerms:
     values = {name: getattr(row, name) for name in _TERMS}
     values["load_classes"] = tuple(LoadClass(word) for word in row.load_classes)
     values["tariffs"] = tuple(row.tariffs)
+    values["benefits"] = tuple(row.benefits)
     return ProgrammeTerms(**values)

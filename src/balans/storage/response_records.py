@@ -46,6 +46,7 @@ class ProgrammeTerms:
     title: str
     load_classes: tuple[LoadClass, ...] = (LoadClass.GREEN, LoadClass.YELLOW)
     tariffs: tuple[str, ...] = ()
+    benefits: tuple[str, ...] = ()
     incentive: str = ""
     consent_needed: bool = True
     priority: int = 5

@@ -140,6 +140,7 @@ class ContractPlan:
     resource: str = Resource.ELECTRICITY
     contracted_kw: Decimal | None = None
     tariff: str = ""
+    benefit: str = ""
     valid_from: datetime = BEGINNING
     valid_to: datetime | None = None
 

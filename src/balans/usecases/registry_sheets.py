@@ -236,6 +236,7 @@ SHEETS: tuple[Sheet, ...] = (
             RESOURCE,
             Column("contracted_kw", cells.DECIMAL, "contracted power [kW]"),
             Column("tariff", cells.TEXT, "name of the tariff"),
+            Column("benefit", cells.TEXT, "what entitles to terms of its own; empty: nothing"),
             VALID_FROM,
             VALID_TO,
         ),

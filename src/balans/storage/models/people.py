@@ -64,7 +64,10 @@ class Customer(TenantRow):
 
 
 class Contract(TenantRow, Period):
-    """What a customer buys at a node; at most one contract a node and resource at a time."""
+    """What a customer buys at a node; at most one contract a node and resource at a time.
+
+    `benefit` names what entitles the customer to terms of his own, such as a social tariff.
+    """
 
     number = models.CharField(max_length=64)
     customer = inside("storage.Customer")
@@ -72,6 +75,7 @@ class Contract(TenantRow, Period):
     resource = word()
     contracted_kw = models.DecimalField(max_digits=12, decimal_places=3, null=True)
     tariff = models.CharField(max_length=200, blank=True)
+    benefit = models.CharField(max_length=200, blank=True, default="")
 
     class Meta:
         db_table = "contract"

@@ -45,6 +45,7 @@ class Programme(TenantRow):
     state = word(default="draft")
     load_classes = models.JSONField(default=list)
     tariffs = models.JSONField(default=list)  # of contracts; empty: any
+    benefits = models.JSONField(default=list)  # of contracts, "none" for those without; empty: any
     incentive = models.CharField(max_length=1000, blank=True, default="")
     consent_needed = models.BooleanField(default=True)
     priority = models.SmallIntegerField(default=5)

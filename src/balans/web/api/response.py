@@ -61,6 +61,7 @@ class ProgrammeOut(Schema):
     state: ProgrammeState
     load_classes: list[LoadClass]
     tariffs: list[str]
+    benefits: list[str]
     incentive: str
     consent_needed: bool
     priority: int
@@ -312,6 +313,7 @@ def _programme(one: ProgrammeInfo, *, waits: bool) -> ProgrammeOut:
         state=one.state,
         load_classes=list(terms.load_classes),
         tariffs=list(terms.tariffs),
+        benefits=list(terms.benefits),
         incentive=terms.incentive,
         consent_needed=terms.consent_needed,
         priority=terms.priority,

@@ -45,6 +45,10 @@ def _count(term: str) -> forms.IntegerField:
     return forms.IntegerField(min_value=least, max_value=most)
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 class Power(forms.CharField):
     """A power in kW, or a level, with a decimal point or comma."""
 
@@ -84,6 +88,7 @@ class ProgrammeForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
     tariffs = forms.CharField(max_length=500, required=False)
+    benefits = forms.CharField(max_length=500, required=False)
     consent_needed = forms.BooleanField(required=False)
     priority = _count("priority")
     notice_min = _minutes("notice_s")
@@ -112,6 +117,7 @@ class ProgrammeForm(forms.Form):
         initial |= {name: getattr(terms, term) // MINUTE_S for name, term in MINUTES.items()}
         initial["load_classes"] = [one.value for one in terms.load_classes]
         initial["tariffs"] = ", ".join(terms.tariffs)
+        initial["benefits"] = ", ".join(terms.benefits)
         if terms.fallback_w is not None:
             initial["fallback_kw"] = Decimal(str(terms.fallback_w)) / 1000
         return initial
@@ -124,7 +130,8 @@ class ProgrammeForm(forms.Form):
         return ProgrammeTerms(
             title=given["title"],
             load_classes=tuple(LoadClass(word) for word in given["load_classes"]),
-            tariffs=tuple(word.strip() for word in given["tariffs"].split(",") if word.strip()),
+            tariffs=_words(given["tariffs"]),
+            benefits=_words(given["benefits"]),
             incentive=given["incentive"],
             consent_needed=given["consent_needed"],
             priority=given["priority"],

@@ -38,6 +38,7 @@ def term_rows(terms: ProgrammeTerms) -> list[tuple[str, str]]:
         (_("Who is asked"), needed),
         (_("Load classes"), "; ".join(classes)),
         (_("Tariffs"), ", ".join(terms.tariffs) or _("any")),
+        (_("Benefits"), ", ".join(terms.benefits) or _("any")),
         (_("Notice"), _span(terms.notice_s)),
         (_("Longest event"), duration(terms.max_event_s)),
         (

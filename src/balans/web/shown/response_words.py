@@ -67,6 +67,7 @@ LEFT_OUT: Final[dict[str, Promise]] = {
     Refusal.EXEMPT: _("never asked: excluded or vulnerable"),
     Refusal.NOT_JOINED: _("take no part in the programme"),
     Refusal.TARIFF: _("have another tariff"),
+    Refusal.BENEFIT: _("have another benefit"),
     Refusal.OPTED_OUT: _("opted out"),
     Refusal.NOT_RELEASED: _("have released no load of these classes"),
     Refusal.NO_GATEWAY: _("have no gateway that controls"),
