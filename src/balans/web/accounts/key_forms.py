@@ -19,7 +19,7 @@ SCOPE_WORDS: Final[dict[Scope, Promise]] = {
     Scope.READ_BALANCES: _("read balances"),
     Scope.READ_EVENTS: _("read events and findings"),
     Scope.WRITE_MARKS: _("mark points as temporarily incorrect"),
-    Scope.WRITE_RESPONSE: _("call, cancel and leave events of demand response"),
+    Scope.WRITE_RESPONSE: _("call, cancel and leave events of demand response, keep triggers"),
 }
 LASTS: Final[dict[str, tuple[Promise, timedelta | None]]] = {
     "30": (_("30 days"), timedelta(days=30)),
