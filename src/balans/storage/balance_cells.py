@@ -11,7 +11,6 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-from django.db import connection
 from numpy.typing import NDArray
 
 from balans.core.hours import EPOCH_UNIX_S, HOUR_S
@@ -19,7 +18,7 @@ from balans.domain.balances import Cells, Course, State, intervals, state_of
 from balans.domain.metering.counter import FOREVER, Micros, micros
 from balans.storage import lookups
 from balans.storage.balance_dirty import registry_version
-from balans.storage.copying import Int8s, arrays, literal
+from balans.storage.copying import Int8s, any_of, arrays, binary_cursor
 from balans.storage.models import MeteringPoint
 from balans.storage.profile import point_intervals
 from balans.storage.readings import registers
@@ -112,12 +111,9 @@ class _Work:
         return plain
 
     def _marked(self) -> list[int]:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "select distinct point_id from point_mark where not void and valid_from < %s"
-                " and coalesce(valid_to > %s, true) and point_id = any(%s::bigint[])",
-                [self.bounds[-1], self.bounds[0], literal(self.points.tolist())],
-            )
+        query = _MARKED.format(condition=any_of("point_id", len(self.points), "%b::bigint[]"))
+        with binary_cursor() as cursor:
+            cursor.execute(query, [self.bounds[-1], self.bounds[0], Int8s(self.points)])
             return [point for (point,) in cursor.fetchall()]
 
     def _fast(self, cells: Cells, mounted: _Mounted, plain: NDArray[np.intp]) -> None:
@@ -126,7 +122,7 @@ class _Work:
         columns = (hours - first).astype(np.intp)
         size = max(1, CHUNK_CELLS // (last - first))
         for part in _parts(plain, size):
-            found = registers(mounted.channel[part].tolist(), first, last)
+            found = registers(mounted.channel[part], first, last)
             course = Course(found.values, found.estimated, found.suspect, mounted.modulus[part])
             rows = mounted.point[part]
             cells.pulses[rows], cells.state[rows] = intervals(course, columns)
@@ -189,6 +185,10 @@ def _read_mountings(points: NDArray[np.int64]) -> _Mounted:
     )
 
 
+_MARKED: Final = """
+select distinct point_id from point_mark where not void and valid_from < %b
+  and coalesce(valid_to > %b, true) and {condition}
+"""
 _MOUNTINGS: Final = f"""
 select array_agg(point), array_agg(channel), array_agg(weight), array_agg(per),
   array_agg(ratio), array_agg(ratio_to), array_agg(modulus), array_agg(start), array_agg(stop),

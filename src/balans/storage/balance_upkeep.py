@@ -16,11 +16,11 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from balans.core.hours import EPOCH_DATE, day_of, hour_of, time_of
-from balans.domain.balances import Sums, summed
+from balans.domain.balances import Side, Sums, summed
 from balans.storage import balance_sql as sql
 from balans.storage.balance_cells import point_cells
 from balans.storage.balance_dirty import READERS
-from balans.storage.balance_groups import slots_of, sync_groups
+from balans.storage.balance_groups import sync_groups
 from balans.storage.balance_sums import (
     DAY_H,
     Kept,
@@ -199,15 +199,17 @@ class Members:
 
 def members(group_ids: Iterable[int]) -> Members:
     """Return the points that groups sum themselves."""
-    groups = list(group_ids)
-    slots = slots_of(groups)
-    places = Places(slots)
-    group, side, point, tenant = arrays(
-        sql.MEMBERS, [Int4s(np.array(groups, np.int64))], "int4", "int2", "int8", "int4"
+    groups = np.array(list(group_ids), np.int64)
+    group, side, point, tenant = (
+        column.astype(np.int64)
+        for column in arrays(sql.MEMBERS, [Int4s(groups)], "int4", "int2", "int8", "int4")
     )
-    place = places.of(group, side)
-    first = np.searchsorted(place, np.arange(len(slots)))
-    return Members(places, tenant[first].tolist(), place, point.astype(np.int64))
+    begins = np.ones(len(group), np.bool_)
+    begins[1:] = (group[1:] != group[:-1]) | (side[1:] != side[:-1])
+    first = np.flatnonzero(begins)
+    pairs = zip(group[first].tolist(), side[first].tolist(), strict=True)
+    places = Places([(group_id, Side(of)) for group_id, of in pairs])
+    return Members(places, tenant[first].tolist(), np.cumsum(begins) - 1, point)
 
 
 def _compute_days(days_of: dict[int, set[int]]) -> None:

@@ -25,22 +25,16 @@ HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 _LENGTH = struct.Struct(">i")
 _ARRAY_HEAD = struct.Struct(">iiIii")
+_FEW = 100
 _ARRAYS = {"int2": (2, 21), "int4": (4, 23), "int8": (8, 20)}
 """Bytes of an element, and its type by PostgreSQL's number."""
 
 
-def row_type(*fields: tuple[str, str], last: tuple[str, str, int] | None = None) -> np.dtype[Any]:
-    """Return the layout of a binary row of `fields` (name, kind), none of which is NULL.
-
-    With `last` (name, kind, how often) so many fields of one kind follow, read as
-    ``rows[name]["value"]``.
-    """
+def row_type(*fields: tuple[str, str]) -> np.dtype[Any]:
+    """Return the layout of a binary row of `fields` (name, kind), none of which is NULL."""
     found: list[Any] = [("fields", ">i2")]
     for name, kind in fields:
         found += [(f"{name}_length", ">i4"), (name, kind)]
-    if last is not None:
-        name, kind, count = last
-        found.append((name, [("length", ">i4"), ("value", kind)], (count,)))
     return np.dtype(found)
 
 
@@ -52,9 +46,21 @@ def fixed_rows(query: str, params: Sequence[Any], layout: np.dtype[Any]) -> NDAr
     return np.frombuffer(data, layout, count=count, offset=len(HEADER))
 
 
-def rows_of_bytes(query: str, params: Sequence[Any]) -> Iterator[list[bytes]]:
-    """Yield the rows that `query` selects, each field as its bytes; NULL as none."""
-    return parse_rows(raw_rows(query, params))
+def rows_of_bytes(query: str, params: Sequence[Any]) -> list[list[bytes]]:
+    """Return the rows that `query` selects, each field as its bytes in binary; NULL as none.
+
+    `query` has ``%b`` in place of parameters.
+    """
+    with connection.wrap_database_errors, binary_cursor() as cursor:
+        cursor.execute(query, params)
+        result = cursor.pgresult
+        if result is None:
+            return []
+        columns = range(result.nfields)
+        return [
+            [result.get_value(row, column) or b"" for column in columns]
+            for row in range(result.ntuples)
+        ]
 
 
 def raw_rows(query: str, params: Sequence[Any]) -> bytes:
@@ -108,19 +114,45 @@ def arrays(query: str, params: Sequence[Any], *kinds: str) -> list[NDArray[np.in
     kinds
         Type of the elements of each column, as PostgreSQL names it: int2, int4, int8.
     """
-    with binary_cursor() as cursor:
-        cursor.execute(query, params)
-        fields = [
-            cursor.pgresult.get_value(0, column) if cursor.pgresult else None
-            for column in range(len(kinds))
-        ]
     found = []
-    for kind, field in zip(kinds, fields, strict=True):
+    for kind, field in zip(kinds, _fields(query, params, len(kinds)), strict=True):
         layout = _element(kind)
         count = (len(field) - _ARRAY_HEAD.size) // layout.itemsize if field else 0
         values = np.frombuffer(field or b"", layout, count, _ARRAY_HEAD.size if count else 0)
         found.append(values["value"])
     return found
+
+
+def tables(query: str, params: Sequence[Any], *columns: int) -> list[NDArray[np.int32]]:
+    """Return the columns of one row, each an ``array_agg(array[...])`` of int4 without NULL.
+
+    All rows of a table come as one value: a row costs nothing here, where one of COPY costs an
+    object or two.
+
+    Parameters
+    ----------
+    query, params
+        With ``%b`` in place of parameters.
+    columns
+        How many integers a row of each has: the shapes are (rows, columns).
+    """
+    found = []
+    for width, field in zip(columns, _fields(query, params, len(columns)), strict=True):
+        head = _ARRAY_HEAD.size + 8  # of two dimensions
+        count = (len(field) - head) // 8 if field else 0
+        values = np.frombuffer(field or b"", _element("int4"), count, head if count else 0)
+        found.append(values["value"].reshape(-1, width))
+    return found
+
+
+def _fields(query: str, params: Sequence[Any], count: int) -> list[bytes | None]:
+    """Return the fields of the first row, which there is."""
+    with connection.wrap_database_errors, binary_cursor() as cursor:
+        cursor.execute(query, params)
+        return [
+            cursor.pgresult.get_value(0, column) if cursor.pgresult else None
+            for column in range(count)
+        ]
 
 
 def _element(kind: str) -> np.dtype[Any]:
@@ -192,6 +224,22 @@ def write(table: str, columns: Sequence[str], parts: Iterable[bytes]) -> None:
     with _copying(statement) as copy:
         for data in parts:
             copy.write(data)
+
+
+def any_of(column: str, count: int, array: str = "%b::int[]") -> str:
+    """Return the condition that `column` is one of the `count` elements of `array`.
+
+    A long array goes into a subquery: of a constant the planner looks up every element in its
+    statistics, a microsecond each, which for ten thousand takes longer than the query itself.
+    A short one stays as it is, and what is distributed by `column` is asked in its places only.
+
+    >>> any_of("id", 2), any_of("id", 200)
+    ('id = any(%b::int[])', 'id = any((select %b::int[])::int[])')
+    """
+    if count <= _FEW:
+        return f"{column} = any({array})"
+    kind = array.rpartition("::")[2]
+    return f"{column} = any((select {array})::{kind})"
 
 
 def literal(ids: Iterable[int]) -> str:

@@ -4,7 +4,7 @@ A register stands in a day row, in a sealed month, or, while its day lasts in a 
 in a block of recent hours. Day rows come first; the other two fill what is missing in them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,12 +18,11 @@ from balans.domain.metering import MISSING
 from balans.domain.metering.sealed import unpack_marks, unseal
 from balans.storage.copying import (
     Int4s,
+    any_of,
     arrays,
-    fixed_rows,
     int_of,
-    literal,
-    row_type,
     rows_of_bytes,
+    tables,
 )
 from balans.storage.dayrows import HOURS
 from balans.storage.partitions import month_of, next_month
@@ -31,26 +30,28 @@ from balans.storage.partitions import month_of, next_month
 BLOCK = 256
 """Channels in a block of recent hours."""
 
-_DAY = row_type(
-    ("channel", ">i4"),
-    ("day", ">i4"),
-    ("tenant", ">i4"),
-    ("estimated", ">i4"),
-    ("suspect", ">i4"),
-    last=("registers", ">i4", 24),
-)
+WHOLE = slice(0, 24)
+"""All hours of a day."""
+ROWS_AT_ONCE = 200_000
+"""So many day rows in one answer of the database, 46 MB."""
+MANY_ROWS = 1_000
+"""From so many on it pays to ask separately for a day of which some hours are wanted."""
+
+_KEY = "channel_id, day - date '2000-01-01'"
+_REGISTERS = tuple(f"coalesce({hour}, {MISSING})" for hour in HOURS)
 _DAYS = f"""
-select channel_id, day, tenant_id, coalesce(est, 0), coalesce(suspect, 0),
-  {", ".join(f"coalesce({hour}, {MISSING})" for hour in HOURS)}
-from reading_day where day between %s and %s and
+select array_agg(array[{_KEY}, %s]),
+  array_agg(array[{_KEY}, coalesce(est, 0), coalesce(suspect, 0)])
+    filter (where est is not null or suspect is not null)
+from reading_day where day between %%b and %%b and %s
 """
 _MONTHS = """
 select channel_id, month, base, v, est, suspect from reading_month
-where channel_id = any(%s::int[]) and month between %s and %s
+where month between %b and %b and
 """
 _RECENT = """
 select block, hour, v, est, suspect from reading_recent
-where block = any(%s) and hour >= %s and hour < %s
+where block = any(%b) and hour >= %b and hour < %b
 """
 _RECENT_AT = """
 select array_agg(k.n), array_agg(k.register) from (
@@ -97,8 +98,30 @@ class Matrix:
         return cls(channels, first_day, np.full(shape, MISSING, np.int32), marks[0], marks[1])
 
 
-def read(channel_ids: Sequence[int] | NDArray[np.integer], first_day: int, days: int) -> Matrix:
+@dataclass(frozen=True, slots=True)
+class DayTable:
+    """Day rows, n of them: of `registers` (n, hours) those at `hours` of the day.
+
+    `marks` (k, 4) are channel, day, bits of what is estimated and of what is suspect, where
+    there are any.
+    """
+
+    channel: NDArray[np.int32]
+    day: NDArray[np.int32]
+    registers: NDArray[np.int32]
+    marks: NDArray[np.int32]
+    hours: slice
+
+
+def read(
+    channel_ids: Sequence[int] | NDArray[np.integer],
+    first_day: int,
+    days: int,
+    wanted: slice | None = None,
+) -> Matrix:
     """Return the registers of `days` UTC days; each channel once, in ascending order.
+
+    With `wanted`, columns of the matrix, the registers of other hours may be left out.
 
     Every statement sees the tables as they are when it begins, and meanwhile registers move: from
     recent hours to day rows, from there to sealed months, and back when something late comes. So
@@ -108,12 +131,12 @@ def read(channel_ids: Sequence[int] | NDArray[np.integer], first_day: int, days:
     found = Matrix.empty(channels, first_day, days)
     if found.values.size:
         recent = _recent_rows(found)
-        _add_days(found, channels)
-        _add_months(found, literal(channels.tolist()))
+        _add_days(found, wanted)
+        _add_months(found)
         _add_recent(found, recent)
         if len(nowhere := _without_any(found)):
             back = Matrix.empty(nowhere, first_day, days)
-            _add_days(back, nowhere)
+            _add_days(back, wanted)
             _fill(found, back)  # a day row has gaps where a sealed month has none
     return found
 
@@ -144,7 +167,7 @@ def at_hours(channels: NDArray[np.integer], hours: NDArray[np.integer]) -> NDArr
         first, days = day_number(month), days_of(month)
         mine = left[(day[left] >= first) & (day[left] < first + days)]
         part = Matrix.empty(np.unique(channels[mine]).astype(np.int32), first, days)
-        _add_months(part, literal(part.channels.tolist()))
+        _add_months(part)
         row = np.searchsorted(part.channels, channels[mine])
         found[mine] = part.values[row, hours[mine] - first * 24]
     return found
@@ -162,37 +185,65 @@ def _last_day(matrix: Matrix) -> int:
     return matrix.first_day + days - 1
 
 
-def _add_days(matrix: Matrix, channels: NDArray[np.int32]) -> None:
-    ids = literal(channels.tolist())
-    rows = day_rows(matrix.first_day, _last_day(matrix), "channel_id = any(%s::int[])", ids)
-    put_days(matrix, rows)
+def _add_days(matrix: Matrix, wanted: slice | None) -> None:
+    days = matrix.values.shape[1] // 24
+    size = max(1, ROWS_AT_ONCE // days)
+    for at in range(0, len(matrix.channels), size):
+        some = matrix.channels[at : at + size]
+        condition = any_of("channel_id", len(some))
+        for first, last, hours in _spans(days, wanted, len(some)):
+            span = matrix.first_day + first, matrix.first_day + last
+            put_days(matrix, day_rows(*span, condition, Int4s(some), hours))
 
 
-def day_rows(first: int, last: int, condition: str, value: Any) -> NDArray[np.void]:
-    """Return the day rows of the days `first` to `last` that meet `condition` for `value`.
+def _spans(days: int, wanted: slice | None, channels: int) -> Iterator[tuple[int, int, slice]]:
+    """Yield first and last of days that are asked for in one go, and their hours.
 
-    They have ``channel``, ``day``, ``tenant``, ``estimated``, ``suspect`` and ``registers``.
+    >>> list(_spans(3, slice(23, 49), MANY_ROWS))
+    [(0, 0, slice(23, 24, None)), (1, 1, slice(0, 24, None)), (2, 2, slice(0, 1, None))]
     """
-    return fixed_rows(_DAYS + condition, [day_of(first * 24), day_of(last * 24), value], _DAY)
+    first, last = 0, days - 1
+    if wanted is not None and days > 1 and channels >= MANY_ROWS:
+        start, stop, _ = wanted.indices(days * 24)
+        if start > 12:
+            yield first, first, slice(start, 24)
+            first += 1
+        if stop <= last * 24 + 12:
+            yield last, last, slice(0, stop - last * 24)
+            last -= 1
+    if first <= last:
+        yield first, last, WHOLE
 
 
-def put_days(matrix: Matrix, rows: NDArray[np.void]) -> None:
+def day_rows(first: int, last: int, condition: str, value: Any, hours: slice = WHOLE) -> DayTable:
+    """Return the day rows of the days `first` to `last` that meet `condition` for `value`."""
+    chosen = _REGISTERS[hours]
+    query = _DAYS % (", ".join(chosen), condition)
+    params = [day_of(first * 24), day_of(last * 24), value]
+    rows, marks = tables(query, params, 2 + len(chosen), 4)
+    return DayTable(rows[:, 0], rows[:, 1], rows[:, 2:], marks, hours)
+
+
+def put_days(matrix: Matrix, rows: DayTable) -> None:
     """Put day rows of channels and days of `matrix` into it."""
-    n, hours = matrix.values.shape
-    row = np.searchsorted(matrix.channels, rows["channel"])
-    day = rows["day"] - matrix.first_day
-    matrix.values.reshape(n, hours // 24, 24)[row, day] = rows["registers"]["value"]
-    for name, marks in (("estimated", matrix.estimated), ("suspect", matrix.suspect)):
-        some = np.flatnonzero(rows[name])
-        if len(some):
-            bits = (rows[name][some, np.newaxis] >> np.arange(24)) & 1
-            marks.reshape(n, hours // 24, 24)[row[some], day[some]] = bits
+    shape = len(matrix.channels), matrix.values.shape[1] // 24, 24
+    row = np.searchsorted(matrix.channels, rows.channel)
+    day = rows.day - matrix.first_day
+    matrix.values.reshape(shape)[:, :, rows.hours][row, day] = rows.registers
+    if len(rows.marks):
+        channel, day, *found = rows.marks.T
+        row, day = np.searchsorted(matrix.channels, channel), day - matrix.first_day
+        places = np.arange(24)[rows.hours]
+        for bits, marks in zip(found, (matrix.estimated, matrix.suspect), strict=True):
+            there = (bits[:, np.newaxis] >> places) & 1
+            marks.reshape(shape)[:, :, rows.hours][row, day] = there
 
 
-def _add_months(matrix: Matrix, ids: str) -> None:
+def _add_months(matrix: Matrix) -> None:
     first, last = (month_of(day_of(day * 24)) for day in (matrix.first_day, _last_day(matrix)))
     by_month: dict[int, list[list[bytes]]] = {}
-    for row in rows_of_bytes(_MONTHS, [ids, first, last]):
+    condition = any_of("channel_id", len(matrix.channels))
+    for row in rows_of_bytes(_MONTHS + condition, [first, last, Int4s(matrix.channels)]):
         by_month.setdefault(int_of(row[1]), []).append(row)
     for month, rows in by_month.items():
         channels = np.array([int_of(row[0]) for row in rows], np.int32)
@@ -258,7 +309,7 @@ def _fill(matrix: Matrix, part: Matrix) -> None:
 def _recent_rows(matrix: Matrix) -> list[list[bytes]]:
     blocks = np.unique(matrix.channels // BLOCK)
     start = matrix.first_day * 24
-    return list(rows_of_bytes(_RECENT, [blocks.tolist(), start, start + matrix.values.shape[1]]))
+    return rows_of_bytes(_RECENT, [Int4s(blocks), start, start + matrix.values.shape[1]])
 
 
 def _add_recent(matrix: Matrix, found: Iterable[list[bytes]]) -> None:

@@ -41,7 +41,9 @@ class _Channel:
     input: int
 
 
-def registers(channel_ids: Sequence[int], start_hour: int, end_hour: int) -> Registers:
+def registers(
+    channel_ids: Sequence[int] | NDArray[np.integer], start_hour: int, end_hour: int
+) -> Registers:
     """Return the registers of channels at the hours [start_hour, end_hour).
 
     Returns
@@ -51,16 +53,19 @@ def registers(channel_ids: Sequence[int], start_hour: int, end_hour: int) -> Reg
     """
     first_day = start_hour // 24
     days = max((end_hour + 23) // 24 - first_day, 0)
-    found = matrix.read(channel_ids, first_day, days)
     hours = slice(start_hour - first_day * 24, max(end_hour, start_hour) - first_day * 24)
-    rows = np.searchsorted(found.channels, np.asarray(channel_ids, np.int32))
+    found = matrix.read(channel_ids, first_day, days, hours)
+    asked = np.asarray(channel_ids, np.int32)
+    rows: slice | NDArray[np.intp] = slice(None)
+    if not np.array_equal(asked, found.channels):
+        rows = np.searchsorted(found.channels, asked)
     stored = Registers(
         start_hour,
         found.values[rows, hours],
         found.estimated[rows, hours],
         found.suspect[rows, hours],
     )
-    return overlay(channel_ids, stored)
+    return overlay(asked, stored)
 
 
 def stored_readings(start_hour: int, end_hour: int) -> NDArray[np.void]:

@@ -5,6 +5,7 @@ transaction that brings it; the next pass seals it anew. Nothing distinguishes t
 whoever reads, see `balans.storage.matrix`.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
@@ -18,6 +19,7 @@ from balans.storage import flush_sql
 from balans.storage.copying import binary_cursor, write
 from balans.storage.dayrows import STAGE_COLUMNS, DayRows, copy_data, distinct
 from balans.storage.matrix import (
+    DayTable,
     Matrix,
     day_number,
     day_rows,
@@ -82,32 +84,32 @@ def _seal_part(month: int) -> int:
             (last,) = cursor.fetchone()
             if last is None:
                 return 0
-            cursor.execute("select array_agg(distinct channel_id)" + _PART, span | {"to": last})
-            (channels,) = cursor.fetchone()
+            cursor.execute(_TENANTS, span | {"to": last})
+            tenants = dict(cursor.fetchall())
+            channels = np.array(sorted(tenants), np.int32)
             make_years([span["first"].year])
-            _open(np.array(channels), np.full(len(channels), month))
-            rows = day_rows(month, month + days - 1, "channel_id <= %s", last)
-            _insert(month, days, rows)
+            _open(channels, np.full(len(channels), month))
+            rows = day_rows(month, month + days - 1, "channel_id <= %b", last)
+            _insert(Matrix.empty(channels, month, days), rows, tenants)
             cursor.execute("delete" + _PART, span | {"to": last})
     return len(channels)
 
 
-def _insert(month: int, days: int, rows: NDArray[np.void]) -> None:
-    channels, first = np.unique(rows["channel"], return_index=True)
-    matrix = Matrix.empty(channels.astype(np.int32), month, days)
+def _insert(matrix: Matrix, rows: DayTable, tenants: Mapping[int, int]) -> None:
     put_days(matrix, rows)
     some = (matrix.values != MISSING).any(axis=1)
     sealed = seal(matrix.values[some])
+    channels = matrix.channels[some].tolist()
     columns = [
-        channels[some].tolist(),
-        rows["tenant"][first][some].tolist(),
+        channels,
+        [tenants[channel] for channel in channels],
         [one.base for one in sealed],
         [one.steps for one in sealed],
         pack_marks(matrix.estimated[some]),
         pack_marks(matrix.suspect[some]),
     ]
     with binary_cursor() as cursor:
-        cursor.execute(_INSERT, [day_of(month * 24), *columns])
+        cursor.execute(_INSERT, [day_of(matrix.first_day * 24), *columns])
 
 
 def reopen(channels: NDArray[np.integer], days: NDArray[np.integer]) -> int:
@@ -174,6 +176,7 @@ def _as_rows(matrix: Matrix, tenants: list[int]) -> DayRows:
 
 
 _PART = " from reading_day where day between %(first)s and %(last)s and channel_id <= %(to)s"
+_TENANTS = f"select channel_id, min(tenant_id) {_PART} group by channel_id"
 _LAST_CHANNEL = """
 select max(channel_id) from (
   select distinct channel_id from reading_day where day between %(first)s and %(last)s
