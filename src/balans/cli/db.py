@@ -1,5 +1,6 @@
 """``balans db``: create, migrate, look at, back up and restore the database."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,6 +95,9 @@ def restore(
         _require_sealing(settings, url)
         restore_into(url, file, force=force)
         applied = _migrate(settings, url)
+        from balans.storage.generation import begin_generation
+
+        begin_generation(time.time_ns() // 1_000_000)
         report(_status_of(settings, url) | {"applied": applied}, as_json=as_json)
 
 

@@ -15,7 +15,7 @@ from django.db import connection
 
 from balans.core.words import LoadClass
 from balans.protocols import hub as wire
-from balans.storage import lookups
+from balans.storage import generation, lookups
 from balans.storage.models import Hub, Limit, Load, Node
 from balans.storage.records import LimitInfo, LoadInfo
 from balans.storage.scope import system_scope
@@ -179,8 +179,8 @@ select (select coalesce(max(id), 0) from registry_history),
   count(*) filter (where valid_from <= %(now)s), count(*) filter (where valid_to <= %(now)s)
 from site_limit
 """
-_VERSIONS = """
-select tenant_id, table_name, max(id) from registry_history
+_VERSIONS = f"""
+select tenant_id, table_name, max(id) + {generation.NOW_SQL} from registry_history
 where table_name in ('site_limit', 'load') and tenant_id = any(%(tenants)s) group by 1, 2
 union all
 select tenant_id, 'load_consent', max(id) from load_consent

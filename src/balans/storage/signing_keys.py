@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection, transaction
 
 from balans.core.errors import InputError
 from balans.protocols.hub import TrustedKey, key_id
+from balans.storage import generation
 from balans.storage.scope import system_scope
 
 CHANNEL: Final = "balans_groups"
@@ -127,8 +128,8 @@ def tenant_of_hub(hub_code: str) -> int | None:
 
 
 _KEYS = "select tenant_id, ident, public, created, author, not_before, not_after from signing_key"
-_VERSIONS = """
-select t.id, t.code, coalesce((select max(r.id) from registry_history r
+_VERSIONS = f"""
+select t.id, t.code, {generation.NOW_SQL} + coalesce((select max(r.id) from registry_history r
   where r.table_name = 'signing_key' and r.tenant_id = t.id), 0)
 from tenant t where t.id = any(%s)
 """
