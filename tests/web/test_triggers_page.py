@@ -85,9 +85,7 @@ def test_what_it_saw_and_did_stands_on_its_page(
     assert (shown["trigger"]["state"], shown["trigger"]["tone"]) == ("on watch", "good")
     now = shown["trigger"]["now"]
     assert now["did"] == "has called an event"
-    assert now["wish"].startswith(
-        "overload, measured: hold the place to 9.0 kW; up to 11.0 kW"
-    )
+    assert now["wish"].startswith("overload, measured: hold the place to 9.0 kW; up to 11.0 kW")
     assert [one["did"] for one in shown["log"]] == ["has called an event"]
     assert [one["code"] for one in shown["events"]] == [now["event"]]
     figures = {one["name"]: one["value"] for one in shown["figures"]}
@@ -246,3 +244,13 @@ def test_it_is_tried_on_the_last_days(operator: Client) -> None:
     assert (tried["highest"], tried["known"]) == ("11.9", "14")
     assert tried["most"] == "3.9"  # above the 8 kW of the peak hours of Sunday
     assert tried["over_cap"] == ""
+    trigger_town.add_trigger("riser", node="alice-riser")
+    assert operator.get(f"{LIST}riser/").context["tried"] is None
+    trigger_town.add_trigger("city", node="alice-city", cap_kw=1)
+    assert operator.get(f"{LIST}city/").context["tried"]["over_cap"]
+
+
+@pytest.mark.parametrize("kind", ["triggers", "events", "programmes"])
+def test_what_no_code_can_be_is_not_there(operator: Client, kind: str) -> None:
+    for code in ("%00", "a" * 300, "й"):
+        assert operator.get(f"/response/{kind}/{code}/").status_code == 404

@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from balans.core.words import StepKind
 from balans.domain.response.life import EventState
+from balans.protocols.fields import NAME
 from balans.protocols.hub.calls import LIFE_S
 from balans.storage import access, lookups
 from balans.storage.access import NotVisibleError, Person, Right
@@ -162,7 +163,8 @@ def event_for(user: Person, code: str, right: Right = Right.AUDIT) -> EventInfo:
     NotVisibleError, ForbiddenError
         As `access.node_for`.
     """
-    found = event_infos(Event.objects.filter(tenant_id=user.tenant_id, code=code))
+    rows = Event.objects.filter(tenant_id=user.tenant_id, code=code)
+    found = event_infos(rows) if NAME.fullmatch(code) else []
     rights = access.rights_on(user, lookups.node(found[0].node_id)) if found else frozenset()
     if Right.VIEW not in rights:
         raise NotVisibleError(f"event {code}: not found")

@@ -135,7 +135,8 @@ def programme_for(user: Person, code: str, right: Right = Right.AUDIT) -> Progra
     NotVisibleError, ForbiddenError
         As `access.node_for`.
     """
-    found = _programmes(Programme.objects.filter(tenant_id=user.tenant_id, code=code))
+    rows = Programme.objects.filter(tenant_id=user.tenant_id, code=code)
+    found = _programmes(rows) if NAME.fullmatch(code) else []
     rights = access.rights_on(user, lookups.node(found[0].node_id)) if found else frozenset()
     if Right.VIEW not in rights:
         raise NotVisibleError(f"programme {code}: not found")

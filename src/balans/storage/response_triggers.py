@@ -200,7 +200,8 @@ def trigger_for(user: Person, code: str, right: Right = Right.AUDIT) -> TriggerI
     NotVisibleError, ForbiddenError
         As `access.node_for`.
     """
-    found = _infos(Trigger.objects.filter(tenant_id=user.tenant_id, code=code))
+    rows = Trigger.objects.filter(tenant_id=user.tenant_id, code=code)
+    found = _infos(rows) if NAME.fullmatch(code) else []
     rights = access.rights_on(user, lookups.node(found[0].node_id)) if found else frozenset()
     if Right.VIEW not in rights:
         raise NotVisibleError(f"trigger {code}: not found")

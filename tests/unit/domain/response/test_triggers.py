@@ -210,6 +210,9 @@ def test_caps_leave_the_rest_to_a_person() -> None:
         "it has begun 3 events today",
         "the last event ended less than 30 min before",
     )
+    assert refused.codes == ("per_day", "pause")
+    small = replace(caps, mode=Mode.PROPOSE, reduction_w=1.0)
+    assert bounded(wish, small, 0, None).codes == ("proposes", "cap")
 
 
 def test_marks_without_a_gap_are_refused() -> None:
