@@ -14,7 +14,7 @@ from balans.core.hours import hour_of, time_of
 from balans.domain.metering import MISSING
 from balans.protocols.hub import Batch, Entry, EntryKind
 from balans.protocols.readings import Flag, Grade, Reading, pack
-from balans.storage import partitions, recent
+from balans.storage import copying, matrix, partitions, recent
 from balans.storage.findings import latest
 from balans.storage.flush import flush_inbox
 from balans.storage.inbox import store_batches
@@ -165,6 +165,38 @@ def test_recent_hours_become_day_rows_when_their_day_is_over(
         assert registers(channels[:1], START, START + 3).values.tolist() == [[10, 11, 12]]
         (found,) = [f for f in latest() if "same hour" in f.what]
     assert "register 10 is kept, 11 came" in found.detail or "11 came later" in found.detail
+
+
+@LAW
+@given(
+    seed=st.integers(0, 2**32),
+    span=st.sets(st.integers(0, HOURS), min_size=2, max_size=2).map(sorted),
+    at_once=st.integers(1, 8),
+)
+def test_however_registers_are_asked_for_they_are_the_same(
+    channels: list[int], seed: int, span: list[int], at_once: int
+) -> None:
+    """Many channels are asked for in parts, and of a day at either end the hours wanted only."""
+    wipe()
+    readings = list(truth(seed).values())
+    play(readings, random.Random(seed), big=seed % 2 == 0, seals=seed % 3 == 0)
+    start, end = START + span[0], START + span[1]
+    with system_scope(), pytest.MonkeyPatch.context() as patch:
+        whole = registers(channels, START, START + HOURS)
+        few = registers(channels[::-1], start, end)
+        patch.setattr(matrix, "MANY_ROWS", 1)
+        patch.setattr(matrix, "ROWS_AT_ONCE", at_once)
+        patch.setattr(copying, "_FEW", 0)
+        many = registers(channels, start, end)
+    for name in ("values", "estimated", "suspect"):
+        expected = getattr(whole, name)[:, span[0] : span[1]]
+        assert (getattr(few, name)[::-1] == expected).all()
+        assert (getattr(many, name) == expected).all()
+    sent = {(one.input - 1, one.hour - START): one.register for one in readings}
+    assert {
+        (row, column): int(whole.values[row, column])
+        for row, column in np.argwhere(whole.values != MISSING).tolist()
+    } == sent
 
 
 def test_a_block_belongs_to_one_utility(

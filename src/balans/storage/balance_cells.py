@@ -75,15 +75,17 @@ class _Work:
         mounted = _mountings(self.points)
         shape = (len(self.points), len(self.edges) - 1)
         expected = self._expected(mounted)
-        state = np.where(expected, State.UNMETERED, State.UNEXPECTED).astype(np.uint8)
+        state = expected * np.uint8(State.UNMETERED)  # else `UNEXPECTED`, which is 0
         cells = Cells(
             np.zeros(shape, np.int64), mounted.worths, np.zeros(shape[0], np.intp), state, {}
         )
         here = np.flatnonzero((mounted.start < self.edges[-1]) & (mounted.end > self.edges[0]))
         plain = self._plain(mounted, here)
         self._fast(cells, mounted, plain)
-        others = np.setdiff1d(mounted.point[here], mounted.point[plain])
-        return self._exact(cells, expected, others)
+        left = np.zeros(len(self.points), np.bool_)
+        left[mounted.point[here]] = True
+        left[mounted.point[plain]] = False
+        return self._exact(cells, expected, np.flatnonzero(left)) if left.any() else cells
 
     def _expected(self, mounted: _Mounted) -> NDArray[np.bool_]:
         """Return which intervals touch the time from the first meter of a point to its last."""
@@ -124,7 +126,7 @@ class _Work:
         for part in _parts(plain, size):
             found = registers(mounted.channel[part], first, last)
             course = Course(found.values, found.estimated, found.suspect, mounted.modulus[part])
-            rows = mounted.point[part]
+            rows = _run(mounted.point[part])
             cells.pulses[rows], cells.state[rows] = intervals(course, columns)
             cells.kind[rows] = mounted.kind[part]
 
@@ -149,6 +151,12 @@ class _Work:
 def _parts(values: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
     for first in range(0, len(values), size):
         yield values[first : first + size]
+
+
+def _run(rows: NDArray[np.intp]) -> NDArray[np.intp] | slice:
+    """Return ascending `rows` as a slice, several times faster, where none is left out."""
+    first, last = int(rows[0]), int(rows[-1])
+    return slice(first, last + 1) if last - first == len(rows) - 1 else rows
 
 
 def _mountings(points: NDArray[np.int64]) -> _Mounted:

@@ -127,7 +127,9 @@ def read(
     recent hours to day rows, from there to sealed months, and back when something late comes. So
     they are looked for in that order, and what is nowhere, once more where it may have come back.
     """
-    channels = np.unique(np.asarray(channel_ids, np.int32))
+    channels = np.asarray(channel_ids, np.int32)
+    if (channels[1:] <= channels[:-1]).any():
+        channels = np.unique(channels)
     found = Matrix.empty(channels, first_day, days)
     if found.values.size:
         recent = _recent_rows(found)

@@ -57,11 +57,14 @@ def intervals(
     known = course.registers[:, edges] != MISSING
     estimated = course.estimated[:, edges]
     state = np.full(pulses.shape, State.MEASURED, np.uint8)
-    state[estimated[:, :-1] | estimated[:, 1:]] = State.ESTIMATED
-    state[doubted] = State.SUSPECT
-    state[back] = State.BROKEN
-    state[~(known[:, :-1] & known[:, 1:])] = State.MISSING
-    pulses[state >= State.PARTIAL] = 0
+    for where, what in (
+        (estimated[:, :-1] | estimated[:, 1:], State.ESTIMATED),
+        (doubted, State.SUSPECT),
+        (back, State.BROKEN),
+        (~(known[:, :-1] & known[:, 1:]), State.MISSING),
+    ):
+        np.copyto(state, np.uint8(what), where=where)
+    np.copyto(pulses, 0, where=state >= State.PARTIAL)
     return pulses, state
 
 
@@ -79,9 +82,15 @@ def _part(course: Course, part: slice) -> Course:
 def _steps(
     before: NDArray[np.int32], after: NDArray[np.int32], modulus: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return differences without roll-overs, and where the register went back."""
-    pulses = after.astype(np.int64) - before
-    back = (pulses < 0) | (2 * pulses >= modulus[:, np.newaxis])
+    """Return differences without roll-overs, and where the register went back.
+
+    That is after a fall, or a rise by half of the modulus or more. Differences of what is never
+    below -1 fit into 32 bits; as unsigned numbers falls are those from 2^31 on.
+    """
+    difference = after - before
+    half = np.minimum((modulus + 1) // 2, 1 << 31).astype(np.uint32)
+    back = difference.view(np.uint32) >= half[:, np.newaxis]
+    pulses = difference.astype(np.int64)
     if not back.any():
         return pulses, back
     row, column = np.nonzero(back)

@@ -144,18 +144,24 @@ def _known(state: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _counted(mask: NDArray[np.bool_], slot: NDArray[np.integer], slots: int) -> Counts:
-    return _added(mask.astype(np.int64), slot, slots)
+    if mask.all():  # as nearly always of what is expected and known
+        total = np.bincount(slot, minlength=slots).astype(np.int64)
+        return np.repeat(total[:, np.newaxis], mask.shape[1], axis=1)
+    return _added(mask, slot, slots) if mask.any() else np.zeros((slots, mask.shape[1]), np.int64)
 
 
-def _added(values: NDArray[np.int64], slot: NDArray[np.integer], slots: int) -> NDArray[np.int64]:
+def _added(
+    values: NDArray[np.int64] | NDArray[np.bool_], slot: NDArray[np.integer], slots: int
+) -> NDArray[np.int64]:
     """Return the rows of `values` added up by slot."""
     total = np.zeros((slots, values.shape[1]), np.int64)
     if not len(values):
         return total
-    order = np.argsort(slot, kind="stable")
-    there, first = np.unique(slot[order], return_index=True)
-    rows = values if (order == np.arange(len(order))).all() else values[order]
-    total[there] = np.add.reduceat(rows, first, axis=0)
+    if (slot[1:] < slot[:-1]).any():
+        order = np.argsort(slot, kind="stable")
+        slot, values = slot[order], values[order]
+    first = np.flatnonzero(np.diff(slot, prepend=-1))
+    total[slot[first]] = np.add.reduceat(values, first, axis=0, dtype=np.int64)
     return total
 
 
