@@ -4,6 +4,17 @@ from dataclasses import replace
 
 from tests.web import town
 
+from balans.protocols.hub import (
+    Batch,
+    Entry,
+    EntryKind,
+    SupplyOutcome,
+    SupplyReport,
+    encode_supply_report,
+)
+from balans.protocols.supply_words import Contact
+from balans.storage.flush import flush_inbox
+from balans.storage.inbox import store_batch
 from balans.storage.registry import apply_plan
 from balans.usecases.registry_plan import (
     AccountPlan,
@@ -42,3 +53,19 @@ def add_people() -> None:
             ),
         )
     )
+
+
+def tell(code: str, outcome: SupplyOutcome, contact: Contact, offset: int) -> None:
+    """Let the journal of the hub bring what came of an order."""
+    report = SupplyReport(
+        module=ADAPTER,
+        output=1,
+        outcome=outcome,
+        time=town.NOW.timestamp(),
+        contact=contact,
+        since=town.NOW.timestamp(),
+        id=code,
+    )
+    entry = Entry(EntryKind.SUPPLY, encode_supply_report(report))
+    store_batch("alice-hub", Batch.of(501, offset, (entry,)), town.NOW)
+    flush_inbox(town.NOW)

@@ -1,6 +1,7 @@
 """Disconnecting in a real Chromium: two steps by keyboard, two people, every page looked at."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from tests.web.test_browser import (
     open_window,
     signed_in,
 )
+
+from balans.protocols.hub import SupplyOutcome
+from balans.protocols.supply_words import Contact
+from balans.storage import supply_sending
 
 __all__ = ["chromium", "open_window", "signed_in"]
 
@@ -133,3 +138,43 @@ def test_what_the_operator_keeps(open_window: Open, size: tuple[int, int], schem
         page.locator("#id_protection_reason").fill("moved out")
         page.locator("#id_protection_reason").press("Enter")
         expect(page.locator("#protection tbody .chip")).to_have_count(0)
+
+
+def bring(order: str) -> Callable[[], None]:
+    """Return what sends the order and lets its hub confirm that the supply is off."""
+
+    def work() -> None:
+        supply_sending.release_due(town.NOW)
+        supply_people.tell(order, SupplyOutcome.CONFIRMED, Contact.OFF, 0)
+
+    return work
+
+
+def test_the_outcome_appears_by_itself(open_window: Open) -> None:
+    with open_window(DESKTOP, color_scheme="light") as window:
+        page: Page = window.page
+        as_person(window, "alice-dora")
+        window.go(PAGE)
+        page.locator("#id_order_reason").select_option("customer_wish")
+        page.locator("#id_order_text").fill("moves out")
+        page.locator("form:has(input[value=draft]) button").press("Enter")
+        page.locator("input[name=check]").press("Space")
+        page.locator("fieldset ~ p button").press("Enter")
+        head = page.locator(".page-head .chip")
+        expect(head).to_have_text("approved")
+        expect(page.locator("main > .notice")).to_have_count(1)
+        page.locator("#id_cancel_why").fill("on the pho")
+        page.evaluate("document.body.dataset.same = 'page'")
+        order = page.url.partition("#")[0].strip("/").split("/")[-1]
+        in_thread(bring(order))
+        expect(head).to_have_text("done, confirmed by feedback")
+        expect(page.locator("main > .notice")).to_have_count(0)
+        assert page.locator("#id_cancel_why").input_value() == "on the pho"  # nothing is taken away
+        page.locator("#id_cancel_why").fill("")
+        page.locator("#id_cancel_why").blur()
+        expect(page.locator("#id_cancel_why")).to_have_count(0)
+        assert page.locator("body").get_attribute("data-same") == "page"
+        look(page, DESKTOP, "supply-outcome")
+        window.go(PAGE)
+        expect(page.locator("#state-title ~ .chip")).to_have_text("disconnected")
+        assert page.locator("#id_order_action").input_value() == "reconnect"

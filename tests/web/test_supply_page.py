@@ -10,19 +10,10 @@ from tests.web import supply_people, town
 from tests.web.api_client import key
 from tests.web.conftest import Town
 
-from balans.protocols.hub import (
-    Batch,
-    Entry,
-    EntryKind,
-    SupplyOutcome,
-    SupplyReport,
-    encode_supply_report,
-)
+from balans.protocols.hub import SupplyOutcome
 from balans.protocols.supply_words import Contact
 from balans.storage import supply_sending
 from balans.storage.api_keys import Scope
-from balans.storage.flush import flush_inbox
-from balans.storage.inbox import store_batch
 
 PAGE = f"/points/{supply_people.POINT}/supply/"
 DEVICE = {
@@ -73,21 +64,6 @@ def drafted(client: Client, form: dict[str, str]) -> str:
     return str(answer["Location"])
 
 
-def tell(code: str, outcome: SupplyOutcome, contact: Contact, offset: int) -> None:
-    report = SupplyReport(
-        module=supply_people.ADAPTER,
-        output=1,
-        outcome=outcome,
-        time=town.NOW.timestamp(),
-        contact=contact,
-        since=town.NOW.timestamp(),
-        id=code,
-    )
-    entry = Entry(EntryKind.SUPPLY, encode_supply_report(report))
-    store_batch("alice-hub", Batch.of(501, offset, (entry,)), town.NOW)
-    flush_inbox(town.NOW)
-
-
 def test_two_steps_a_second_person_and_the_history(browser: Callable[[str], Client]) -> None:
     dora, dan = browser("alice-dora"), browser("alice-dan")
     url = drafted(dora, DEBT)
@@ -111,7 +87,7 @@ def test_two_steps_a_second_person_and_the_history(browser: Callable[[str], Clie
     assert dan.post(url, {"do": "approve"}).status_code == 422
     supply_sending.release_due(town.NOW)
     code = url.strip("/").split("/")[-1]
-    tell(code, SupplyOutcome.CONFIRMED, Contact.OFF, 0)
+    supply_people.tell(code, SupplyOutcome.CONFIRMED, Contact.OFF, 0)
     page = text_of(dora.get(PAGE))
     assert "done, confirmed by feedback" in page
     assert "three bills, letter of 2 January" in page
@@ -119,6 +95,37 @@ def test_two_steps_a_second_person_and_the_history(browser: Callable[[str], Clie
     states = [step["state"] for step in dora.get(url).context["order"]["steps"]]
     assert states[0] == "draft"
     assert len(states) == 5
+
+
+def test_of_a_supply_that_is_off_the_next_order_is_proposed(
+    browser: Callable[[str], Client],
+) -> None:
+    dora = browser("alice-dora")
+    page = dora.get(PAGE)
+    assert page.context["order_form"].initial["action"] == "disconnect"
+    assert 'data-under-way="5000"' in page.content.decode()  # nothing was heard of the contact
+    url = submit(dora, DEBT | {"reason": "customer_wish", "text": "moves out", "not_before": ""})
+    assert (
+        'data-under-way="1000"'
+        in dora.get(PAGE, headers={"accept-language": "ro"}).content.decode()
+    )
+    assert 'data-under-way="1000"' in dora.get(url).content.decode()
+    supply_sending.release_due(town.NOW)
+    supply_people.tell(url.strip("/").split("/")[-1], SupplyOutcome.CONFIRMED, Contact.OFF, 0)
+    page = dora.get(PAGE)
+    first = page.context["order_form"].initial
+    assert (first["action"], first["reason"]) == ("reconnect", "customer_wish")
+    assert "data-under-way" not in page.content.decode()
+    assert "data-under-way" not in dora.get(url).content.decode()
+    again = dora.post(PAGE, DEBT | {"reason": "repair"})
+    assert (again.status_code, "The supply is so already." in text_of(again)) == (422, True)
+
+
+def test_the_list_leads_to_what_can_be_disconnected(browser: Callable[[str], Client]) -> None:
+    dora = browser("alice-dora")
+    places = dora.get("/supply/").context["places"]
+    assert [one["url"] for one in places] == ["/nodes/alice-house/supply/"]
+    assert PAGE in text_of(dora.get(places[0]["url"]))
 
 
 def test_the_author_cannot_approve_by_a_form_of_their_own(
@@ -141,7 +148,7 @@ def test_danger_is_on_its_way_at_once_and_comes_back_by_two(
     answer = dora.post(url, {"do": "cancel", "why": "no"})
     assert answer.status_code == 422
     assert "The order has gone on meanwhile" in text_of(answer)
-    tell(url.strip("/").split("/")[-1], SupplyOutcome.CONFIRMED, Contact.OFF, 0)
+    supply_people.tell(url.strip("/").split("/")[-1], SupplyOutcome.CONFIRMED, Contact.OFF, 0)
     back = submit(dora, DANGER | {"action": "reconnect"})
     assert "waits for a second person" in text_of(dora.get(back))
 

@@ -296,6 +296,7 @@ class TownRunner:
         self.world.modules.hurry()
         self._report_now.set()
         self._send_states(self.world.bank.states(self._clock_s()))
+        self._send_supplies(self.world.supply.states(self._clock_s()))
 
     def _on_message(self, topic: str, payload: bytes) -> None:
         try:

@@ -104,9 +104,9 @@ def visible_nodes(user: Person, right: Right = Right.VIEW) -> list[NodeInfo]:
     return lookups.nodes(Node.objects.filter(path__under=paths)) if paths else []
 
 
-def top_nodes(user: Person) -> list[NodeInfo]:
-    """Return the topmost nodes that `user` may view: those granted, but none below another."""
-    paths = granted_paths(user, Right.VIEW)
+def top_nodes(user: Person, right: Right = Right.VIEW) -> list[NodeInfo]:
+    """Return the topmost nodes where `user` has `right`: those granted, but none below another."""
+    paths = granted_paths(user, right)
     if not paths:
         return []
     found = lookups.nodes(Node.objects.filter(tenant_id=user.tenant_id, path__in=paths))

@@ -207,7 +207,7 @@ def protect(user: Author, code: str, kind: Protection, reason: str, now: datetim
     NotVisibleError, ForbiddenError
         As `add_device`.
     SupplyRefusedError
-        ``reason``, or ``already`` while it is protected.
+        ``reason``, or ``protection`` while it is protected.
     """
     point = access.point_for(user, code, Right.REGISTRY)
     reason = _reason(reason)
@@ -222,16 +222,16 @@ def protect(user: Author, code: str, kind: Protection, reason: str, now: datetim
                 at=now,
             )
     except IntegrityError as error:
-        raise SupplyRefusedError("already", f"point {code} is protected already") from error
+        raise SupplyRefusedError("protection", f"point {code} is protected already") from error
 
 
 def unprotect(user: Author, code: str, reason: str, now: datetime) -> None:
-    """End the protection of the point `code`; errors as `protect`, ``already`` without any."""
+    """End the protection of the point `code`; errors as `protect`."""
     point = access.point_for(user, code, Right.REGISTRY)
     reason = _reason(reason)
     rows = SupplyProtection.objects.filter(point_id=point.id, ended_at__isnull=True)
     if not rows.update(ended_at=now, ended_by=user.get_username(), end_reason=reason):
-        raise SupplyRefusedError("already", f"point {code} is not protected")
+        raise SupplyRefusedError("protection", f"point {code} is not protected")
 
 
 def second_person_for(node: NodeInfo) -> frozenset[SupplyReason]:

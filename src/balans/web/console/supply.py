@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from balans.domain.supply import (
+    Contact,
     OrderState,
     Protection,
     ReconnectMode,
@@ -28,8 +29,9 @@ from balans.storage import access, lookups, supply, supply_checks, supply_lists,
 from balans.storage.access import Right
 from balans.storage.commands import Author
 from balans.storage.records import NodeInfo, PointInfo
+from balans.storage.supply_checks import Situation
 from balans.storage.supply_orders import Wish
-from balans.storage.supply_records import SupplyRefusedError
+from balans.storage.supply_records import OrderInfo, SupplyRefusedError
 from balans.web.clock import site_clock
 from balans.web.console.asking import ask, is_confirmed
 from balans.web.console.supply_view import device_view, order_view, protection_view
@@ -49,6 +51,10 @@ TTLS: Final = {
 """How long an order holds once it is due [min]."""
 FIELD_OF: Final = {Refusal.TEXT: "text", Refusal.NOTICE: "not_before", Refusal.TTL: "ttl"}
 """Where a refusal is shown; what belongs to no field stands above the form."""
+OFF: Final = frozenset({Contact.OFF, Contact.ARMED})
+WAITING: Final = frozenset({Contact.ARMED, Contact.UNKNOWN})
+"""A contact that says something else soon."""
+UNDER_WAY_MS, UNKNOWN_MS = "1000", "5000"
 REASON: Final = lazy("Say why, in 1 to 500 letters.")
 
 
@@ -70,7 +76,8 @@ class OrderForm(forms.Form):
     ttl = forms.ChoiceField(choices=choices(TTLS), initial="60")
 
     def __init__(self, point: "Visit", data: Any = None) -> None:
-        super().__init__(data, initial={"action": point.likely}, auto_id="id_order_%s")
+        first = {"action": point.likely, "reason": point.ceased}
+        super().__init__(data, initial=first, auto_id="id_order_%s")
         self.fields["not_before"] = LocalTime(point.node.timezone, required=False)
 
     def wish(self) -> Wish:
@@ -120,6 +127,7 @@ class Visit:
     rights: frozenset[Right]
     now: datetime
     likely: str = SupplyAction.DISCONNECT.value
+    ceased: str = SupplyReason.NON_PAYMENT.value
     trouble: str = ""
 
     @property
@@ -154,15 +162,16 @@ def point_supply(request: HttpRequest, code: str) -> HttpResponse:
     node = lookups.node(point.node_id)
     visit = Visit(request, user, point, node, access.rights_on(user, node), site_clock().now())
     situation = supply_checks.situation_of(point, visit.now)
-    if situation.device is not None and situation.moved is not None:
+    orders = supply_lists.orders_of(point)
+    if situation.device is not None and situation.device.contact in OFF:
         visit.likely = SupplyAction.RECONNECT.value
+        visit.ceased = next((one.reason.value for one in orders if _is_cut(one)), visit.ceased)
     form = _forms(visit)
     if request.method == "POST":
         answer = _act(visit, form)
         if answer is not None:
             return answer
     wrong = visit.trouble or any(one.errors for one in (form.order, form.device, form.protection))
-    orders = supply_lists.orders_of(point)
     context = {
         "point": about_point(point, node),
         "tab": "supply",
@@ -173,6 +182,7 @@ def point_supply(request: HttpRequest, code: str) -> HttpResponse:
         "device": device_view(situation.device, node.timezone),
         "faults": [words.word(words.EVENT_KINDS, kind) for kind in situation.faults],
         "moved": situation.moved,
+        "looks": _looks(situation),
         "customers": supply.customers_of(point, visit.now),
         "protections": [protection_view(p, node.timezone) for p in supply.protections_of(point)],
         "protected": situation.protection is not None,
@@ -185,6 +195,18 @@ def point_supply(request: HttpRequest, code: str) -> HttpResponse:
         "keeps": Right.REGISTRY in visit.rights,
     }
     return render(request, "console/supply.html", context, status=422 if wrong else 200)
+
+
+def _is_cut(order: OrderInfo) -> bool:
+    return order.action == SupplyAction.DISCONNECT and order.state == OrderState.CONFIRMED
+
+
+def _looks(situation: Situation) -> str:
+    """Return how often the page looks whether it is so still [ms]; empty: it waits for nothing."""
+    if situation.is_open:
+        return UNDER_WAY_MS
+    waits = situation.device is not None and situation.device.contact in WAITING
+    return UNKNOWN_MS if waits else ""
 
 
 @require_safe
@@ -202,7 +224,12 @@ def open_orders(request: HttpRequest) -> HttpResponse:
         rows.append(row | {"to_approve": waits and not own, "own": own})
     waiting = [row for row in rows if row["to_approve"]]
     others = [row for row in rows if not row["to_approve"]]
-    return render(request, "console/supply_orders.html", {"waiting": waiting, "others": others})
+    places = [
+        {"name": named(one.name), "url": reverse("node-supply", args=[one.code])}
+        for one in access.top_nodes(user, Right.SUPPLY)
+    ]
+    context = {"waiting": waiting, "others": others, "places": places}
+    return render(request, "console/supply_orders.html", context)
 
 
 def _forms(visit: Visit) -> Forms:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from balans.domain.supply import OrderState, Refusal, checklist_of, refusals
+from balans.domain.supply import OPEN, OrderState, Refusal, checklist_of, refusals
 from balans.storage import access, lookups, supply, supply_checks, supply_lists, supply_orders
 from balans.storage.access import Right
 from balans.storage.commands import Author
@@ -89,6 +89,7 @@ def _page(visit: Visit, trouble: str) -> HttpResponse:
         "protected": Refusal.PROTECTED in refusals(facts),
         "checklist": [],
         "is_draft": order.state == OrderState.DRAFT,
+        "under_way": order.state in OPEN,
         "decides": switches and order.state == OrderState.WAITING and not own,
         "waits_for_other": own and order.state == OrderState.WAITING,
         "cancels": switches

@@ -103,7 +103,7 @@ REFUSALS: Final[dict[str, Promise]] = {
     "module": _("Choose a module with an adapter."),
     "loads": _("This module switches loads; a supply needs one of its own."),
     "taken": _("The point or the module has a device already."),
-    "already": _("It is so already."),
+    "protection": _("The protection is so already."),
     "no_device": _("Nothing here can interrupt the supply."),
 }
 DETAILS: Final[dict[str, Promise]] = {
