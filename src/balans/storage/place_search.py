@@ -55,15 +55,14 @@ def search_places(
     if not words:
         return _hits(user, _topmost(rows, [*paths, within], limit))
     asked = list(words[:WORDS_MAX])
-    found = _best(rows.filter(_all_of(asked)), asked, limit)
-    seen = Node.objects.filter(path__under=access.granted_paths(user, Right.VIEW))
-    for cut in range(len(asked) - 1, 0, -1):
-        if len(found) >= limit:
-            break
-        if around := _around(seen, asked[:cut]):
-            below = rows.filter(_all_of(asked[cut:]), path__under=around).exclude(pk__in=found)
-            found += _best(below, asked[cut:], limit - len(found))
-    return _hits(user, found)
+    ranked = _ranked(rows.filter(_all_of(asked)), asked, limit)
+    around = _Around(Node.objects.filter(path__under=access.granted_paths(user, Right.VIEW)), asked)
+    for cut in range(1, len(asked)):
+        if paths := around.called(cut):
+            below = rows.filter(_all_of(asked[cut:]), path__under=paths)
+            ranked += _ranked(below, asked[cut:], limit)
+    best = dict.fromkeys(pk for _rank, pk in sorted(ranked, key=lambda one: one[0]))
+    return _hits(user, list(best)[:limit])
 
 
 def place_hit(user: Person, code: str, right: Right = Right.VIEW) -> PlaceHit:
@@ -83,21 +82,38 @@ def _topmost(rows: "QuerySet[Node]", tops: Sequence[str], limit: int) -> list[in
     return found[:limit]
 
 
-def _around(rows: "QuerySet[Node]", words: Words) -> list[str]:
-    """Return the paths of places that other ones lie in: one that is named so, or below one."""
-    found = _called(rows.filter(_all_of(words)), words)
-    for cut in range(len(words) - 1, 0, -1):
-        if found:
-            break
-        if above := _around(rows, words[:cut]):
-            below = rows.filter(_all_of(words[cut:]), path__under=above)
-            found = _called(below, words[cut:])
-    return found
+class _Around:
+    """Places that other ones lie in, by the first words of a search; each is asked for once."""
+
+    def __init__(self, rows: "QuerySet[Node]", words: Words) -> None:
+        self.rows, self.words = rows, words
+        self.known: dict[int, list[str]] = {}
+
+    def called(self, count: int) -> list[str]:
+        """Return the paths of what the first `count` words name, as a whole or level by level."""
+        if count not in self.known:
+            self.known[count] = self._called(count)
+        return self.known[count]
+
+    def _called(self, count: int) -> list[str]:
+        found = _named(self.rows, self.words[:count])
+        for cut in range(1, count):
+            if found:
+                break
+            if above := self.called(cut):
+                found = _named(self.rows.filter(path__under=above), self.words[cut:count])
+        return found
 
 
-def _called(rows: "QuerySet[Node]", words: Words) -> list[str]:
-    """Return paths of `rows`; where names have all words whole, only of those."""
-    ordered = rows.annotate(letters=Length("name")).order_by("letters", "path")
+def _named(rows: "QuerySet[Node]", words: Words) -> list[str]:
+    """Return paths of `rows` by name; where names have all words whole, only of those."""
+    asked = Q()
+    for names in words:
+        one = Q(code__iexact=names[0])
+        for name in names:
+            one |= Q(name__icontains=name)
+        asked &= one
+    ordered = rows.filter(asked).annotate(letters=Length("name")).order_by("letters", "path")
     found = list(ordered.values_list("path", "name")[:AROUND_MAX])
     whole = [path for path, name in found if _has_whole(name, words)]
     return whole or [path for path, _name in found]
@@ -118,8 +134,8 @@ def _all_of(words: Words) -> Q:
     return found
 
 
-def _best(rows: "QuerySet[Node]", words: Words, limit: int) -> list[int]:
-    """Return the ids of the best of `rows`: named exactly so, beginning so, the shorter names."""
+def _ranked(rows: "QuerySet[Node]", words: Words, limit: int) -> list[tuple[int, int]]:
+    """Return rank and id of the best of `rows`: named exactly so, beginning so, the shorter."""
     whole = " ".join(names[-1] for names in words)
     rank = Case(
         When(Q(code__iexact=whole) | Q(name__iexact=whole), then=Value(0)),
@@ -128,7 +144,7 @@ def _best(rows: "QuerySet[Node]", words: Words, limit: int) -> list[int]:
         output_field=IntegerField(),
     )
     ordered = rows.annotate(rank=rank, letters=Length("name")).order_by("rank", "letters", "code")
-    return list(ordered.values_list("pk", flat=True)[:limit])
+    return list(ordered.values_list("rank", "pk")[:limit])
 
 
 def _hits(user: Person, ids: Sequence[int]) -> list[PlaceHit]:

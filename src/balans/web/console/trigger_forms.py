@@ -310,9 +310,7 @@ class NewTriggerForm(TriggerForm):
         self, user: Author, programmes: list[ProgrammeInfo], data: Any = None, programme: str = ""
     ) -> None:
         super().__init__(data, initial={**USUAL, "programme": programme})
-        self.fields["node"] = PlaceField(
-            user, required=False, empty=_("the whole place of the programme")
-        )
+        self.fields["node"] = PlaceField(user, required=False, empty=_("the whole programme"))
         choices = [(one.code, one.terms.title) for one in programmes]
         self.fields["programme"].choices = choices  # type: ignore[attr-defined]
         self.explain()
