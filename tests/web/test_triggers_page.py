@@ -172,6 +172,36 @@ def test_what_the_choice_does_not_need_is_not_looked_at(operator: Client) -> Non
     assert errors_of(operator.post(f"{LIST}new/", NEW)) == {"code"}
 
 
+def test_a_place_belongs_to_the_programme(operator: Client) -> None:
+    small = {"code": "small", "node": "alice-flat-01", "title": "Small", "load_classes": ["green"]}
+    terms = ("priority", "notice_min", "pause_min", "opt_out_min", "start_spread_min")
+    small |= dict.fromkeys((*terms, "release_spread_min"), "0") | {"longest_min": "60"}
+    small |= {"max_per_day": "1", "max_per_month": "9"}
+    made = operator.post("/response/programmes/new/", small)
+    assert made.status_code == 302, made.context["form"].errors
+    shown = operator.get(f"{LIST}new/", {"programme": "small"}).context["form"]
+    assert shown["programme"].value() == "small"
+    wrong = operator.post(f"{LIST}new/", NEW | {"programme": "small"})
+    assert errors_of(wrong) == {"node"}
+    whole = operator.post(f"{LIST}new/", NEW | {"programme": "small", "node": ""})
+    assert operator.get(whole["Location"]).context["trigger"]["place"] == "Flat 1"
+    state = operator.get(whole["Location"]).context["trigger"]["state"]
+    assert state == "off"
+    operator.post(whole["Location"], {"do": "on"})
+    state = operator.get(whole["Location"]).context["trigger"]["state"]
+    assert state == "programme not open"
+
+
+def test_an_event_leads_to_its_trigger(operator: Client, visit: Callable[[str], Client]) -> None:
+    trigger_town.add_trigger()
+    for minute in range(2):
+        trigger_town.look(minute, 11_000)
+    event = operator.get(f"{LIST}trafo/").context["events"][0]
+    assert f'href="{LIST}trafo/"' in text_of(operator.get(event["url"]))
+    manager = visit("alice-manager").get(f"{LIST}trafo/")
+    assert "/response/programmes/evening/" not in text_of(manager).split("Its events")[0]
+
+
 def test_a_place_is_found_by_its_name(operator: Client) -> None:
     made = operator.post(f"{LIST}new/", NEW | {"node": "Linden Street 12"})
     assert operator.get(made["Location"]).context["trigger"]["place"] == "Linden Street 12"
