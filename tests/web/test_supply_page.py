@@ -128,6 +128,22 @@ def test_the_list_leads_to_what_can_be_disconnected(browser: Callable[[str], Cli
     assert PAGE in text_of(dora.get(places[0]["url"]))
 
 
+def test_the_page_of_the_module_says_what_it_interrupts(browser: Callable[[str], Client]) -> None:
+    operator, page = browser("alice-operator"), f"/modules/{supply_people.ADAPTER}/"
+    assert f"It interrupts the supply of {supply_people.POINT}" in text_of(operator.get(page))
+    asked = text_of(operator.post(page, {"action": "remove"}))
+    assert f"The supply of {supply_people.POINT} can no longer be disconnected" in asked
+    submit(browser("alice-dora"), DANGER)
+    for form in (
+        {"action": "remove"},
+        {"action": "move", "place": "alice-flat-02"},
+        {"action": "replace", "successor": "4712"},
+    ):
+        refused = operator.post(page, form | {"confirmed": "yes"})
+        assert refused.status_code == 422
+        assert "an order for that is under way" in text_of(refused)
+
+
 def test_the_author_cannot_approve_by_a_form_of_their_own(
     browser: Callable[[str], Client],
 ) -> None:

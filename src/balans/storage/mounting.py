@@ -23,6 +23,7 @@ from balans.storage.balance_dirty import mark_points
 from balans.storage.commands import Author
 from balans.storage.models import Channel, Meter, MeteringPoint, MeterMounting, Module
 from balans.storage.records import NodeInfo
+from balans.storage.supply_plans import switched_by
 from balans.usecases.mount_order import InputOrder, MountOrder, check_order
 
 LOCK: Final = 0x6D6F756E << 32
@@ -212,10 +213,9 @@ def _new_module(place: NodeInfo, order: MountOrder) -> Module:
 
 
 def _check_free(module: Module, may_take_from: Callable[[NodeInfo], bool]) -> None:
-    """Refuse to take a module from a place where it counts, or where the author may not."""
-    node = lookups.node(module.node_id)
-    seen = may_take_from(node)
-    if seen and not open_mountings(channel__module=module).exists():
+    """Refuse to take a module from a place where it counts or switches a supply, or may not be."""
+    seen = may_take_from(node := lookups.node(module.node_id))
+    if seen and not (open_mountings(channel__module=module).exists() or switched_by(module.pk)):
         return
     where = node.name if seen else "?"
     message = f"module {module.serial} hangs at {where}: move it, or replace it there"

@@ -25,6 +25,8 @@ from balans.storage.mounting import (
     open_mountings,
 )
 from balans.storage.records import NodeInfo
+from balans.storage.supply_mounting import hand_on, take_off
+from balans.storage.supply_plans import switched_by
 from balans.usecases.mount_order import PER_UNIT, SERIAL_MAX
 
 Dials = Mapping[str, Decimal]
@@ -46,7 +48,7 @@ class HangingMeter:
 
 @dataclass(frozen=True, slots=True)
 class ModuleInfo:
-    """A module as its page shows it."""
+    """A module as its page shows it; `supply` is the code of the point that it interrupts."""
 
     id: int
     serial: int
@@ -55,6 +57,7 @@ class ModuleInfo:
     has_adapter: bool
     removed_at: datetime | None
     meters: tuple[HangingMeter, ...]
+    supply: str = ""
 
 
 def module_for(author: Author, serial: int) -> ModuleInfo:
@@ -88,6 +91,7 @@ def module_for(author: Author, serial: int) -> ModuleInfo:
         row.has_adapter,
         row.removed_at,
         meters,
+        switched_by(row.pk),
     )
 
 
@@ -101,7 +105,7 @@ def replace_module(
     NotVisibleError, ForbiddenError
         As `module_for`.
     MountRefusedError
-        ``same``, ``elsewhere``, ``mounted_there`` or ``no_input``.
+        ``same``, ``elsewhere``, ``mounted_there``, ``no_input``, ``ordered`` or ``no_adapter``.
     """
     old = _module(author, serial)
     if serial == successor or not 0 <= successor <= SERIAL_MAX:
@@ -112,6 +116,7 @@ def replace_module(
         new = _successor(author, old, successor)
         for row in _hanging(old):
             _pass_on(row, new, now, dials)
+        hand_on(author, old, new, now)
         _retire(old, now)
         found_devices.accept(old.tenant_id, DeviceKind.MODULE, str(successor), now)
     return module_for(author, successor)
@@ -121,12 +126,20 @@ def move_module(author: Author, serial: int, place: str, now: datetime, dials: D
     """Take a module from its place to another; its meters stay behind, counted by nothing.
 
     `author` needs the right at both places. What hangs at the new place is mounted afterwards.
+
+    Raises
+    ------
+    NotVisibleError, ForbiddenError
+        As `module_for`.
+    MountRefusedError
+        ``ordered``: it interrupts a supply, and an order is under way.
     """
     row = _module(author, serial)
     node = access.node_for(author, place, Right.REGISTRY)
     if row.node_id != node.id:
         with kept_whole(f"module {serial}"):
             lock_module(serial)
+            take_off(author, row, now, "place")
             _leave_meters(row, now, dials)
             row.node_id = node.id
             row.save(update_fields=["node"])
@@ -136,12 +149,13 @@ def move_module(author: Author, serial: int, place: str, now: datetime, dials: D
 def remove_module(author: Author, serial: int, now: datetime, dials: Dials) -> ModuleInfo:
     """Take a module out of service; its meters stay, counted by nothing.
 
-    When it announces itself again it is among the found ones.
+    When it announces itself again it is among the found ones. Errors as `move_module`.
     """
     row = _module(author, serial)
     if row.removed_at is None:
         with kept_whole(f"module {serial}"):
             lock_module(serial)
+            take_off(author, row, now, "remove")
             _leave_meters(row, now, dials)
             _retire(row, now)
     return module_for(author, serial)

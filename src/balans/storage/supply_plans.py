@@ -30,6 +30,12 @@ def device_plans(tenant_id: int) -> tuple[SupplyDevicePlan, ...]:
     )
 
 
+def switched_by(module_id: int) -> str:
+    """Return the code of the point whose supply a module interrupts, empty: none."""
+    rows = SupplyDevice.objects.filter(module_id=module_id, removed_at__isnull=True)
+    return rows.order_by("output").values_list("point__code", flat=True).first() or ""
+
+
 def places_of(tenant_id: int) -> SupplyPlaces:
     """Return what a tenant has of supplies, and what they stand on."""
     orders = SupplyOrder.objects.filter(tenant_id=tenant_id, state__in=WAYS)

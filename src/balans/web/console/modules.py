@@ -100,6 +100,7 @@ def module(request: HttpRequest, code: str) -> HttpResponse:
 def _page(visit: Visit) -> dict[str, Any]:
     module = visit.module
     zone = module.place.timezone
+    rights = access.rights_on(visit.user, module.place)
     area = mounting_places.building_of(visit.user, module.place)
     return {
         "serial": str(module.serial),
@@ -112,7 +113,9 @@ def _page(visit: Visit) -> dict[str, Any]:
             visit.user, module.place, _("Module %(serial)s") % {"serial": module.serial}
         ),
         "meters": [_meter(visit, one) for one in module.meters],
-        "reads": Right.READINGS in access.rights_on(visit.user, module.place),
+        "reads": Right.READINGS in rights,
+        "audits": Right.AUDIT in rights,
+        "supply": module.supply,
         "places": list(place_choices(mounting_places.places_under(area))),
         "deeds": deed_rows(device_history.module_history(module.id), zone),
         "given": visit.request.POST,
@@ -151,6 +154,7 @@ def _replace(visit: Visit) -> Answer:
             _("Module %(new)s counts what module %(old)s counted, from now on.")
             % {"new": label.serial, "old": serial},
             *_carried(visit, dials),
+            *_of_supply(visit, _("It interrupts the supply of %(point)s in place of the old one.")),
             _("Module %(old)s is out of service; its readings stay.") % {"old": serial},
         ]
         return visit.ask(_("Replace module %(old)s?") % {"old": serial}, effects)
@@ -175,10 +179,15 @@ def _move(visit: Visit) -> Answer:
             _("Module %(serial)s hangs at %(place)s from now on.")
             % {"serial": visit.module.serial, "place": named(place.name)},
             *_left(visit, dials),
+            *_of_supply(visit, _gone()),
             _("What it counts there you say afterwards."),
         ]
         return visit.ask(_("Move this module?"), effects)
-    remounting.move_module(visit.user, visit.module.serial, code, _now(), dials)
+    try:
+        remounting.move_module(visit.user, visit.module.serial, code, _now(), dials)
+    except MountRefusedError as error:
+        visit.errors["place"] = refusal_text(error)
+        return None
     return visit.done(_("The module is moved."))
 
 
@@ -200,15 +209,30 @@ def _remove(visit: Visit) -> Answer:
             _("Module %(serial)s is out of service from now on; its readings stay.")
             % {"serial": serial},
             *_left(visit, dials),
+            *_of_supply(visit, _gone()),
             _("When it announces itself again it is among the found devices."),
         ]
         return visit.ask(_("Remove module %(serial)s?") % {"serial": serial}, effects)
-    remounting.remove_module(visit.user, serial, _now(), dials)
+    try:
+        remounting.remove_module(visit.user, serial, _now(), dials)
+    except MountRefusedError as error:
+        visit.errors["remove"] = refusal_text(error)
+        return None
     return visit.done(_("The module is removed."))
 
 
 def _now() -> Any:
     return site_clock().now().replace(microsecond=0)
+
+
+def _of_supply(visit: Visit, text: str) -> Iterator[str]:
+    """Yield what becomes of the point whose supply the module interrupts."""
+    if visit.module.supply:
+        yield text % {"point": visit.module.supply}
+
+
+def _gone() -> str:
+    return _("The supply of %(point)s can no longer be disconnected from afar.")
 
 
 def _carried(visit: Visit, dials: dict[str, Decimal]) -> Iterator[str]:

@@ -29,6 +29,8 @@ REFUSALS: Final[dict[str, Promise]] = {
     "point_place": _("Metering point %(point)s is at another place."),
     "point_kind": _("Metering point %(point)s measures %(resource)s."),
     "point_taken": _("Metering point %(point)s has meter %(meter)s."),
+    "ordered": _("It interrupts the supply of %(point)s, and an order for that is under way."),
+    "no_adapter": _("Module %(module)s has no adapter; the supply of %(point)s needs one."),
     "same": _("Give the number of another module."),
     "not_claimable": _(
         "No hub %(hub)s waits with this secret. Check the label; a hub must be switched on and"
