@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 from tests.web import events_town, town, trigger_town
 from tests.web.conftest import Town
 
 from balans.adapters.clock import SharedClockWriter
-from balans.domain.response.triggers import Mode
+from balans.domain.response.triggers import Cause, Mode, Seen, Wish
 from balans.storage.response_life import advance_events
+from balans.storage.response_trigger_work import told
+from balans.web.shown.response_trigger_texts import author_text, reason_text
 
 LIST = "/response/triggers/"
 NEW: dict[str, Any] = {
@@ -284,3 +287,19 @@ def test_it_is_tried_on_the_last_days(operator: Client) -> None:
 def test_what_no_code_can_be_is_not_there(operator: Client, kind: str) -> None:
     for code in ("%00", "a" * 300, "й"):
         assert operator.get(f"/response/{kind}/{code}/").status_code == 404
+
+
+def test_the_reason_of_a_trigger_in_the_language_of_the_reader() -> None:
+    seen = Seen(0.0, 0.0, 0, 11_000.0, held_w=2_200.0)
+    causes = (Cause.MEASURED, Cause.PEAK_TARIFF)
+    reason = told(seen, Wish(0.0, 900.0, 9_000.0, 13_200.0, causes))
+    for said in (reason, f"{reason}; the trigger only proposes; 4.2 kW is more than its cap"):
+        assert reason_text(said) == (
+            "overload, measured, peak tariff: up to 13.2 kW expected, limit 9.0 kW"
+        )
+    with translation.override("ru"):
+        assert reason_text(reason).endswith("ожидается до 13,2 кВт, предел 9,0 кВт")
+        assert reason_text("no longer wanted") == "больше не нужно"
+        assert author_text("trigger trafo") == "триггер trafo"
+    assert reason_text("cold evening: -5") == "cold evening: -5"
+    assert author_text("alice-operator") == "alice-operator"

@@ -35,6 +35,7 @@ from balans.web.shown.numbers import decimal, duration
 from balans.web.shown.people import person
 from balans.web.shown.places import crumbs
 from balans.web.shown.response_texts import step_text, term_rows
+from balans.web.shown.response_trigger_texts import reason_text
 
 OTHERS_LEAST: Final = 3
 """A mean of fewer others would tell too much of one."""
@@ -114,7 +115,7 @@ def _event(own: OwnEvent, visit: Visit, *, may: bool) -> dict[str, Any]:
     return {
         "code": event.code,
         "programme": named(event.programme_title),
-        "reason": event.reason,
+        "reason": reason_text(event.reason),
         "day": full_moment(steps[0].start, zone),
         "steps": [step_text(event.kind, step, zone) for step in steps],
         "length": duration(asked_s),

@@ -21,6 +21,7 @@ from balans.web.shown.days import clock_label, full_moment, moment
 from balans.web.shown.names import named
 from balans.web.shown.numbers import decimal, duration, kw_digits
 from balans.web.shown.response_texts import detail_text, step_text
+from balans.web.shown.response_trigger_texts import author_text, reason_text
 
 QUARTER: Final = timedelta(minutes=15)
 BAND: Final = 1.64
@@ -41,8 +42,8 @@ def event_view(event: EventInfo, zone: ZoneInfo) -> dict[str, Any]:
         "starts": full_moment(event.starts, zone),
         "ends": clock_label(event.ends, zone),
         "steps": [step_text(event.kind, step, zone) for step in event.steps],
-        "reason": event.reason,
-        "author": event.author,
+        "reason": reason_text(event.reason),
+        "author": author_text(event.author),
         "approver": event.approver,
         "trigger": event.trigger_code,
         "priority": str(event.priority),
@@ -170,9 +171,9 @@ def change_rows(event: EventInfo, zone: ZoneInfo) -> list[dict[str, str]]:
         {
             "at": full_moment(one.at, zone),
             "at_iso": one.at.isoformat(),
-            "author": words.word(response_words.AUTHORS, one.author),
+            "author": author_text(one.author),
             "what": words.word(response_words.CHANGES, one.what),
-            "reason": one.reason,
+            "reason": reason_text(one.reason),
         }
         for one in reversed(changes_of(event))
     ]

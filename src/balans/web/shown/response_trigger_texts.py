@@ -1,5 +1,6 @@
 """What a trigger looks for, may do, and saw, in sentences."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,11 +14,17 @@ from balans.storage.response_trigger_sight import Did, Sight
 from balans.storage.response_triggers import TriggerInfo
 from balans.usecases.trigger_rules import Rated, Settings, read_settings
 from balans.web.shown import response_trigger_words as trigger_words
-from balans.web.shown import words
+from balans.web.shown import response_words, words
 from balans.web.shown.days import clock_label
 from balans.web.shown.numbers import decimal, duration
 
 NEVER: Final = "–"
+TOLD: Final = re.compile(
+    r"(?P<causes>[a-z ,]+): [^:;]*, expected up to (?P<expected>[\d.]+) kW,"
+    r" limit (?P<limit>[\d.]+) kW(; .*)?"
+)
+"""The reason of an event as a trigger writes it: `storage.response_trigger_work.told`."""
+BY_TRIGGER: Final = "trigger "
 
 
 def watch_words(trigger: TriggerInfo) -> list[str]:
@@ -47,6 +54,27 @@ def wish_text(sight: Sight) -> str:
     causes = ", ".join(words.word(trigger_words.CAUSES, cause) for cause in sight.causes)
     text = _("hold the place to %(limit)s kW; up to %(expected)s kW are expected") % values
     return f"{causes}: {text}"
+
+
+def reason_text(reason: str) -> str:
+    """Return why an event was called or called off: a person's own words, or a trigger's."""
+    told = TOLD.fullmatch(reason)
+    if told is None:
+        return words.word(trigger_words.CALLED_OFF, reason)
+    causes = [cause.replace(" ", "_") for cause in told["causes"].split(", ")]
+    values = {
+        "causes": ", ".join(words.word(trigger_words.CAUSES, cause) for cause in causes),
+        "expected": decimal(float(told["expected"]), 1),
+        "limit": decimal(float(told["limit"]), 1),
+    }
+    return _("%(causes)s: up to %(expected)s kW expected, limit %(limit)s kW") % values
+
+
+def author_text(author: str) -> str:
+    """Return who did something with an event: a person, the product itself, or a trigger."""
+    if author.startswith(BY_TRIGGER):
+        return _("trigger %(code)s") % {"code": author.removeprefix(BY_TRIGGER)}
+    return words.word(response_words.AUTHORS, author)
 
 
 def why_text(sight: Sight) -> str:

@@ -97,6 +97,13 @@ REFUSED: Final[dict[str, Promise]] = {
     "wanted_kw": _("There is nothing to be held back."),
     "bad_input": _("Its settings cannot be read."),
 }
+CALLED_OFF: Final[dict[str, Promise]] = {
+    "made anew: nobody has decided": _("made anew: nobody has decided"),
+    "no longer wanted": _("no longer wanted"),
+    "its trigger was switched off": _("its trigger was switched off"),
+    "its trigger has ended": _("its trigger has ended"),
+}
+"""What the storage writes when a trigger takes its draft back."""
 CHANGES: Final[dict[str, Promise]] = {
     "made": pgettext_lazy("trigger change", "made"),
     "changed": pgettext_lazy("trigger change", "changed"),
