@@ -147,7 +147,6 @@ def test_every_fault_has_its_line_and_nothing_is_changed(tenant: int) -> None:
         where.format(3, "alice-p1", "module: module 1000 has no adapter"),
         where.format(4, "alice-p2", misplaced),
         where.format(5, "alice-p9", "point: unknown point 'alice-p9'"),
-        where.format(5, "alice-p9", "module: module 1001 switches loads"),
         where.format(6, "alice-w1", "kind: 'fuse': expected one of contactor, valve"),
     ]
     with tenant_scope(tenant):

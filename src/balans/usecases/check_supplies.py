@@ -20,6 +20,8 @@ from balans.usecases.registry_plan import RegistryPlan, SupplyDevicePlan
 K = TypeVar("K")
 V = TypeVar("V")
 OUTPUTS: Final = range(1, 5)
+SHARED: Final = "output: "
+"""So begins what is said of an output that two points would share: of the one that comes."""
 
 
 def _none() -> Mapping[Any, Any]:
@@ -52,15 +54,13 @@ class SupplyPlaces:
 
     def with_plan(self, plan: RegistryPlan) -> "SupplyPlaces":
         """Return what there is once `plan` is applied."""
+        points = {**self.points, **{point.code: point.node for point in plan.points}}
         named = {one.point: one for one in plan.supply_devices}
+        devices = {**self.devices, **named}
         return SupplyPlaces(
-            {
-                point: one
-                for point, one in {**self.devices, **named}.items()
-                if one.removed_at is None
-            },
+            {p: one for p, one in devices.items() if one.removed_at is None and p in points},
             self.ordered,
-            {**self.points, **{point.code: point.node for point in plan.points}},
+            points,
             {
                 **self.modules,
                 **{m.serial: (m.node, m.has_adapter, m.removed_at is None) for m in plan.modules},
@@ -89,10 +89,11 @@ def check_supplies(
     before, found = _misplaced(there), _misplaced(after)
     for point, faults in found.items():
         device = after.devices[point]
-        old = before[point] if there.devices.get(point) == device else ()
+        stays = there.devices.get(point) == device
+        old = before[point] if stays else ()
         item = named.get(point) or _culprit(plan, device)
         for what in faults:
-            if what not in old:
+            if what not in old and not (stays and what.startswith(SHARED)):
                 yield Finding(f"supply device {point}", what, item=item)
 
 
@@ -140,7 +141,7 @@ def _faults(
         yield f"module: module {one.module} switches loads"
     for other in sharing:
         if other != one.point:
-            yield f"output: {one.output} of module {one.module} interrupts {other!r} already"
+            yield f"{SHARED}{one.output} of module {one.module} interrupts {other!r} already"
 
 
 def _culprit(plan: RegistryPlan, device: SupplyDevicePlan) -> Any:

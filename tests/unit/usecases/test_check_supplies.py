@@ -90,10 +90,10 @@ def test_a_point_has_one_device_and_an_output_one_point() -> None:
     points = (PointPlan(code="p3", name="P", node="flat-1", resource="gas"),)
     third = replace(DEVICE, point="p3")
     shared = said(points=points, supply_devices=(DEVICE, third))
-    assert shared == [
-        "supply device p1: output: 1 of module 1 interrupts 'p3' already",
-        "supply device p3: output: 1 of module 1 interrupts 'p1' already",
-    ]
+    assert shared == ["supply device p3: output: 1 of module 1 interrupts 'p1' already"]
+    assert said(points=points, supply_devices=(third,)) == shared
+    both = said(points=points, supply_devices=(of_p1(module=2), replace(third, module=2)))
+    assert sum("interrupts" in one for one in both) == 2
     assert said(points=points, supply_devices=(replace(third, output=2),)) == []
     assert said(points=points, supply_devices=(of_p1(removed_at=GONE), third)) == []
 
