@@ -30,7 +30,7 @@ from balans.storage import (
     supply_reports,
 )
 from balans.storage.balance_dirty import mark_channels
-from balans.storage.copying import binary_cursor, write
+from balans.storage.copying import Int8s, binary_cursor, write
 from balans.storage.dayrows import (
     DOUBTS,
     HANDED_OVER,
@@ -335,14 +335,18 @@ def _store_call_reports(contents: Contents) -> None:
 def _settle(batches: Sequence[StoredBatch], contents: Contents, now: datetime) -> None:
     if not batches:
         return
-    ids = [batch.id for batch in batches]
-    notes = [contents.notes.get(batch_id) for batch_id in ids]
-    with connection.cursor() as cursor:
-        cursor.execute(flush_sql.SETTLE_BATCHES, [now, ids, notes])
+    notes = contents.notes
+    with binary_cursor() as cursor:
+        ids = Int8s(np.array([batch.id for batch in batches]))
+        cursor.execute(flush_sql.SETTLE_BATCHES, [now, ids])
+        if notes:
+            cursor.execute(flush_sql.NOTE_BATCHES, [list(notes), list(notes.values())])
     noticed = [
-        Noticed(batch.tenant_id, f"hub {batch.hub_code}", "entries that make no sense", note)
-        for batch, note in zip(batches, notes, strict=True)
-        if note
+        Noticed(
+            batch.tenant_id, f"hub {batch.hub_code}", "entries that make no sense", notes[batch.id]
+        )
+        for batch in batches
+        if batch.id in notes
     ]
     findings.record(noticed, now)
 

@@ -54,8 +54,12 @@ where case when w.first < 3 then w.rank < 3 else w.n <= 100 end order by w.n
 """What is urgent goes alone, and the archive in small parts: no transaction holds up the next."""
 
 SETTLE_BATCHES = """
-update inbox_batch b set flushed_at = %s, note = n.note
-from unnest(%s::bigint[], %s::text[]) as n (id, note) where b.id = n.id
+update inbox_batch b set flushed_at = %b, note = null from unnest(%b::bigint[]) as n (id)
+where b.id = n.id
+"""
+NOTE_BATCHES = """
+update inbox_batch b set note = n.note
+from unnest(%b::bigint[], %b::text[]) as n (id, note) where b.id = n.id
 """
 
 INPUTS = """

@@ -15,8 +15,9 @@ a journal of its own, so nothing is lost or mixed; `balans.headend.intake` notic
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 from django.db import connection
 
 from balans.core.errors import BalansError
@@ -24,7 +25,7 @@ from balans.core.text import printable
 from balans.core.words import DeviceKind
 from balans.protocols.hub import Ack, Batch, Hello, Ranges, encode
 from balans.storage import findings, found, hub_state
-from balans.storage.copying import binary_cursor
+from balans.storage.copying import Int8s, binary_cursor
 from balans.storage.findings import Noticed, Severity
 from balans.storage.found import Heard
 from balans.storage.import_hub import is_import_hub
@@ -238,17 +239,16 @@ def _lock_journals(wanted: set[tuple[_Hub, int]], at: datetime) -> dict[tuple[in
 def _insert(batches: Sequence[tuple[_Hub, Batch]], received: datetime) -> None:
     if not batches:
         return
-    columns: list[list[Any]] = [
-        [hub.tenant_id for hub, _ in batches],
-        [hub.id for hub, _ in batches],
-        [batch.journal for _, batch in batches],
-        [batch.first for _, batch in batches],
-        [len(batch.entries) for _, batch in batches],
-        [batch.rank for _, batch in batches],
-        [encode(batch) for _, batch in batches],
-    ]
+    numbers = np.array(
+        [
+            (hub.tenant_id, hub.id, batch.journal, batch.first, len(batch.entries), batch.rank)
+            for hub, batch in batches
+        ],
+        np.int64,
+    )
+    payloads = [encode(batch) for _, batch in batches]
     with binary_cursor() as cursor:
-        cursor.execute(_INSERT_BATCHES, [received, *columns])
+        cursor.execute(_INSERT_BATCHES, [received, *map(Int8s, numbers.T), payloads])
 
 
 def _note_received(journals: dict[tuple[int, int], _Journal]) -> None:
