@@ -7,6 +7,7 @@ from typing import Any
 from tests.adapters.test_headend_seals import NOW, Clock, info
 
 from balans.adapters.signing import SigningKey, verify
+from balans.headend import calls as calls_module
 from balans.headend import greeted
 from balans.headend.calls import Calls
 from balans.headend.greeted import Greeted
@@ -102,6 +103,29 @@ async def test_a_hub_that_is_registered_later_is_told(tmp_path: Path) -> None:
     calls.look_again()
     await calls._round()
     assert Topics("new-hub").groups in town.retained
+
+
+async def test_a_whole_town_is_told_in_parts_between_which_calls_go_out(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(calls_module, "HUBS_AT_ONCE", 40)
+    folder = KeyFolder(tmp_path)
+    (key,) = keys_in(folder, 1)
+    town = Town(info(key, NOW - DAY))
+    town.registered = {f"hub-{number:03}" for number in range(100)}
+    calls = town.calls(folder, Clock())
+    for hub in town.registered:
+        calls.greet(hub)
+    told = []
+    for _ in range(4):
+        await calls._round()
+        told.append(len({topic.split("/")[3] for topic in town.retained}))
+    assert told == [40, 80, 100, 100]
+    town.asked.clear()
+    calls.look_again()
+    for _ in range(4):
+        await calls._round()
+    assert town.asked == [40, 40, 20], "all of them are looked at once more, and no oftener"
 
 
 def test_who_waits_is_kept_within_bounds(monkeypatch: Any) -> None:

@@ -29,6 +29,7 @@ REPEAT_S: Final = 60.0
 BEAT_S: Final = 30.0
 SETTINGS_S: Final = 30.0
 """Groups are looked at as often as this when nobody tells of a change."""
+HUBS_AT_ONCE: Final = 500
 AT_ONCE: Final = 50
 """So many messages wait for the broker at a time."""
 log = logging.getLogger(__name__)
@@ -102,6 +103,8 @@ class Calls:
         self._settings: dict[str, dict[str, _Setting]] = {}
         """What the topics of each hub hold."""
         self._settings_due = True
+        self._again: dict[str, None] = {}
+        """Hubs of which it is to be looked whether they have to know something new, in order."""
         self._numbers = BeatNumbers(database)
 
     def wake(self) -> None:
@@ -154,7 +157,7 @@ class Calls:
             await self._refresh_keys()
         await self._database.call(response_life.advance_events, self._clock.now())
         await self._clear(await self._send_calls())
-        if self._settings_due or self._hubs.waiting:
+        if self._settings_due or self._again or self._hubs.waiting:
             await self._send_groups()
 
     async def _refresh_keys(self) -> None:
@@ -269,23 +272,27 @@ class Calls:
         return list(await asyncio.gather(*(one(*message) for message in messages)))
 
     async def _send_groups(self) -> None:
-        """Let the broker retain what hubs must know of their groups, and of the keys."""
-        due, greeted = self._settings_due, self._hubs.waiting
-        self._settings_due = False  # what changes from here on is looked at in the next round
-        hubs = self._hubs.all if due else greeted
+        """Let the broker retain what some hubs must know of their groups, and of the keys.
+
+        No call waits for the groups of a whole town: what is left comes after the next round.
+        """
+        if self._settings_due:
+            self._settings_due = False  # what changes from here on is looked at in the next round
+            self._again |= dict.fromkeys(sorted(self._hubs.all))
+        greeted = self._hubs.waiting
+        wanted = dict.fromkeys([*sorted(greeted), *self._again])
+        hubs = list(wanted)[:HUBS_AT_ONCE]
+        registered = await self._database.call(response_members.registered, hubs)
         missed: set[str] = set()
-        registered: set[str] = set()
-        try:
-            if hubs:
-                registered = await self._database.call(response_members.registered, sorted(hubs))
-            if registered and self._seals.rings:
-                missed = await self._retain_groups(sorted(registered))
-        except UnavailableError:
-            self._settings_due = due
-            raise
-        self._hubs.answered(hubs - missed, registered)
-        if greeted:
+        if registered and self._seals.rings:
+            missed = await self._retain_groups(sorted(registered))
+        done = set(hubs) - missed
+        self._hubs.answered(done, registered)
+        self._again = {hub: None for hub in self._again if hub not in done}
+        if greeted & done:
             self._beat_now.set()  # who knows its groups takes the time too
+        if done and len(wanted) > len(hubs):
+            self._news.set()
 
     async def _retain_groups(self, hubs: list[str]) -> set[str]:
         """Send each of `hubs` its keys and groups; return those the broker did not take it for."""
