@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from balans.core.words import LoadClass, StepKind
 from balans.domain.response.candidates import Bar, Candidate, Wanted
 from balans.domain.response.rotation import LONGEST_S, SHORTEST_S, Turn
-from balans.domain.response.selection import Rules, Selection, choose
+from balans.domain.response.selection import Rules, Selection, choose, choose_everything
 from balans.domain.response.steps import ECO_SHARES
 
 SLOT_S: Final = 300.0
@@ -28,8 +28,6 @@ REDUCE_STEP_W: Final = 10.0
 """A reduction that is asked is rounded up to a multiple of this."""
 USUAL_DUTY: Final = 0.3
 """Of loads of which nothing is known."""
-EVERYTHING: Final = 10.0
-"""Where as much as there is is wanted, so many times of it are asked for."""
 YELLOW: Final = ":yellow"
 """After the name of a place: its yellow loads. No name of a place holds a colon."""
 Floats = NDArray[np.float64]
@@ -175,8 +173,11 @@ def plan_event(plan: EventPlan, offers: Sequence[Offer]) -> Planned:
     slots = max(1, math.ceil((end_s - start_s) / slot_s - 1e-9))
     values = _values(plan, start_s, slot_s, slots)
     candidates = [one for offer in offers for one in _candidates(plan.kind, offer, values)]
-    wanted, rules = _wanted(plan, candidates, values, start_s, slot_s)
-    chosen = choose(candidates, wanted, rules)
+    wanted = _wanted(plan, candidates, values, start_s, slot_s)
+    if plan.wanted_w is None:
+        chosen = choose_everything(candidates, wanted, Rules(z=0.0))
+    else:
+        chosen = choose(candidates, wanted)
     barred: dict[Bar, int] = defaultdict(int)
     for bar in chosen.barred.values():
         barred[bar] += 1
@@ -258,19 +259,17 @@ def _wanted(
     values: Sequence[float | None],
     start_s: float,
     slot_s: float,
-) -> tuple[Wanted, Rules]:
+) -> Wanted:
     asked = np.array([value is not None for value in values])
     bears_s = [one.max_off_s for one in candidates if one.load_class is LoadClass.YELLOW]
     spare_s = max(min(bears_s, default=LONGEST_S) - SHORTEST_S, 0.0)
     spread_s = min(plan.release_spread_s, SPREAD_OF_TURNS_S, spare_s)
-    if plan.wanted_w is not None:
-        power_w, rules = np.where(asked, plan.wanted_w, 0.0), Rules()
-    else:
+    wanted_w = np.full(len(values), plan.wanted_w or 0.0)
+    if plan.wanted_w is None:
         total_w = sum((np.asarray(one.mean_w) for one in candidates), np.zeros(len(values)))
-        most_w = np.maximum(EVERYTHING * total_w, 1.0)
-        power_w, rules = np.where(asked, most_w, 0.0), Rules(z=0.0)
-    wanted = Wanted(start_s, power_w, slot_s, LONGEST_S, spread_s, plan.start_spread_s)
-    return wanted, rules
+        wanted_w = np.maximum(total_w, 1.0)
+    power_w = np.where(asked, wanted_w, 0.0)
+    return Wanted(start_s, power_w, slot_s, LONGEST_S, spread_s, plan.start_spread_s)
 
 
 def _parts(plan: EventPlan, turns: Iterable[Turn]) -> Iterable[Part]:

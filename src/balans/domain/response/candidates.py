@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,10 +87,20 @@ class Candidate:
             ("returned", self.returned, 0.0, 1.0),
         )
         for field, value, least, most in checks:
-            array = np.asarray(value, dtype=np.float64)
-            if not (np.isfinite(array).all() and (least <= array).all() and (array <= most).all()):
+            if not _is_within(value, least, most):
                 upper = f" to {most:g}" if math.isfinite(most) else " or more"
                 raise InputError(f"{self.name}: {field} = {value}: expected {least:g}{upper}")
+
+
+def _is_within(value: ArrayLike, least: float, most: float) -> bool:
+    """Tell whether all of `value` is finite and in [least, most]; single numbers are the rule."""
+    array = np.asarray(value, dtype=np.float64)
+    if not array.ndim:
+        return math.isfinite(only := float(array)) and least <= only <= most
+    if not array.size:
+        return True
+    lowest, highest = float(array.min()), float(array.max())
+    return math.isfinite(lowest) and math.isfinite(highest) and least <= lowest and highest <= most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,16 +276,27 @@ def _held_share(wanted: Wanted, first: Ints, length_s: Floats) -> Floats:
 
 def _turns(one: Candidate, wanted: Wanted) -> _Turns | None:
     """Return the turns that a candidate could take; None: its loads may not be off long enough."""
+    return _turns_like(one.load_class is LoadClass.GREEN, one.max_off_s, one.free_from_s, wanted)
+
+
+@lru_cache(maxsize=256)
+def _turns_like(
+    is_green: bool,  # noqa: FBT001
+    max_off_s: float,
+    free_from_s: float,
+    wanted: Wanted,
+) -> _Turns | None:
+    """Return the turns of any candidate like this: there are thousands of them, and few kinds."""
     asked = np.flatnonzero(wanted.power_w > 0)
     last = int(asked[-1]) + 1 if len(asked) else 0
-    waits = max(0.0, (one.free_from_s - wanted.start_s) / wanted.slot_s)
+    waits = max(0.0, (free_from_s - wanted.start_s) / wanted.slot_s)
     earliest = math.ceil(min(waits, float(wanted.slots)) - 1e-9)
-    if one.load_class is LoadClass.GREEN:
+    if is_green:
         first = np.array([max(earliest, int(asked[0]))] if last > earliest else [], dtype=np.int64)
         held = last - first
         length_s = held.astype(np.float64) * wanted.slot_s
         return _Turns(first, length_s, np.full(len(first), wanted.slots))
-    asked_s = turn_length_s(one.max_off_s, wanted.turn_s, wanted.release_spread_s)
+    asked_s = turn_length_s(max_off_s, wanted.turn_s, wanted.release_spread_s)
     if asked_s is None or asked_s < wanted.slot_s:
         return None
     held_slots = int(asked_s // wanted.slot_s)

@@ -20,6 +20,8 @@ from balans.domain.response.steps import Step
 
 SHORTEST_S: Final = float(YELLOW_OFF_MIN_S)
 LONGEST_S: Final = float(YELLOW_OFF_MAX_S)
+ROUNDING_S: Final = 1e-6
+"""Times of day are large numbers: a length that is the difference of two is rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def broken_rule(turns: Iterable[Turn], load_class: LoadClass, max_off_s: float) 
     if load_class is LoadClass.YELLOW:
         longest_s = min(max_off_s, LONGEST_S)
         for turn in ordered:
-            if not SHORTEST_S <= turn.length_s <= longest_s:
+            if not SHORTEST_S - ROUNDING_S <= turn.length_s <= longest_s + ROUNDING_S:
                 return (
                     f"{turn.target}: off for {turn.length_s:g} s,"
                     f" expected {SHORTEST_S:g} to {longest_s:g} s"

@@ -11,10 +11,15 @@ from balans.domain.response.rotation import Turn
 
 Floats = NDArray[np.float64]
 LEAST_DISCOMFORT = 1e-9
+LEAST_KWMIN = 1e-9
 IMPROVED = 60
 """Up to so many turns are looked at once more, one by one."""
 PART = 0.125
 """Of what a slot lacks, taken before the worth of the others is looked at again."""
+HOLDING = 0.01
+"""What it counts that power is held at all, if all of it comes back."""
+MANY = 1_000
+"""Of so many turns several are taken at a time."""
 
 
 class Search:
@@ -97,14 +102,61 @@ class Search:
             lacking_w = self._lacking_w()
             before_w = np.maximum(lacking_w, 0.0)
             useful_w = before_w.sum() - np.maximum(lacking_w - self.gain_w[rows], 0.0).sum(axis=1)
-            best = int(np.argmax(useful_w / price))
-            if useful_w[best] <= LEAST_W:
+            best = self._best(rows, useful_w / price, useful_w, before_w)
+            if not len(best):
                 return
-            who = self._take(int(rows[best]))
+            for row in best.tolist():
+                if self.open[row]:
+                    self._take(row)
             keep = self.open[rows] & (useful_w > 0)
             rows, price = rows[keep], price[keep]
-            own = self.options.who[rows] == who
+            own = np.isin(self.options.who[rows], self.options.who[best])
             price[own] = self._prices(rows[own])
+
+    def _best(
+        self, rows: NDArray[np.int64], worth: Floats, useful_w: Floats, lacking_w: Floats
+    ) -> NDArray[np.int64]:
+        """Return the turns to be taken next: the best, and of many so many that little changes.
+
+        As long as no slot is nearly full the worth of the others stays what it is, so those that
+        come next are taken with the best one, at most a part of what each slot lacks and one turn
+        of a candidate.
+        """
+        if len(rows) <= MANY:
+            best = int(np.argmax(worth))
+            return rows[best : best + 1] if useful_w[best] > LEAST_W else rows[:0]
+        order = np.argsort(-worth, kind="stable")
+        order = order[useful_w[order] > LEAST_W]
+        _, first = np.unique(self.options.who[rows[order]], return_index=True)
+        order = order[np.sort(first)]
+        gain_w = np.cumsum(np.maximum(self.gain_w[rows[order]], 0.0), axis=0)
+        full = ~(gain_w <= PART * lacking_w)[:, lacking_w > 0].all(axis=1)
+        count = int(np.argmax(full)) if np.any(full) else len(order)
+        return rows[order[: max(count, 1)]]
+
+    def take_everything(self) -> None:
+        """Take of each candidate the turns that give most together, however much is wanted.
+
+        What comes back counts against them; turns that exclude each other are weighed exactly. Of
+        those that give the same in the end the ones that hold more are taken.
+        """
+        held_w = self.options.kwmin * W_S_PER_KWMIN / self.wanted.slot_s
+        worth = self.gain_w.sum(axis=1) + HOLDING * held_w
+        for rows in np.split(np.arange(len(worth)), np.flatnonzero(np.diff(self.options.who)) + 1):
+            for row in self._heaviest(rows[worth[rows] > LEAST_W].tolist(), worth):
+                self._take(row)
+
+    def _heaviest(self, rows: list[int], worth: Floats) -> list[int]:
+        """Return which of the turns of one candidate have the largest worth and are apart."""
+        first, blocked = self.options.first, self.options.blocked
+        rows.sort(key=lambda row: int(blocked[row]))
+        best: list[tuple[float, list[int]]] = [(0.0, [])]
+        for place, row in enumerate(rows):
+            before = sum(blocked[other] <= first[row] for other in rows[:place])
+            value, taken = best[before]
+            with_it = (value + float(worth[row]), [*taken, row])
+            best.append(with_it if with_it[0] > best[-1][0] else best[-1])
+        return best[-1][1]
 
     def fill_in_order(self) -> None:
         """Fill each slot that lacks from the first on, by turns that leave least to the later."""
@@ -132,7 +184,7 @@ class Search:
                 return
 
     def _open_rows(self) -> NDArray[np.int64]:
-        return np.flatnonzero(self.open & (self.options.kwmin > 0)).astype(np.int64)
+        return np.flatnonzero(self.open & (self.options.kwmin > LEAST_KWMIN)).astype(np.int64)
 
     def _take(self, row: int) -> int:
         """Take a turn; return the candidate."""

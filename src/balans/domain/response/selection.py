@@ -32,6 +32,7 @@ the choice that leaves least missing is returned: what is held in the first quar
 not come back as a peak in the third.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,7 +49,7 @@ from balans.domain.response.candidates import (
 from balans.domain.response.chosen import LEAST_W, Rules, Selection
 from balans.domain.response.search import Search
 
-__all__ = ["Rules", "Selection", "choose"]
+__all__ = ["Rules", "Selection", "choose", "choose_everything"]
 
 TRIES = 5
 
@@ -66,10 +67,7 @@ def choose(
     InputError
         If two candidates have one name, or values for another number of slots.
     """
-    names = [one.name for one in candidates]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"candidates: {twice} is given twice")
+    _check_names(candidates)
     rules = rules or Rules()
     barred = find_bars(candidates, wanted)
     options = find_options(candidates, wanted, barred)
@@ -84,6 +82,25 @@ def choose(
         low, high = (share, high) if search.reached else (low, share)
         found.append(search.selection(barred))
     return min(found, key=lambda one: round(float(one.missing_w.sum())))
+
+
+def choose_everything(
+    candidates: Sequence[Candidate], wanted: Wanted, rules: Rules | None = None
+) -> Selection:
+    """Return the turns that give most together, whatever is wanted; errors as `choose`."""
+    _check_names(candidates)
+    barred = find_bars(candidates, wanted)
+    options = find_options(candidates, wanted, barred)
+    search = Search(candidates, wanted, rules or Rules(), options)
+    search.take_everything()
+    return search.selection(barred)
+
+
+def _check_names(candidates: Sequence[Candidate]) -> None:
+    names = [one.name for one in candidates]
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise InputError(f"candidates: {twice} is given twice")
 
 
 def _share_there_is(options: Options, wanted: Wanted) -> float:
