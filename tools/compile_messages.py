@@ -93,8 +93,9 @@ def texts_in_template(source: str, place: str) -> Iterator[Text]:
     for node in template.nodelist.get_nodes_by_type(Node):
         if isinstance(node, TranslateNode):
             context = node.message_context
+            literal = str(node.filter_expression.var.literal or node.filter_expression.var)
             yield Text(
-                str(node.filter_expression.var.literal or node.filter_expression.var),
+                literal.replace("%", "%%"),  # so the tag looks it up
                 str(context.var) if context else "",
                 places=(place,),
             )

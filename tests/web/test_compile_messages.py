@@ -7,6 +7,8 @@ from types import ModuleType
 
 import polib
 import pytest
+from django.template import Context, Engine
+from django.utils import translation
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -57,6 +59,14 @@ def test_texts_of_templates_are_found(tool: ModuleType) -> None:
         ("a", "", ""),
         ("%(n)s load", "", "%(n)s loads"),
     }
+
+
+def test_a_percent_sign_in_a_template_finds_its_translation(tool: ModuleType) -> None:
+    """The tag doubles it before it looks the text up."""
+    source = "{% load i18n %}{% translate 'up to 3 %' %}"
+    assert found(tool.texts_in_template(source, "x.html")) == {("up to 3 %%", "", "")}
+    with translation.override("ru"):
+        assert Engine.get_default().from_string(source).render(Context()) == "до 3 %"
 
 
 def test_translations_are_kept_and_leftovers_dropped(tool: ModuleType) -> None:
