@@ -1,10 +1,19 @@
 """A call is obeyed at once by all the loads that it needs, whatever the caps on switchings say."""
 
 import pytest
-from tests.unit.usecases.called_house import GROUP, Contact, House, Server, call, step
+from tests.unit.usecases.called_house import (
+    GROUP,
+    START,
+    Contact,
+    House,
+    Server,
+    call,
+    step,
+)
 
 from balans.core.words import LoadClass
 from balans.domain.demand.model import Limit, Load
+from balans.usecases.run_load_control import called_pass
 
 MANY = tuple(Load(f"load-{n:02d}", LoadClass.YELLOW, 2000.0, max_off_s=900.0) for n in range(20))
 
@@ -41,6 +50,20 @@ def test_what_was_called_for_does_not_use_up_the_caps(house: House) -> None:
     house.hear(Server().call(call(step(-60, 3600, value=20_600.0))))
     guard = house.control.memory.guard
     assert guard.budget(house.now_s) == guard.caps.per_pass == 5
+
+
+def test_under_the_caps_a_call_would_take_a_minute(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why the pass in which a call begins is not capped; decision 61 tells this figure."""
+    server, caps = Server(), house.control.memory.guard.caps
+    monkeypatch.setattr(called_pass, "INFINITE", float(caps.per_pass))
+    house.hear(server.call(call(step(-60, 3600, value=0.0))))
+    assert off(house) == 5
+    begin_s = house.true_s
+    while off(house) < 20:
+        house.run(house.true_s - START + 1, server)
+    assert house.true_s - begin_s > 60
 
 
 def test_they_return_as_slowly_as_always(house: House) -> None:
