@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.adapters.response_events import (
 
 from balans.core.words import CallState
 from balans.domain.response.life import TargetState
+from balans.domain.response.spread import start_delay_s
 from balans.storage.access import NotVisibleError
 from balans.storage.lookups import nodes_by_code, tenant_ids
 from balans.storage.models import Event
@@ -39,7 +41,7 @@ from balans.storage.response_events import draft_event, event_for, events_of
 from balans.storage.response_life import advance_events, settle_events
 from balans.storage.response_powers import LEAST_DAYS, Window, available
 from balans.storage.response_preview import given_lately
-from balans.storage.response_programmes import programmes_of
+from balans.storage.response_programmes import edit_programme, programme_for, programmes_of
 from balans.storage.response_progress import own_events, progress_of, targets_of
 from balans.storage.response_records import EventInfo, ResponseRefusedError
 from balans.storage.response_reports import NOT_HEARD, HeardReport, take_call_reports
@@ -175,6 +177,21 @@ def test_latency_runs_from_the_call_or_the_turn(alice: int) -> None:
         found = progress_of(event)
     assert found.latency_s.p50 == pytest.approx(12)
     assert found.latency_s.p95 == pytest.approx(12)
+
+
+def test_latency_leaves_out_the_delay_that_the_device_was_given(alice: int) -> None:
+    with tenant_scope(alice):
+        operator = person("alice-operator")
+        terms = programme_for(operator, "evening").terms
+        edit_programme(operator, "evening", replace(terms, start_spread_s=300), NOW)
+    event = called(alice)
+    (call,) = build_calls(event.id)
+    (target,) = call.targets
+    delay_s = start_delay_s(call.seed, target.name, call.start_spread_s)
+    done = target.steps[0].start + delay_s + 7
+    take(alice, told(event, CallState.DONE, datetime.fromtimestamp(done, UTC)))
+    with tenant_scope(alice):
+        assert progress_of(event).latency_s.p50 == pytest.approx(7, abs=0.01)
 
 
 def test_a_whole_site_is_measured_by_its_own_power(alice: int) -> None:

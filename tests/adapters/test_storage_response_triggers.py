@@ -1,10 +1,9 @@
 """Triggers at work: they call, propose, lengthen, tighten and end events, and a restart goes on."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
@@ -42,6 +41,9 @@ from balans.storage.response_triggers import (
 )
 from balans.storage.signing_keys import add_key
 from balans.usecases.registry_plan import AccountPlan, RegistryPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.django_db
 SETTINGS: dict[str, Any] = {"overload": {"limit_kw": 6, "held_for_s": 120}, "least_s": 600}
@@ -324,6 +326,20 @@ class TestProposing:
         assert "called" in look(4, 8000)["trafo"]
         assert the_event().code == draft.code
         assert the_event().state == EventState.ANNOUNCED
+
+    def test_one_person_does_not_stand_for_two_beside_a_trigger(self) -> None:
+        """Whoever wrote it is the first; of the others one approves, and another calls."""
+        open_programme(second_person_kw=Decimal("0.5"))
+        a_trigger(mode=Mode.PROPOSE)
+        for minute in range(3):
+            look(minute, 8000)
+        draft = the_event()
+        with pytest.raises(ResponseRefusedError, match="another than its author"):
+            approve(operator(), draft.code, at(3))
+        approve(person("mary"), draft.code, at(3))
+        with pytest.raises(ResponseRefusedError, match="another than who approved"):
+            announce(person("mary"), draft.code, at(3))
+        assert announce(operator(), draft.code, at(3)).state == EventState.ANNOUNCED
 
     def test_nobody_decides_and_it_is_made_anew(self) -> None:
         open_programme()

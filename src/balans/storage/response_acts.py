@@ -42,11 +42,15 @@ def approve(user: Author, code: str, now: datetime) -> EventInfo:
     NotVisibleError, ForbiddenError
         As `event_for`, without the right to approve.
     ResponseRefusedError
-        ``state``; ``author``: who drafted it cannot approve it; ``preview``: there is none yet.
+        ``state``; ``author``: who drafted it, or wrote the trigger that did, cannot approve it;
+        ``preview``: there is none yet.
     """
     row = _locked(event_for(user, code, Right.APPROVE))
     _demand_state(row, EventState.DRAFT, "approved")
-    if row.user_id == user.pk:
+    wrote = row.user_id == user.pk
+    if row.trigger is not None and needs_approval(row):
+        wrote = row.trigger.author == user.get_username()  # the first of the two persons
+    if wrote:
         raise ResponseRefusedError("author", "an event is approved by another than its author")
     if row.preview is None:
         raise ResponseRefusedError("preview", f"event {code} has no preview yet")
@@ -66,9 +70,13 @@ def announce(user: Author, code: str, now: datetime) -> EventInfo:
         As `event_for`, without the right to call events.
     ResponseRefusedError
         ``state``, ``no_key``, ``preview``, ``nobody``, ``approval``, ``not_open``, ``notice``,
-        ``past``, ``per_day``, ``per_month`` or ``pause``.
+        ``past``, ``per_day``, ``per_month`` or ``pause``; ``author``: of what a trigger drafted
+        who approved it does not call it too.
     """
     row = _locked(event_for(user, code, Right.RESPONSE))
+    if row.trigger is not None and needs_approval(row) and row.approver_user_id == user.pk:
+        message = "what a trigger drafted is called by another than who approved it"
+        raise ResponseRefusedError("author", message)
     return announce_row(row, user.get_username(), now)
 
 

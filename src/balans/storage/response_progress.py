@@ -142,8 +142,8 @@ def _latency(event: EventInfo, rows: Sequence[Sequence[Any]]) -> Latency:
         return Latency()
     called_s = event.announced_at.timestamp()
     found = sorted(
-        max(0.0, done_at.timestamp() - max(called_s, starts_s + _delay_s(event, node)))
-        for _, _, done_at, _, _, starts_s, node in rows
+        max(0.0, done_at.timestamp() - max(called_s, starts_s + _delay_s(event, name)))
+        for _, _, done_at, _, _, starts_s, name in rows
         if done_at is not None
     )
     return Latency(_quantile(found, 0.5), _quantile(found, 0.95))
@@ -158,8 +158,9 @@ def _sum_kw(known_w: Sequence[float]) -> float | None:
     return sum(known_w) / 1000 if known_w else None
 
 
-def _delay_s(event: EventInfo, node: str) -> float:
-    return start_delay_s(event.seed, node, float(event.start_spread_s))
+def _delay_s(event: EventInfo, name: str) -> float:
+    """Return the delay that the device works out; `name` is `CallTarget.name` [s]."""
+    return start_delay_s(event.seed, name, float(event.start_spread_s))
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:
@@ -187,8 +188,9 @@ def _target(row: Sequence[Any]) -> TargetInfo:
 
 _PROGRESS = """
 select t.state, t.heard_at, t.done_at, t.expected_w, t.achieved_w, (t.steps->0->>0)::float8,
-  n.code
-from dr_target t join node n on n.id = t.node_id where t.event_id = %s
+  s.code || '/' || case when n.id = s.id then '' else n.code end
+from dr_target t join node n on n.id = t.node_id join node s on s.id = t.site_id
+where t.event_id = %s
 """
 _TARGETS = """
 select n.code, n.name, s.code, h.code, t.steps::text, t.expected_w, t.sd_w, t.state, t.sent_at,
