@@ -140,12 +140,31 @@ def test_what_the_operator_keeps(open_window: Open, size: tuple[int, int], schem
         expect(page.locator("#protection tbody .chip")).to_have_count(0)
 
 
+def test_what_a_contact_says_first_appears_by_itself(open_window: Open) -> None:
+    def tell(contact: Contact, offset: int) -> None:
+        supply_people.tell("", SupplyOutcome.TOLD, contact, offset)
+
+    with open_window(PHONE, color_scheme="dark") as window:
+        page: Page = window.page
+        as_person(window, "alice-dora")
+        window.go(PAGE)
+        chip, action = page.locator("#state-title ~ .chip"), page.locator("#id_order_action")
+        expect(chip).to_have_text("not known yet")
+        in_thread(tell, Contact.ARMED, 0)
+        expect(chip).to_have_text("disconnected, may be turned on by hand", timeout=12_000)
+        expect(action).to_have_value("reconnect")
+        in_thread(tell, Contact.ON, 1)
+        expect(chip).to_have_text("connected", timeout=12_000)
+        expect(action).to_have_value("disconnect")
+        look(page, PHONE, "supply-told")
+
+
 def bring(order: str) -> Callable[[], None]:
     """Return what sends the order and lets its hub confirm that the supply is off."""
 
     def work() -> None:
         supply_sending.release_due(town.NOW)
-        supply_people.tell(order, SupplyOutcome.CONFIRMED, Contact.OFF, 0)
+        supply_people.tell(order, SupplyOutcome.CONFIRMED, Contact.OFF, 2)
 
     return work
 

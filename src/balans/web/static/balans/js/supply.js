@@ -11,6 +11,10 @@ function isInUse(part) {
     || [...fields].some((field) => (field.type === "checkbox" ? field.checked : field.value));
 }
 
+function isSame(part, fresh) {
+  return fresh.textContent === part.textContent && fresh.dataset.of === part.dataset.of;
+}
+
 function waitMs() {
   return Number(document.querySelector("[data-under-way]")?.dataset.underWay ?? 0);
 }
@@ -23,10 +27,11 @@ async function look() {
     let inUse = false;
     for (const part of document.querySelectorAll("[data-refresh]")) {
       const fresh = page.querySelector(`[data-refresh="${part.dataset.refresh}"]`);
-      if (!fresh || fresh.textContent === part.textContent) continue;
+      if (!fresh || isSame(part, fresh)) continue;
       if (isInUse(part)) inUse = true;
       else {
         part.replaceChildren(...fresh.childNodes);
+        if (fresh.dataset.of) part.dataset.of = fresh.dataset.of;
         if (part.dataset.refresh === "state") said?.remove();
       }
     }
