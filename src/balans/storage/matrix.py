@@ -202,7 +202,7 @@ def _spans(days: int, wanted: slice | None, channels: int) -> Iterator[tuple[int
     """Yield first and last of days that are asked for in one go, and their hours.
 
     >>> list(_spans(3, slice(23, 49), MANY_ROWS))
-    [(0, 0, slice(23, 24, None)), (1, 1, slice(0, 24, None)), (2, 2, slice(0, 1, None))]
+    [(0, 0, slice(23, 24, None)), (2, 2, slice(0, 1, None)), (1, 1, slice(0, 24, None))]
     """
     first, last = 0, days - 1
     if wanted is not None and days > 1 and channels >= MANY_ROWS:
