@@ -19,7 +19,7 @@ STRIPS = {16: 18.5, 23: 25.0, 28: 30.0, 33: 34.5}
 """Lengths on which the farthest module is about so many hops away."""
 GATEWAYS, ROUNDS = 250, 3
 LIMIT_S = {"mosquitto": 1.0, "embedded": 2.0}
-"""The embedded broker is for trying out; gateways and server share the cores of one machine here."""
+"""The embedded broker is for trying out; here gateways and server share the cores of a machine."""
 
 
 @pytest.mark.timeout(600)
